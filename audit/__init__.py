@@ -1,0 +1,1 @@
+"""Queries over annotations: the ledger, explanations, what-if."""

@@ -1,0 +1,280 @@
+"""The configuration: one YAML file, one model per section, defaults in sight.
+
+`schemas.load` reads the file and turns what is wrong with it into messages with line and key.
+Every number here that comes from a paper or another project names its source.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from schemas.rules import parse_condition
+
+Action = Literal["mask", "drop", "keep"]
+Format = Literal["auto", "jsonl", "parquet", "text", "warc", "html", "tree"]
+
+_SCALE = {"k": 10**3, "m": 10**6, "b": 10**9, "t": 10**12}
+_BYTE_SCALE = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+
+
+def parse_count(value: Any) -> Any:
+    """Return 60_000_000 for "60M"; whole numbers pass through. Suffixes: k, M, B, T."""
+    if isinstance(value, str):
+        text = value.strip().lower().replace("_", "").replace(",", "")
+        factor = _SCALE.get(text[-1:], 1)
+        number = text[:-1] if factor > 1 else text
+        try:
+            return int(Fraction(number) * factor)
+        except (ValueError, ZeroDivisionError):
+            raise ValueError(f"{value!r} is no count; write 60M, 1.5B or 60000000") from None
+    return value
+
+
+def parse_bytes(value: Any) -> Any:
+    """Return 64_000_000 for "64MB" and 67_108_864 for "64MiB"; whole numbers pass through."""
+    if isinstance(value, str):
+        text = value.strip().lower().replace("_", "")
+        for suffix in sorted(_BYTE_SCALE, key=len, reverse=True):
+            if text.endswith(suffix):
+                try:
+                    return int(Fraction(text[: -len(suffix)].strip()) * _BYTE_SCALE[suffix])
+                except (ValueError, ZeroDivisionError):
+                    break
+        if not text.isdigit():
+            raise ValueError(f"{value!r} is no size; write 64MB, 64MiB or 67108864")
+        return int(text)
+    return value
+
+
+def parse_share(value: Any) -> Any:
+    """Return Fraction(1, 3) for "1/3"; numbers become exact fractions of their decimal form."""
+    if isinstance(value, bool):
+        raise ValueError(f"{value!r} is no share; write 1/3 or 0.33")
+    if isinstance(value, int | float | str):
+        try:
+            return Fraction(str(value))
+        except (ValueError, ZeroDivisionError):
+            raise ValueError(f"{value!r} is no share; write 1/3 or 0.33") from None
+    return value
+
+
+Count = Annotated[int, BeforeValidator(parse_count), Field(gt=0)]
+Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0)]
+Share = Annotated[Fraction, BeforeValidator(parse_share), Field(ge=0)]
+Unit = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """A section of the file. A key that it does not know is an error, never ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+class Source(Section):
+    """Where documents come from, and which component they feed."""
+
+    component: str
+    """`ko`, `en`, `code` or a name of your own; `auto` lets the language decide."""
+    path: str
+    """A file, a folder (`tree`), a glob; local or `gs://`, `s3://`, `hdfs://`, `hf://`."""
+    format: Format = "auto"
+    text: str = "text"
+    """The field (JSONL, Parquet) that holds the text."""
+    license: str | None = None
+    """Used where the record names none."""
+    include: list[str] = []
+    """Only files whose name matches one of these globs (`*.py`)."""
+    limit: Count | None = None
+    """At most so many documents, the same ones every time (by a hash of their ids)."""
+
+
+class Ingest(Section):
+    """Reading: how much may go wrong, how large a document and a shard may be."""
+
+    max_reject_share: Unit = 0.01
+    max_document_bytes: Bytes = 64_000_000
+    shard_bytes: Bytes = 16_000_000
+    """Uncompressed input that one document shard takes, about."""
+    extractor: Literal["trafilatura"] = "trafilatura"
+
+
+class Identify(Section):
+    """Language identification and the component of `auto` sources."""
+
+    model: str = "default"
+    """A fastText model file; `default` is lid.176.ftz as `make setup` put it in place."""
+    thresholds: dict[str, Unit] = {"ko": 0.842}
+    """Least score by language: below it, `lang` is `und`. Korean: FineWeb2 kor_Hang."""
+    default_threshold: Unit = 0.65
+    """For languages without one of their own (FineWeb and DCLM use 0.65 for English)."""
+    components: dict[str, str] = {"ko": "ko", "en": "en"}
+    """Which component a language feeds when the source says `auto`."""
+
+
+class Measure(Section):
+    """Heuristic signals. Nothing to set yet: thresholds are rules."""
+
+
+class Dedup(Section):
+    """Exact and near-duplicates. See filters.minhash for the formulas."""
+
+    enabled: bool = True
+    unit: Literal["chars", "words", "morphemes"] = "chars"
+    """What a shingle counts; `chars` leaves white space out (Korean spacing is unreliable)."""
+    ngram: int = Field(5, ge=1, le=64)
+    threshold: float = Field(0.8, gt=0, lt=1)
+    """Jaccard similarity above which two documents are the same."""
+    permutations: int = Field(128, ge=8, le=1024)
+    bands: int | None = Field(None, ge=1)
+    rows: int | None = Field(None, ge=1)
+    """Given together, or both left to the optimal rule for `threshold`."""
+    verify: bool = True
+    """Check candidate pairs by exact Jaccard before they are joined."""
+    prefer: list[str] = []
+    """Sources whose copy survives, first wins; then the longest, then the smallest id."""
+    max_bucket: int = Field(10_000, ge=2)
+    """Above it a bucket's members are only linked to its first, never compared in pairs."""
+    seed: int = Field(1, ge=0, lt=2**32)
+
+    @model_validator(mode="after")
+    def _bands_and_rows(self) -> Dedup:
+        if (self.bands is None) != (self.rows is None):
+            raise ValueError("give both `bands` and `rows`, or neither")
+        if self.bands and self.rows and self.bands * self.rows > self.permutations:
+            raise ValueError(
+                f"bands × rows = {self.bands * self.rows} is more than "
+                f"permutations = {self.permutations}"
+            )
+        return self
+
+
+class Decontaminate(Section):
+    """Benchmark items that no training document may contain."""
+
+    against: list[str] = []
+    """JSONL files (`.zst`, `.gz`, plain) of items with a `text` field."""
+    ngram: int = Field(13, ge=2, le=64)
+    """Words (characters for Korean) that have to match in a run."""
+    action: Literal["drop", "keep"] = "drop"
+
+
+class Pii(Section):
+    """Personal data: what to find, and what to do with it when tokens are written."""
+
+    action: Action = "mask"
+    entities: dict[str, Action] = {}
+    """An action of its own by entity type, such as `EMAIL_ADDRESS: keep`."""
+    disable: list[str] = []
+    """Entity types not to look for."""
+    drop_above: int | None = Field(None, ge=0)
+    """Documents with more spans than this are dropped."""
+    score_threshold: Unit = 0.5
+
+
+class Toxicity(Section):
+    """Hate, abuse and the like, by density over a document."""
+
+    model: str = "default"
+    drop_above: Unit | None = 0.9
+    spam_above: Unit | None = 0.9
+
+
+class Quality(Section):
+    """Quality from text embeddings."""
+
+    embedder: str = "default"
+    """`default` (in the package, no download) or a sentence-transformers name or path."""
+    model: str = "default"
+    """The head that turns an embedding into a score; `bibim fit quality` makes one."""
+    drop_below: Unit | None = None
+    batch: int = Field(256, ge=1)
+    device: str = "auto"
+
+
+class Tokenizer(Section):
+    """The SentencePiece model: trained here, or a file."""
+
+    path: str | None = None
+    vocab_size: int = Field(32_000, ge=512, le=1_000_000)
+    morphemes: bool = True
+    """Train so that no piece crosses a boundary between Kiwi's morphemes."""
+    sample: Bytes = 24_000_000
+    """Bytes of text to train on, drawn by the mixture's weights."""
+    seed: int = Field(0, ge=0, lt=2**63)
+
+
+class ComponentWeight(Section):
+    """A component's share of the tokens and, inside it, weights of its sources."""
+
+    share: Share
+    sources: dict[str, Share] = {}
+    """Relative weights; sources not named share by their tokens. Empty: all by their tokens."""
+
+
+def _component_weight(value: Any) -> Any:
+    return value if isinstance(value, dict | ComponentWeight) else {"share": value}
+
+
+class Mixture(Section):
+    """How many tokens, from where, in how many shards."""
+
+    tokens: Count | None = None
+    """None: as many as `max_epochs` and the weights allow."""
+    strategy: Literal["fixed", "proportional", "temperature", "unimax"] = "fixed"
+    weights: dict[str, Annotated[ComponentWeight, BeforeValidator(_component_weight)]] = {}
+    temperature: float = Field(1.0, gt=0)
+    max_epochs: float = Field(4.0, gt=0)
+    allow_short: bool = False
+    shards: int = Field(8, ge=1, le=99_999)
+    seed: int = Field(0, ge=0, lt=2**63)
+
+    @model_validator(mode="after")
+    def _weights_sum_to_one(self) -> Mixture:
+        if self.strategy == "fixed":
+            if not self.weights:
+                raise ValueError("`weights` is empty; write for example {ko: 1/3, en: 1/3, code: 1/3}")
+            total = sum((w.share for w in self.weights.values()), Fraction(0))
+            if abs(total - 1) > Fraction(1, 1000):
+                raise ValueError(
+                    f"the weights sum to {float(total):.4f}, not 1; "
+                    "fractions such as 1/3 are exact"
+                )
+        return self
+
+
+def _check_rules(value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    for scope, conditions in value.items():
+        for column, condition in conditions.items():
+            parse_condition(scope, column, condition)
+    return value
+
+
+class Config(Section):
+    """The whole file."""
+
+    name: str
+    data: str | None = None
+    """A variable: `${data}` in any later value. `${HOME}` and the like are the environment's."""
+    sources: dict[str, Source]
+    rules: Annotated[dict[str, dict[str, Any]], Field(default_factory=dict)]
+    """By component, source or `all`: column → condition to be kept. Order gives the reason."""
+    ingest: Ingest = Ingest()
+    identify: Identify = Identify()
+    measure: Measure = Measure()
+    dedup: Dedup = Dedup()
+    decontaminate: Decontaminate = Decontaminate()
+    pii: Pii = Pii()
+    toxicity: Toxicity = Toxicity()
+    quality: Quality = Quality()
+    tokenizer: Tokenizer = Tokenizer()
+    mixture: Mixture
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Config:
+        _check_rules(self.rules)
+        if not self.sources:
+            raise ValueError("`sources` is empty: name at least one")
+        return self

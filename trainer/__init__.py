@@ -1,0 +1,1 @@
+"""Reads mixtures for training. No Beam here."""
