@@ -60,7 +60,9 @@ def write_shard(
         with pq.ParquetWriter(temporary, tagged, compression="zstd") as writer:
             for batch in batches:
                 rows += batch.num_rows
-                writer.write_batch(batch.cast(tagged) if batch.schema != tagged else batch, batch.num_rows or 1)
+                writer.write_batch(
+                    batch.cast(tagged) if batch.schema != tagged else batch, batch.num_rows or 1
+                )
         shard = Shard(
             name=path.name,
             rows=rows,
@@ -138,7 +140,9 @@ def read_batches(
         groups = {file.num_row_groups for file in files.values()}
         rows = {file.metadata.num_rows for file in files.values()}
         if len(groups) > 1 or len(rows) > 1:
-            raise RunFault(f"{name}: {', '.join(wanted)} differ in rows ({sorted(rows)}). Delete the annotation shard and run again.")
+            raise RunFault(
+                f"{name}: {', '.join(wanted)} differ in rows ({sorted(rows)}). Delete the annotation shard and run again."
+            )
         for group in range(groups.pop() if groups else 0):
             columns: list[pa.Array] = []
             fields: list[pa.Field] = []
@@ -146,7 +150,9 @@ def read_batches(
                 table = file.read_row_group(group, columns=list(wanted[folder]), use_threads=False)
                 for column in wanted[folder]:
                     chunked = table.column(column)
-                    columns.append(chunked.combine_chunks() if chunked.num_chunks != 1 else chunked.chunk(0))
+                    columns.append(
+                        chunked.combine_chunks() if chunked.num_chunks != 1 else chunked.chunk(0)
+                    )
                     fields.append(table.schema.field(column))
             yield pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
     finally:

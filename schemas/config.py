@@ -235,12 +235,13 @@ class Mixture(Section):
     def _weights_sum_to_one(self) -> Mixture:
         if self.strategy == "fixed":
             if not self.weights:
-                raise ValueError("`weights` is empty; write for example {ko: 1/3, en: 1/3, code: 1/3}")
+                raise ValueError(
+                    "`weights` is empty; write for example {ko: 1/3, en: 1/3, code: 1/3}"
+                )
             total = sum((w.share for w in self.weights.values()), Fraction(0))
             if abs(total - 1) > Fraction(1, 1000):
                 raise ValueError(
-                    f"the weights sum to {float(total):.4f}, not 1; "
-                    "fractions such as 1/3 are exact"
+                    f"the weights sum to {float(total):.4f}, not 1; fractions such as 1/3 are exact"
                 )
         return self
 

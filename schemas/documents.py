@@ -18,7 +18,9 @@ DOCUMENT = pa.schema(
         pa.field("license", pa.string()),
         pa.field("timestamp", pa.string()),
         pa.field("meta", pa.string()),  # JSON object, or null
-        pa.field("origin", pa.string(), nullable=False),  # FILE:POSITION, FILE relative to the source
+        pa.field(
+            "origin", pa.string(), nullable=False
+        ),  # FILE:POSITION, FILE relative to the source
         pa.field("raw_bytes", pa.int64(), nullable=False),  # bytes of the record as it was read
     ]
 )

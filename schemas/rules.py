@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Op = Literal[">=", "<=", ">", "<", "==", "!=", "null"]
+Op = Literal[">=", "<=", ">", "<", "==", "!=", "null", "valid", "lacks"]
 
 _CONDITION = re.compile(r"^\s*(>=|<=|==|!=|>|<)\s*(.+?)\s*$")
 _RULE = re.compile(r"^\s*([\w*-]+)\.(\w+)\s*((?:>=|<=|==|!=|>|<).+)$")
@@ -23,7 +23,9 @@ class Rule:
     """Documents of `scope` are kept where `column op value` holds or the column is null.
 
     `scope` is a component, a source or `all`. `reason` names the rule in ledgers and in
-    `explain`. With op `null`, documents are kept where the column *is* null.
+    `explain`. Three operators come from the config's sections, not from its rules: `null`
+    keeps where the column is null, `valid` where it is not, `lacks` where the list in the
+    column does not hold `value`.
     """
 
     scope: str
@@ -33,8 +35,10 @@ class Rule:
     reason: str
 
     def __str__(self) -> str:
-        if self.op == "null":
-            return f"{self.scope}.{self.column} is null"
+        if self.op in ("null", "valid"):
+            return f"{self.scope}.{self.column} is {self.op}"
+        if self.op == "lacks":
+            return f"{self.scope}.{self.column} lacks {self.value}"
         value = f"{self.value:g}" if isinstance(self.value, float) else str(self.value)
         return f"{self.scope}.{self.column}{self.op}{value}"
 

@@ -1,0 +1,132 @@
+"""The stages in order, the columns that each adds, and the rules that follow from the config.
+
+Nothing here loads a model: a stage's columns are known before it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import pyarrow as pa
+
+from pipelines.shards import Columns
+from schemas.config import Config
+from schemas.documents import DOCUMENT
+from schemas.errors import InputError
+from schemas.rules import ALL, Rule, parse_condition
+
+STAGES = ("ingest", "identify", "measure", "dedup", "redact", "screen", "score", "tokenize", "mix")
+"""What `--stages` takes, in order."""
+
+STEPS = (
+    "ingest",
+    "identify",
+    "measure",
+    "sign",
+    "dedup",
+    "redact",
+    "screen",
+    "score",
+    "tokenize",
+    "mix",
+)
+"""The pipelines that run: `sign` (signatures of all documents) is the first half of `dedup`."""
+
+
+@lru_cache
+def step_schemas() -> dict[str, pa.Schema]:
+    """Return the annotation schema of each step that adds columns, in order."""
+    from filters.identify import Identify
+    from filters.measure import Measure
+    from filters.pii.annotator import Redact
+    from filters.quality import Score
+    from filters.signatures import Sign
+    from filters.toxicity import Screen
+    from pipelines.dedup import DEDUP
+    from pipelines.tokenize import TOKENS
+
+    return {
+        "identify": Identify.schema,
+        "measure": Measure.schema,
+        "sign": Sign.schema,
+        "dedup": DEDUP,
+        "redact": Redact.schema,
+        "screen": Screen.schema,
+        "score": Score.schema,
+        "tokenize": TOKENS,
+    }
+
+
+def columns_of(config: Config, before: str | None = None) -> Columns:
+    """Return where each column lies, of the documents and of every step before `before`."""
+    schemas = {"documents": DOCUMENT}
+    for step, schema in step_schemas().items():
+        if before is not None and STEPS.index(step) >= STEPS.index(before):
+            break
+        schemas[f"annotations/{step}"] = schema
+    return Columns(schemas)
+
+
+def step_of(column: str) -> str:
+    """Return the step that adds `column` (`ingest` for document columns). KeyError if none."""
+    if column in DOCUMENT.names:
+        return "ingest"
+    for step, schema in step_schemas().items():
+        if column in schema.names:
+            return step
+    raise KeyError(column)
+
+
+def _all(column: str, condition: str, reason: str) -> list[Rule]:
+    return [
+        Rule(rule.scope, rule.column, rule.op, rule.value, reason)
+        for rule in parse_condition(ALL, column, condition)
+    ]
+
+
+def effective_rules(config: Config, before: str | None = None) -> list[Rule]:
+    """Return every rule in the order in which it decides, those of steps before `before`.
+
+    The order is that of the steps; inside a step the config's. Raises InputError for a
+    column that no stage adds.
+    """
+    by_step: dict[str, list[Rule]] = {step: [] for step in STEPS}
+    by_step["identify"].append(Rule(ALL, "assigned", "valid", None, "no_component"))
+    if config.decontaminate.against and config.decontaminate.action == "drop":
+        by_step["sign"].append(Rule(ALL, "contaminated_by", "null", None, "contaminated"))
+    if config.dedup.enabled:
+        by_step["dedup"].append(Rule(ALL, "duplicate_of", "null", None, "duplicate"))
+    if config.pii.drop_above is not None:
+        by_step["redact"] += _all("pii_count", f"<={config.pii.drop_above}", "pii_count")
+    if config.toxicity.drop_above is not None:
+        by_step["screen"] += _all("toxicity", f"<={config.toxicity.drop_above}", "toxicity")
+    if config.toxicity.spam_above is not None:
+        by_step["screen"] += _all("spam", f"<={config.toxicity.spam_above}", "spam")
+    if config.quality.drop_below is not None:
+        by_step["score"] += _all("quality", f">={config.quality.drop_below}", "quality")
+    for scope, conditions in config.rules.items():
+        for column, condition in conditions.items():
+            by_step[rule_step(scope, column)] += parse_condition(scope, column, condition)
+    last = len(STEPS) if before is None else STEPS.index(before)
+    return [rule for step in STEPS[:last] for rule in by_step[step]]
+
+
+def rule_step(scope: str, column: str) -> str:
+    """Return the step whose column a rule reads. Raises InputError with near names."""
+    try:
+        return step_of(column)
+    except KeyError:
+        import difflib
+
+        known = [name for schema in step_schemas().values() for name in schema.names]
+        near = difflib.get_close_matches(column, known, n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else "docs/signals.md lists them."
+        raise InputError(
+            f"rules.{scope}.{column}: no stage adds a column {column!r}; {hint}"
+        ) from None
+
+
+def rule_columns(rules: Sequence[Rule]) -> list[str]:
+    """Return the columns that `decide` needs for `rules`, without repeats."""
+    return list(dict.fromkeys(["source", "assigned", *(rule.column for rule in rules)]))

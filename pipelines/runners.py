@@ -1,0 +1,88 @@
+"""Runners: where a pipeline's workers are.
+
+`local` is Beam's FnApiRunner, in this process with one worker, in processes of its own with
+more. DirectRunner is never named: it would download and run a binary first.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+
+T = TypeVar("T")
+
+THREAD_LIMITS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Runner:
+    """A runner with its worker count and the Beam options given after `--`."""
+
+    name: str = "local"
+    workers: int = 1
+    options: Sequence[str] = field(default_factory=tuple)
+
+    def run(self, label: str, build: Callable[[beam.Pipeline], None]) -> None:
+        """Build one pipeline, run it and wait. What a worker raises is raised here."""
+        arguments = [
+            f"--job_name=bibim-{label}",
+            "--runner=FnApiRunner",
+            f"--direct_num_workers={self.workers}",
+            f"--direct_running_mode={'in_memory' if self.workers == 1 else 'multi_processing'}",
+            "--default_sdk_harness_log_level=WARNING",
+            *self.options,
+        ]
+        options = PipelineOptions(arguments)
+        for name in THREAD_LIMITS:  # one worker a core: libraries must not start a pool each
+            os.environ.setdefault(name, "1")
+        logging.getLogger("apache_beam").setLevel(logging.WARNING)
+        logging.getLogger("root").setLevel(logging.WARNING)
+        pipeline = beam.Pipeline(runner=_fn_api_runner(options), options=options)
+        build(pipeline)
+        pipeline.run().wait_until_finish()
+
+
+def _fn_api_runner(options: PipelineOptions) -> beam.runners.PipelineRunner:
+    """Return FnApiRunner with the options handed on to worker processes.
+
+    Named on the command line it drops them there, and with them the file systems' settings.
+    """
+    from apache_beam.portability.api import beam_provision_api_pb2
+    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+    from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProvisionInfo
+    from apache_beam.runners.portability.portable_runner import JobServiceHandle
+
+    info = beam_provision_api_pb2.ProvisionInfo(
+        pipeline_options=JobServiceHandle.encode_pipeline_options(options.get_all_options())
+    )
+    return FnApiRunner(provision_info=ExtendedProvisionInfo(info))
+
+
+def _values(group: tuple[int, list[T]]) -> list[T]:
+    return list(group[1])
+
+
+def deal(pipeline: beam.Pipeline, label: str, elements: Sequence[T]) -> beam.PCollection[T]:
+    """Deal `elements` over the workers in turn, in the order given.
+
+    Put the largest first: two workers then end at about the same time. The GroupByKey is
+    what lets the runner give elements to several workers; only shard names cross it.
+    """
+    numbered = list(enumerate(elements))
+    return (
+        pipeline
+        | f"{label}: list" >> beam.Create(numbered, reshuffle=False)
+        | f"{label}: deal" >> beam.GroupByKey()
+        | f"{label}: take" >> beam.FlatMap(_values)
+    )

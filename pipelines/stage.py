@@ -1,0 +1,194 @@
+"""An annotate stage: document shard in, annotation shard out, one fused step.
+
+The worker streams the row groups of a document shard, joined with the columns of earlier
+stages, through an annotator. A stage over survivors computes the rows that survive and have
+no value yet, keeps the values that are there, and leaves the rest null: widening a rule
+costs what it adds, narrowing costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from filters.annotator import Annotator
+from pipelines.context import Context
+from pipelines.runners import Runner, deal
+from pipelines.shards import DOCUMENTS, KEY, ShardTask, write_receipt, write_shard
+from schemas.manifest import Shard, sha256_file
+
+Compute = Callable[[pa.RecordBatch], pa.RecordBatch]
+
+
+def stored_batches(path: Path, task: ShardTask) -> list[pa.RecordBatch] | None:
+    """Return the row groups of the annotation shard at `path` if its values still hold.
+
+    They hold when the shard carries the task's key (same config, code and models) and belongs
+    to the same document shard; None otherwise.
+    """
+    if not path.exists():
+        return None
+    with pq.ParquetFile(path) as file:
+        tags = file.schema_arrow.metadata or {}
+        if (
+            tags.get(KEY, b"").decode() != task.key
+            or tags.get(DOCUMENTS, b"").decode() != task.documents_sha256
+        ):
+            return None
+        return [
+            file.read_row_group(group, use_threads=False).combine_chunks().to_batches()[0]
+            if file.metadata.row_group(group).num_rows
+            else pa.RecordBatch.from_pylist([], schema=file.schema_arrow)
+            for group in range(file.num_row_groups)
+        ]
+
+
+def fill_rows(
+    schema: pa.Schema,
+    rows: int,
+    selected: npt.NDArray[np.bool_],
+    computed: pa.RecordBatch | None,
+    stored: pa.RecordBatch | None,
+) -> pa.RecordBatch:
+    """Return `rows` rows: `computed` at the `selected` ones, `stored` or null elsewhere."""
+    nulls = rows
+    parts: list[list[pa.Array]] = [[] for _ in schema]
+    indices = np.full(rows, nulls, dtype=np.int64)
+    base = 0
+    if stored is not None:
+        indices[:] = np.arange(rows)
+        base = rows
+    count = int(selected.sum())
+    if computed is not None and count:
+        indices[selected] = base + np.arange(count)
+    missing = base + (count if computed is not None else 0)
+    if stored is None:
+        indices[~selected] = missing
+    for column, field in enumerate(schema):
+        if stored is not None:
+            parts[column].append(stored.column(column).cast(field.type))
+        if computed is not None and count:
+            parts[column].append(computed.column(column).cast(field.type))
+        parts[column].append(pa.nulls(1, field.type))
+    take = pa.array(indices)
+    return pa.RecordBatch.from_arrays(
+        [pa.concat_arrays(part).take(take) for part in parts], schema=schema
+    )
+
+
+def annotate_shard(
+    ctx: Context,
+    task: ShardTask,
+    schema: pa.Schema,
+    reads: Sequence[str],
+    compute: Compute,
+    survivors_only: bool,
+) -> Shard:
+    """Write the annotation shard of `task`, computing only what is not there yet.
+
+    `compute` takes a batch with the columns `reads` and returns `schema`'s columns. On a
+    computed row the first column is never null: that is how stored rows are known.
+    """
+    folder = ctx.folder("annotations", ctx.stage)
+    path = folder / task.name
+    stored = stored_batches(path, task)
+    wanted = ctx.survivors(task.name) if survivors_only else np.ones(task.rows, dtype=bool)
+    if stored is not None:
+        done = (
+            np.concatenate([np.asarray(batch.column(0).is_valid()) for batch in stored])
+            if stored
+            else np.zeros(0, dtype=bool)
+        )
+        if not (wanted & ~done).any():
+            shard = Shard(
+                name=task.name,
+                rows=len(done),
+                bytes=path.stat().st_size,
+                sha256=sha256_file(path),
+                key=task.key,
+                stats={"computed": 0},
+            )
+            write_receipt(folder, shard)
+            return shard
+        wanted = wanted & ~done
+    stats: dict[str, Any] = {"computed": int(wanted.sum())}
+    return write_shard(
+        path,
+        schema,
+        _annotated(ctx, task, schema, reads, compute, wanted, stored),
+        key=task.key,
+        documents_sha256=task.documents_sha256,
+        stats=stats,
+    )
+
+
+def _annotated(
+    ctx: Context,
+    task: ShardTask,
+    schema: pa.Schema,
+    reads: Sequence[str],
+    compute: Compute,
+    wanted: npt.NDArray[np.bool_],
+    stored: Sequence[pa.RecordBatch] | None,
+) -> Iterator[pa.RecordBatch]:
+    start = 0
+    for group, batch in enumerate(ctx.read(task.name, reads, task.documents_sha256)):
+        selected = wanted[start : start + batch.num_rows]
+        start += batch.num_rows
+        old = stored[group] if stored is not None else None
+        if selected.all() and batch.num_rows:
+            yield compute(batch)
+            continue
+        computed = compute(batch.filter(pa.array(selected))) if selected.any() else None
+        yield fill_rows(schema, batch.num_rows, selected, computed, old)
+
+
+@dataclass(frozen=True)
+class AnnotateStep:
+    """How a step makes its annotator. `make` is a module-level function of the config."""
+
+    make: Callable[[Any], Annotator]
+    schema: pa.Schema
+    reads: tuple[str, ...]
+    survivors_only: bool
+
+
+class AnnotateShard(beam.DoFn):
+    """Shard task in, shard record out. The annotator is made once per worker process."""
+
+    def __init__(self, ctx: Context, step: AnnotateStep) -> None:
+        self._ctx = ctx
+        self._step = step
+        self._annotator: Annotator | None = None
+
+    def process(self, task: ShardTask) -> Iterator[str]:
+        """Write the task's annotation shard and yield its name."""
+        step = self._step
+
+        def compute(batch: pa.RecordBatch) -> pa.RecordBatch:
+            if self._annotator is None:  # made late: a shard with nothing to do loads no model
+                self._annotator = step.make(self._ctx.config)
+            return self._annotator(batch)
+
+        yield annotate_shard(
+            self._ctx, task, step.schema, step.reads, compute, step.survivors_only
+        ).name
+
+
+def run_annotate(runner: Runner, ctx: Context, step: AnnotateStep, tasks: list[ShardTask]) -> None:
+    """Run one annotate stage over `tasks`."""
+
+    def build(pipeline: beam.Pipeline) -> None:
+        deal(pipeline, ctx.stage, tasks) | f"{ctx.stage}: annotate" >> beam.ParDo(
+            AnnotateShard(ctx, step)
+        )
+
+    runner.run(ctx.stage, build)
