@@ -67,7 +67,7 @@ def open_input(path: str) -> BinaryIO:
     not installed.
     """
     if not is_remote(path):
-        return open(path, "rb")  # noqa: SIM115  # the caller closes it
+        return open(path, "rb")  # the caller closes it
     if path.startswith("hf://"):
         try:
             from huggingface_hub import HfFileSystem

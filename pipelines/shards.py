@@ -141,7 +141,8 @@ def read_batches(
         rows = {file.metadata.num_rows for file in files.values()}
         if len(groups) > 1 or len(rows) > 1:
             raise RunFault(
-                f"{name}: {', '.join(wanted)} differ in rows ({sorted(rows)}). Delete the annotation shard and run again."
+                f"{name}: {', '.join(wanted)} differ in rows ({sorted(rows)}). "
+                "Delete the annotation shard and run again."
             )
         for group in range(groups.pop() if groups else 0):
             columns: list[pa.Array] = []

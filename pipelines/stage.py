@@ -59,25 +59,15 @@ def fill_rows(
     stored: pa.RecordBatch | None,
 ) -> pa.RecordBatch:
     """Return `rows` rows: `computed` at the `selected` ones, `stored` or null elsewhere."""
-    nulls = rows
-    parts: list[list[pa.Array]] = [[] for _ in schema]
-    indices = np.full(rows, nulls, dtype=np.int64)
-    base = 0
-    if stored is not None:
-        indices[:] = np.arange(rows)
-        base = rows
-    count = int(selected.sum())
-    if computed is not None and count:
-        indices[selected] = base + np.arange(count)
-    missing = base + (count if computed is not None else 0)
-    if stored is None:
-        indices[~selected] = missing
-    for column, field in enumerate(schema):
-        if stored is not None:
-            parts[column].append(stored.column(column).cast(field.type))
-        if computed is not None and count:
-            parts[column].append(computed.column(column).cast(field.type))
-        parts[column].append(pa.nulls(1, field.type))
+    pieces = [batch for batch in (stored, computed) if batch is not None]
+    base = stored.num_rows if stored is not None else 0
+    count = computed.num_rows if computed is not None else 0
+    indices = np.arange(rows) if stored is not None else np.full(rows, base + count)
+    indices[selected] = base + np.arange(count)
+    parts: list[list[pa.Array]] = [
+        [*(piece.column(column).cast(field.type) for piece in pieces), pa.nulls(1, field.type)]
+        for column, field in enumerate(schema)
+    ]
     take = pa.array(indices)
     return pa.RecordBatch.from_arrays(
         [pa.concat_arrays(part).take(take) for part in parts], schema=schema

@@ -9,9 +9,9 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from schemas.rules import parse_condition
+from schemas.rules import ALL, parse_condition
 
 Action = Literal["mask", "drop", "keep"]
 Format = Literal["auto", "jsonl", "parquet", "text", "warc", "html", "tree"]
@@ -218,13 +218,25 @@ def _component_weight(value: Any) -> Any:
     return value if isinstance(value, dict | ComponentWeight) else {"share": value}
 
 
+def _sum_to_one(weights: dict[str, ComponentWeight]) -> dict[str, ComponentWeight]:
+    total = sum((weight.share for weight in weights.values()), Fraction(0))
+    if weights and abs(total - 1) > Fraction(1, 1000):
+        raise ValueError(
+            f"the weights sum to {float(total):.4f}, not 1; fractions such as 1/3 are exact"
+        )
+    return weights
+
+
 class Mixture(Section):
     """How many tokens, from where, in how many shards."""
 
     tokens: Count | None = None
     """None: as many as `max_epochs` and the weights allow."""
     strategy: Literal["fixed", "proportional", "temperature", "unimax"] = "fixed"
-    weights: dict[str, Annotated[ComponentWeight, BeforeValidator(_component_weight)]] = {}
+    weights: Annotated[
+        dict[str, Annotated[ComponentWeight, BeforeValidator(_component_weight)]],
+        AfterValidator(_sum_to_one),
+    ] = {}
     temperature: float = Field(1.0, gt=0)
     max_epochs: float = Field(4.0, gt=0)
     allow_short: bool = False
@@ -232,25 +244,19 @@ class Mixture(Section):
     seed: int = Field(0, ge=0, lt=2**63)
 
     @model_validator(mode="after")
-    def _weights_sum_to_one(self) -> Mixture:
-        if self.strategy == "fixed":
-            if not self.weights:
-                raise ValueError(
-                    "`weights` is empty; write for example {ko: 1/3, en: 1/3, code: 1/3}"
-                )
-            total = sum((w.share for w in self.weights.values()), Fraction(0))
-            if abs(total - 1) > Fraction(1, 1000):
-                raise ValueError(
-                    f"the weights sum to {float(total):.4f}, not 1; fractions such as 1/3 are exact"
-                )
+    def _fixed_has_weights(self) -> Mixture:
+        if self.strategy == "fixed" and not self.weights:
+            raise ValueError("`weights` is empty; write for example {ko: 1/3, en: 1/3, code: 1/3}")
         return self
 
 
-def _check_rules(value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    for scope, conditions in value.items():
-        for column, condition in conditions.items():
-            parse_condition(scope, column, condition)
-    return value
+def _condition(value: Any) -> str:
+    parse_condition(ALL, "", value)
+    return str(value)
+
+
+Condition = Annotated[str, BeforeValidator(_condition)]
+"""What is kept: ">=0.2", or several joined by commas: ">=1, <=10"."""
 
 
 class Config(Section):
@@ -259,8 +265,8 @@ class Config(Section):
     name: str
     data: str | None = None
     """A variable: `${data}` in any later value. `${HOME}` and the like are the environment's."""
-    sources: dict[str, Source]
-    rules: Annotated[dict[str, dict[str, Any]], Field(default_factory=dict)]
+    sources: Annotated[dict[str, Source], Field(min_length=1)]
+    rules: dict[str, dict[str, Condition]] = {}
     """By component, source or `all`: column → condition to be kept. Order gives the reason."""
     ingest: Ingest = Ingest()
     identify: Identify = Identify()
@@ -272,10 +278,3 @@ class Config(Section):
     quality: Quality = Quality()
     tokenizer: Tokenizer = Tokenizer()
     mixture: Mixture
-
-    @model_validator(mode="after")
-    def _names_agree(self) -> Config:
-        _check_rules(self.rules)
-        if not self.sources:
-            raise ValueError("`sources` is empty: name at least one")
-        return self

@@ -63,13 +63,13 @@ def parse_condition(scope: str, column: str, condition: Any) -> list[Rule]:
         match = _CONDITION.match(part)
         if match is None or isinstance(condition, bool):
             raise ValueError(
-                f"rules.{scope}.{column}: {condition!r} is no condition; "
+                f"{condition!r} is no condition; "
                 'write what is kept, such as ">=0.2" or ">=1, <=10"'
             )
         op, text = match.groups()
         value = _value(text)
         if op not in ("==", "!=") and not (isinstance(value, float)):
-            raise ValueError(f"rules.{scope}.{column}: {op} wants a number, not {text!r}")
+            raise ValueError(f"{op} wants a number, not {text!r}")
         rules.append(Rule(scope, column, op, value, column))  # type: ignore[arg-type]  # op is one of Op by the pattern
     return rules
 

@@ -1,0 +1,243 @@
+"""Read a configuration file; say what is wrong with it by line, key and remedy.
+
+Everything that can be known without opening the data is checked here. That paths exist is
+checked by the readers, which know what a path may be.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from schemas.config import Config
+from schemas.documents import AUTO
+from schemas.errors import InputError
+from schemas.rules import ALL
+
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+
+Path_ = tuple[str | int, ...]
+
+
+def load_config(file: Path, overrides: Sequence[str] = ()) -> Config:
+    """Return the validated configuration of `file`, with `--set key.path=value` overrides.
+
+    Raises InputError that lists every fault, one a line: file, line, key, what would be right.
+    """
+    try:
+        text = file.read_text("utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{file}: there is no such file; recipes lie in mixtures/") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: cannot be read: {error}") from None
+    return parse_config(text, str(file), overrides)
+
+
+def parse_config(text: str, name: str, overrides: Sequence[str] = ()) -> Config:
+    """Return the validated configuration written in `text`; `name` stands in messages."""
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{name}: not YAML: {_yaml_problem(error)}") from None
+    if not isinstance(data, dict):
+        raise InputError(f"{name}: a configuration is a mapping that begins with `name:`")
+    lines = _lines(node)
+    _check_repeated(node, name)
+    for override in overrides:
+        _override(data, override)
+    data = _expand(data, data.get("data"), name, lines, ())
+    try:
+        config = Config.model_validate(data)
+    except ValidationError as error:
+        faults = [_describe(fault, lines, name) for fault in error.errors()]
+        raise InputError("\n".join(dict.fromkeys(faults))) from None
+    faults = list(_cross_check(config, lines, name))
+    if faults:
+        raise InputError("\n".join(faults))
+    return config
+
+
+def _yaml_problem(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error)
+    return f"line {mark.line + 1}: {problem}" if mark else problem
+
+
+def _lines(node: yaml.Node | None, path: Path_ = ()) -> dict[Path_, int]:
+    """Return key path → line (from 1) of every key below `node`."""
+    lines: dict[Path_, int] = {}
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            here = (*path, key.value)
+            lines[here] = key.start_mark.line + 1
+            lines.update(_lines(value, here))
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            lines[*path, index] = value.start_mark.line + 1
+            lines.update(_lines(value, (*path, index)))
+    return lines
+
+
+def _check_repeated(node: yaml.Node | None, name: str) -> None:
+    """Refuse a key given twice: YAML would let the last one win in silence."""
+    if isinstance(node, yaml.MappingNode):
+        seen: dict[str, int] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if key.value in seen:
+                raise InputError(
+                    f"{name}: line {line}: {key.value}: given twice "
+                    f"(first on line {seen[key.value]}); keep one"
+                )
+            seen[key.value] = line
+            _check_repeated(value, name)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            _check_repeated(value, name)
+
+
+def _override(data: dict[str, Any], override: str) -> None:
+    """Apply `a.b.c=value` (the value is YAML) to `data`."""
+    key, equals, value = override.partition("=")
+    if not equals or not key.strip():
+        raise InputError(f"--set {override}: write key=value, such as mixture.tokens=10M")
+    *parents, last = key.strip().split(".")
+    place = data
+    for parent in parents:
+        child = place.get(parent)
+        if child is None:
+            child = place[parent] = {}
+        if not isinstance(child, dict):
+            raise InputError(f"--set {override}: {parent} is no section")
+        place = child
+    try:
+        place[last] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise InputError(f"--set {override}: {_yaml_problem(error)}") from None
+
+
+def _expand(value: Any, data: Any, name: str, lines: Mapping[Path_, int], path: Path_) -> Any:
+    """Replace `${data}` and `${ENVIRONMENT}` in every string below `value`."""
+    if isinstance(value, dict):
+        return {k: _expand(v, data, name, lines, (*path, k)) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_expand(v, data, name, lines, (*path, i)) for i, v in enumerate(value)]
+    if not isinstance(value, str):
+        return value
+
+    def found(match: re.Match[str]) -> str:
+        variable = match.group(1)
+        if variable == "data" and path != ("data",):
+            if isinstance(data, str):
+                return _VARIABLE.sub(found, data) if "${data}" not in data else data
+            where = _where(path, lines, name)
+            raise InputError(f"{where}: ${{data}} is not set; add `data: FOLDER` at the top")
+        if variable in os.environ:
+            return os.environ[variable]
+        where = _where(path, lines, name)
+        raise InputError(f"{where}: the environment has no variable {variable}; set it")
+
+    return _VARIABLE.sub(found, value)
+
+
+def _where(path: Path_, lines: Mapping[Path_, int], name: str) -> str:
+    """Return `FILE: line N: key.path` for the deepest key of `path` that stands in the file."""
+    for end in range(len(path), 0, -1):
+        if path[:end] in lines:
+            return f"{name}: line {lines[path[:end]]}: {'.'.join(map(str, path))}"
+    return f"{name}: {'.'.join(map(str, path))}" if path else name
+
+
+def _describe(fault: Mapping[str, Any], lines: Mapping[Path_, int], name: str) -> str:
+    """Turn one of Pydantic's faults into a line for the user."""
+    path: Path_ = tuple(part for part in fault["loc"] if part not in ("function-before",))
+    kind = fault["type"]
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    if kind == "extra_forbidden":
+        known = _known_keys(path[:-1])
+        near = difflib.get_close_matches(str(path[-1]), known, n=1)
+        hint = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(known)}"
+        message = f"unknown key; {hint}"
+    elif kind == "missing":
+        message = "is missing; add it"
+        if path == ("sources",):
+            message = "is missing; name where documents come from"
+    elif kind.startswith("literal_error"):
+        message = f"{fault['input']!r} is none of {fault['ctx']['expected']}"
+    elif "input" in fault and not isinstance(fault["input"], dict | list) and "not" not in message:
+        message = f"{message} (got {fault['input']!r})"
+    return f"{_where(path, lines, name)}: {message}"
+
+
+def _known_keys(path: Path_) -> list[str]:
+    """Return the keys that the section at `path` knows."""
+    model: Any = Config
+    for part in path:
+        fields = getattr(model, "model_fields", {})
+        if part in fields:
+            model = fields[part].annotation
+        nested = [a for a in _models(model)]
+        model = nested[0] if nested else model
+    return sorted(getattr(model, "model_fields", {}))
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """Return the section models that a field's annotation mentions."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in getattr(annotation, "__args__", ()) for model in _models(part)]
+
+
+def _cross_check(config: Config, lines: Mapping[Path_, int], name: str) -> list[str]:
+    """Return what is wrong between sections: names that nobody defines or uses."""
+    faults = []
+    fed = {source.component for source in config.sources.values()} - {AUTO}
+    if any(source.component == AUTO for source in config.sources.values()):
+        fed |= {*config.identify.components.values(), "code"}
+    wanted = set(config.mixture.weights) or fed
+
+    def fault(path: Path_, message: str) -> None:
+        faults.append(f"{_where(path, lines, name)}: {message}")
+
+    for component, weight in config.mixture.weights.items():
+        if component not in fed:
+            fault(
+                ("mixture", "weights", component),
+                f"no source feeds {component!r}; give a source `component: {component}` "
+                f"(fed: {', '.join(sorted(fed))})",
+            )
+        for source in weight.sources:
+            path: Path_ = ("mixture", "weights", component, "sources", source)
+            if source not in config.sources:
+                fault(path, f"no such source; known: {', '.join(config.sources)}")
+            elif config.sources[source].component not in (component, AUTO):
+                fault(path, f"feeds {config.sources[source].component!r}, not {component!r}")
+    for key, source_config in config.sources.items():
+        if source_config.component not in {*wanted, AUTO}:
+            fault(
+                ("sources", key, "component"),
+                f"no weight takes component {source_config.component!r}; add it to "
+                f"mixture.weights or change it (weights: {', '.join(sorted(wanted))})",
+            )
+    scopes = {*config.sources, *fed, *wanted, ALL}
+    for scope in config.rules:
+        if scope not in scopes:
+            fault(
+                ("rules", scope),
+                f"no component or source has this name; known: {', '.join(sorted(scopes))}",
+            )
+    for index, preferred in enumerate(config.dedup.prefer):
+        if preferred not in config.sources:
+            fault(
+                ("dedup", "prefer", index),
+                f"no source {preferred!r}; known: {', '.join(config.sources)}",
+            )
+    return faults
