@@ -16,6 +16,8 @@ class Annotator(Protocol):
     """
 
     schema: pa.Schema
+    reads: tuple[str, ...]
+    """Columns that it asks for, of the documents or of earlier stages."""
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return `schema`'s columns for the rows of `batch`, in their order.

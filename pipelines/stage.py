@@ -8,10 +8,11 @@ costs what it adds, narrowing costs nothing.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import apache_beam as beam
 import numpy as np
@@ -23,6 +24,7 @@ from filters.annotator import Annotator
 from pipelines.context import Context
 from pipelines.runners import Runner, deal
 from pipelines.shards import DOCUMENTS, KEY, ShardTask, write_receipt, write_shard
+from schemas.config import Config
 from schemas.manifest import Shard, sha256_file
 
 Compute = Callable[[pa.RecordBatch], pa.RecordBatch]
@@ -143,16 +145,27 @@ def _annotated(
 
 @dataclass(frozen=True)
 class AnnotateStep:
-    """How a step makes its annotator. `make` is a module-level function of the config."""
+    """Which annotator a step uses. Names only, so that it travels and loads nothing."""
 
-    make: Callable[[Any], Annotator]
-    schema: pa.Schema
-    reads: tuple[str, ...]
+    module: str
+    name: str
+    sections: tuple[str, ...]
+    """Sections of the config that the annotator's constructor takes, in order."""
     survivors_only: bool
+
+    @property
+    def annotator(self) -> type[Annotator]:
+        """The class; reading its `schema` and `reads` loads no model."""
+        return cast(type[Annotator], getattr(importlib.import_module(self.module), self.name))
+
+    def make(self, config: Config) -> Annotator:
+        """Make the annotator with its sections of `config`."""
+        make = cast(Callable[..., Annotator], self.annotator)
+        return make(*(getattr(config, section) for section in self.sections))
 
 
 class AnnotateShard(beam.DoFn):
-    """Shard task in, shard record out. The annotator is made once per worker process."""
+    """Shard task in, shard name out. The annotator is made once per worker process."""
 
     def __init__(self, ctx: Context, step: AnnotateStep) -> None:
         self._ctx = ctx
@@ -162,6 +175,7 @@ class AnnotateShard(beam.DoFn):
     def process(self, task: ShardTask) -> Iterator[str]:
         """Write the task's annotation shard and yield its name."""
         step = self._step
+        kind = step.annotator
 
         def compute(batch: pa.RecordBatch) -> pa.RecordBatch:
             if self._annotator is None:  # made late: a shard with nothing to do loads no model
@@ -169,12 +183,12 @@ class AnnotateShard(beam.DoFn):
             return self._annotator(batch)
 
         yield annotate_shard(
-            self._ctx, task, step.schema, step.reads, compute, step.survivors_only
+            self._ctx, task, kind.schema, kind.reads, compute, step.survivors_only
         ).name
 
 
 def run_annotate(runner: Runner, ctx: Context, step: AnnotateStep, tasks: list[ShardTask]) -> None:
-    """Run one annotate stage over `tasks`."""
+    """Run one annotate step over `tasks`."""
 
     def build(pipeline: beam.Pipeline) -> None:
         deal(pipeline, ctx.stage, tasks) | f"{ctx.stage}: annotate" >> beam.ParDo(

@@ -1,0 +1,80 @@
+"""Which steps of a run are complete, and its verdicts read shard by shard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from filters.decide import KEPT, decide
+from pipelines.catalog import STEPS, columns_of, effective_rules, rule_columns, rule_step
+from pipelines.shards import read_batches
+from schemas.config import Config
+from schemas.errors import InputError
+from schemas.manifest import Manifest, read_manifest
+from schemas.rules import Rule
+
+
+def documents_of(out: Path) -> Manifest:
+    """Return the manifest of the documents. Raises InputError where ingest did not finish."""
+    manifest = read_manifest(out / "documents")
+    if manifest is None:
+        raise InputError(f"{out}: ingest has not finished; run `bibim run … --out {out}` first")
+    return manifest
+
+
+def finished_steps(out: Path) -> list[str]:
+    """Return the annotating steps whose folders are complete, without a gap, in order."""
+    finished = []
+    for step in STEPS[1:-1]:
+        if read_manifest(out / "annotations" / step) is None:
+            break
+        finished.append(step)
+    return finished
+
+
+def next_step(out: Path) -> str | None:
+    """Return the first step that is not complete, or None when all are."""
+    finished = len(finished_steps(out))
+    return STEPS[1 + finished] if finished < len(STEPS) - 2 else None
+
+
+def rules_of(out: Path, config: Config) -> list[Rule]:
+    """Return the rules that can be decided with what the run has so far."""
+    return effective_rules(config, before=next_step(out))
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A row group with its verdicts: index into the rules, or KEPT."""
+
+    shard: str
+    first_row: int
+    columns: pa.RecordBatch
+    verdict: npt.NDArray[np.int16]
+
+    @property
+    def kept(self) -> npt.NDArray[np.bool_]:
+        return self.verdict == KEPT
+
+
+def decided(
+    out: Path, config: Config, rules: Sequence[Rule], columns: Sequence[str]
+) -> Iterator[Decided]:
+    """Yield every row group of a run with `columns` and the verdict of `rules`."""
+    if "identify" not in finished_steps(out):
+        raise InputError(f"{out}: identify has not finished; run `bibim run … --out {out}` first")
+    for rule in rules:
+        rule_step(rule.scope, rule.column)
+    names = list(dict.fromkeys([*columns, *rule_columns(rules)]))
+    wanted = columns_of(config).by_folder(names)
+    for shard in documents_of(out).shards:
+        row = 0
+        for batch in read_batches(out, shard.name, wanted, shard.sha256):
+            values = {name: batch.column(name) for name in rule_columns(rules)}
+            yield Decided(shard.name, row, batch.select(list(columns)), decide(values, rules))
+            row += batch.num_rows

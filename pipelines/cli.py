@@ -1,0 +1,277 @@
+"""The command line. Every command is a thin layer over a function that tests call directly."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import sysconfig
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from schemas.config import Config
+from schemas.errors import BibimError, InputError
+
+app = typer.Typer(
+    name="bibim",
+    help="Curate Korean, English and code corpora into balanced, sharded token mixtures.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+tokenizer_app = typer.Typer(no_args_is_help=True, help="Train, use and measure a tokenizer alone.")
+fit_app = typer.Typer(no_args_is_help=True, help="Train a classifier from labelled JSONL.")
+app.add_typer(tokenizer_app, name="tokenizer")
+app.add_typer(fit_app, name="fit")
+
+ConfigFile = Annotated[
+    Path, typer.Argument(metavar="CONFIG", help="A recipe, such as mixtures/demo.yaml.")
+]
+Out = Annotated[Path, typer.Argument(metavar="OUT", help="The output folder of a run.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one key; may be given repeatedly."),
+]
+
+
+def load(file: Path, overrides: list[str] | None) -> Config:
+    """Load a config; `${BIBIM_STDLIB}` in it is this interpreter's standard library."""
+    from schemas.load import load_config
+
+    os.environ.setdefault("BIBIM_STDLIB", sysconfig.get_paths()["stdlib"])
+    return load_config(file, overrides or ())
+
+
+def load_run(out: Path) -> Config:
+    """Return the config that made `out`. Raises InputError where there is no run."""
+    if not (out / "config.yaml").exists():
+        raise InputError(f"{out}: no run is here (no config.yaml); name the --out of a run")
+    return load(out / "config.yaml", None)
+
+
+@contextmanager
+def exit_codes() -> Iterator[None]:
+    """Turn the two kinds of stop into exit codes 1 and 2, with the message and no traceback."""
+    try:
+        yield
+    except BibimError as error:
+        Console(stderr=True).print(f"bibim: {error}", style="red", highlight=False, markup=False)
+        raise typer.Exit(error.exit_code) from None
+    except KeyboardInterrupt:
+        Console(stderr=True).print("bibim: stopped; run the same command again to go on")
+        raise typer.Exit(130) from None
+
+
+def console() -> Console:
+    """Return the console for results: as wide as the terminal, 100 columns elsewhere."""
+    return Console() if sys.stdout.isatty() else Console(width=100)
+
+
+@app.command(
+    context_settings={"allow_extra_args": True},
+    epilog="""Examples:
+
+    bibim run mixtures/demo.yaml --out out/demo
+
+    bibim run mixtures/ko-en-code.yaml --out out/full --set mixture.tokens=10M
+
+    bibim run mixtures/ko-en-code.yaml --out out/full --stages ingest,identify --workers 1
+""",
+)
+def run(
+    context: typer.Context,
+    config: ConfigFile,
+    out: Annotated[
+        Path, typer.Option("--out", help="Output folder; an earlier run goes on there.")
+    ],
+    stages: Annotated[
+        str | None, typer.Option("--stages", help="Only these, comma-separated, in their order.")
+    ] = None,
+    overrides: Overrides = None,
+    runner: Annotated[str, typer.Option("--runner", help="local, spark or dataflow.")] = "local",
+    workers: Annotated[
+        int, typer.Option("--workers", min=0, help="Worker processes; 0: one a core.")
+    ] = 0,
+) -> None:
+    """Run everything from raw corpora to token shards; what is done already is not done again.
+
+    Beam options may follow `--`.
+    """
+    with exit_codes():
+        settings = load(config, overrides)
+        chosen = parse_stages(stages)
+        if runner != "local":
+            raise InputError(
+                f"--runner {runner}: this version runs on `local` only; leave --runner out"
+            )
+        from pipelines.progress import reporter
+        from pipelines.run import Run
+        from pipelines.runners import Runner, usable_cores
+        from pipelines.summary import print_summary
+
+        quiet_libraries()
+        beam_runner = Runner("local", workers or usable_cores(), tuple(context.args))
+        job = Run(settings, out, beam_runner, reporter())
+        job.execute(chosen)
+        print_summary(console(), out, job)
+
+
+def parse_stages(text: str | None) -> tuple[str, ...]:
+    """Return the stages named in `a,b`, in their fixed order; all of them for None."""
+    from pipelines.catalog import STAGES
+
+    if text is None:
+        return STAGES
+    named = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = [name for name in named if name not in STAGES]
+    if unknown or not named:
+        raise InputError(
+            f"--stages {text}: no stage {', '.join(unknown)!r}; known: {', '.join(STAGES)}"
+        )
+    return tuple(stage for stage in STAGES if stage in named)
+
+
+def quiet_libraries() -> None:
+    """Keep libraries' chatter off the screen; their errors still show."""
+    logging.basicConfig(level=logging.WARNING)
+    for name in ("apache_beam", "root", "presidio-analyzer", "trafilatura"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", category=FutureWarning)
+
+
+@app.command(
+    epilog="""Examples:
+
+    bibim plan mixtures/ko-en-code.yaml
+
+    bibim plan mixtures/public-billion.yaml --offline
+"""
+)
+def plan(
+    config: ConfigFile,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="A run's folder: show what would be re-run.")
+    ] = None,
+    overrides: Overrides = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Check the config only; open no source.")
+    ] = False,
+) -> None:
+    """Check a config and its inputs; show stages, rules and the mixture. Touches nothing."""
+    with exit_codes():
+        settings = load(config, overrides)
+        from pipelines.summary import print_plan
+
+        print_plan(console(), settings, out, offline)
+
+
+@app.command(
+    epilog="""Examples:
+
+    bibim audit out/demo
+
+    bibim audit out/demo --check
+
+    bibim audit out/demo --json > funnel.json
+"""
+)
+def audit(
+    out: Out,
+    as_json: Annotated[bool, typer.Option("--json", help="The figures as JSON.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Check the books; exit 1 if they do not balance.")
+    ] = False,
+) -> None:
+    """Show what every rule dropped, by source and language, or check the books."""
+    with exit_codes():
+        settings = load_run(out)
+        from audit.check import check_run
+        from audit.ledger import ledger
+        from audit.tables import print_checks, print_ledger
+
+        if check:
+            checks = check_run(out, settings)
+            if as_json:
+                print(json.dumps([c.model_dump() for c in checks], indent=1, ensure_ascii=False))
+            else:
+                print_checks(console(), checks)
+            if not all(c.holds for c in checks):
+                raise typer.Exit(1)
+            return
+        books = ledger(out, settings)
+        if as_json:
+            print(json.dumps(books.model_dump(), indent=1, ensure_ascii=False))
+        else:
+            print_ledger(console(), books)
+
+
+@app.command(
+    epilog="""Example:
+
+    bibim explain out/demo 8f14e45fceea167a5a36dedd4bea2543
+"""
+)
+def explain(
+    out: Out,
+    document: Annotated[
+        str, typer.Argument(metavar="ID", help="A document's id in hex, or its origin FILE:LINE.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Show one document: where it came from, its signals, the verdict, where its tokens went."""
+    with exit_codes():
+        settings = load_run(out)
+        from audit.explain import explain_document
+        from audit.tables import print_explanation
+
+        explanation = explain_document(out, settings, document)
+        if as_json:
+            print(json.dumps(explanation.model_dump(), indent=1, ensure_ascii=False, default=str))
+        else:
+            print_explanation(console(), explanation)
+
+
+@app.command(
+    "what-if",
+    epilog="""Examples:
+
+    bibim what-if out/demo --rule "ko.hangul_ratio>=0.3"
+
+    bibim what-if out/demo --rule "en.stop_words>=4" --rule "all.chars>=200"
+""",
+)
+def what_if(
+    out: Out,
+    rule: Annotated[
+        list[str], typer.Option("--rule", help='Such as "ko.hangul_ratio>=0.3"; repeatable.')
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Show what changes if a rule is added or altered. Recomputes no signal."""
+    with exit_codes():
+        settings = load_run(out)
+        from audit.tables import print_what_if
+        from audit.what_if import compare_rules
+
+        comparison = compare_rules(out, settings, rule)
+        if as_json:
+            print(json.dumps(comparison.model_dump(), indent=1, ensure_ascii=False))
+        else:
+            print_what_if(console(), comparison)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

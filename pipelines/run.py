@@ -1,0 +1,238 @@
+"""The driver: runs the steps of a config one after another, each only as far as needed.
+
+A step whose key stands in its folder's manifest is done. Otherwise shards with a receipt of
+this very step, or unchanged since the last one, are kept and the rest is run. The manifest
+is written last; a killed run goes on at the shard that it was in.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.metadata
+import json
+import platform
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipelines.catalog import STAGES, effective_rules
+from pipelines.context import Context
+from pipelines.files import remove_temporary, write_manifest, write_text
+from pipelines.progress import Done, MemoryWatch, Reporter
+from pipelines.runners import Runner
+from pipelines.shards import RECEIPTS, ShardTask, read_receipts, write_receipt
+from pipelines.steps import Step, steps
+from schemas.config import Config
+from schemas.errors import InputError, RunFault
+from schemas.manifest import MANIFEST, Manifest, Shard, content_key, read_manifest
+
+STEP_KEY = "step"
+LOCK = ".lock"
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a step did: shards run and kept as they were, and its seconds."""
+
+    step: str
+    shards: int
+    ran: int
+    seconds: float
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Hold `out` for one run. Raises InputError if another run is at work in it."""
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / LOCK).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(
+                f"{out}: another run is at work here; wait for it or stop it"
+            ) from None
+        yield
+
+
+def documents_digest(manifest: Manifest) -> str:
+    """Return a key of all document shards: their names and hashes."""
+    return content_key([[shard.name, shard.sha256] for shard in manifest.shards])
+
+
+def begin(folder: Path, key: str, tasks: Sequence[ShardTask], keep: bool) -> list[ShardTask]:
+    """Make `folder` ready for a step and return the tasks that still have to run.
+
+    Receipts of another step key are dropped; with `keep`, shards of the last manifest whose
+    own key still holds get one, so they are not run again. Shards that no task names go.
+    """
+    receipts = folder / RECEIPTS
+    marker = receipts / STEP_KEY
+    last = read_manifest(folder)
+    if not marker.exists() or marker.read_text("utf-8") != key:
+        shutil.rmtree(receipts, ignore_errors=True)
+        write_text(marker, key)
+        wanted = {task.name: task.key for task in tasks}
+        for shard in last.shards if last and keep else ():
+            if wanted.get(shard.name) == shard.key and _whole(folder, shard):
+                write_receipt(folder, shard)
+    (folder / MANIFEST).unlink(missing_ok=True)
+    remove_temporary(folder)
+    names = {task.name for task in tasks}
+    for path in folder.glob("*.parquet"):
+        if path.name not in names:
+            path.unlink()
+    done = read_receipts(folder)
+    return [task for task in tasks if task.name not in done or done[task.name].key != task.key]
+
+
+def _whole(folder: Path, shard: Shard) -> bool:
+    path = folder / shard.name
+    return path.exists() and path.stat().st_size == shard.bytes
+
+
+def finish(folder: Path, stage: str, key: str, tasks: Sequence[ShardTask]) -> Manifest:
+    """Write the manifest of a step from its receipts. Raises RunFault if one is missing."""
+    receipts = read_receipts(folder)
+    missing = [task.name for task in tasks if task.name not in receipts]
+    if missing:
+        raise RunFault(
+            f"{folder}: {len(missing)} shards were not written (first: {missing[0]}). "
+            "Run the same command again: it goes on with these."
+        )
+    manifest = Manifest(stage=stage, key=key, shards=[receipts[task.name] for task in tasks])
+    write_manifest(folder, manifest)
+    shutil.rmtree(folder / RECEIPTS, ignore_errors=True)
+    return manifest
+
+
+def _polled(folder: Path, sizes: dict[str, int]) -> Any:
+    """Return a function that counts the receipts in `folder`, remembering those it has read."""
+    seen: dict[str, tuple[int, int]] = {}
+
+    def poll() -> Done:
+        for path in (folder / RECEIPTS).glob("*.json"):
+            if path.name not in seen:
+                try:
+                    shard = Shard.model_validate_json(path.read_text("utf-8"))
+                except (FileNotFoundError, ValueError):
+                    continue
+                size = sizes.get(shard.name, int(shard.stats.get("text_bytes", 0)))
+                seen[path.name] = (shard.rows, size)
+        values = list(seen.values())
+        return Done(len(values), sum(v[0] for v in values), sum(v[1] for v in values))
+
+    return poll
+
+
+class Run:
+    """One run of a config into a folder."""
+
+    def __init__(self, config: Config, out: Path, runner: Runner, reporter: Reporter) -> None:
+        self.config = config
+        self.out = out
+        self.runner = runner
+        self.reporter = reporter
+        self.results: list[StepResult] = []
+        self.memory = MemoryWatch()
+
+    def execute(self, stages: Sequence[str] = STAGES) -> None:
+        """Run `stages` (in their fixed order), then write run.json.
+
+        Raises InputError for what the user can mend, RunFault for what the run found.
+        """
+        started = time.time()
+        effective_rules(self.config)  # an unknown column stops here, before any work
+        with locked(self.out), self.memory.watching():
+            self._write_config()
+            if "ingest" in stages:
+                self._ingest()
+            manifest = read_manifest(self.out / "documents")
+            if manifest is None:
+                raise InputError(f"{self.out}: no documents yet; run with --stages ingest first")
+            for step in steps():
+                if step.stage in stages:
+                    self._step(step, manifest)
+            self._write_run(started)
+
+    def _write_config(self) -> None:
+        data = self.config.model_dump(mode="json", exclude_defaults=False)
+        text = yaml.safe_dump(data, allow_unicode=True, sort_keys=False)
+        path = self.out / "config.yaml"
+        if not path.exists() or path.read_text("utf-8") != text:
+            write_text(path, text)
+
+    def _write_run(self, started: float) -> None:
+        path = self.out / "run.json"
+        packages = ("bibim", "apache-beam", "pyarrow", "numpy", "sentencepiece", "kiwipiepy")
+        packages += ("presidio-analyzer", "torch", "fasttext-community", "numba")
+        record = {
+            "name": self.config.name,
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+            "seconds": round(time.time() - started, 2),
+            "peak_rss_bytes": self.memory.peak,
+            "runner": {"name": self.runner.name, "workers": self.runner.workers},
+            "python": platform.python_version(),
+            "versions": {name: importlib.metadata.version(name) for name in packages},
+            "steps": [asdict(result) for result in self.results],
+        }
+        history = json.loads(path.read_text("utf-8"))["runs"] if path.exists() else []
+        write_text(path, json.dumps({"runs": [*history, record]}, indent=1) + "\n")
+
+    def _up_to_date(self, folder: Path, name: str, key: str) -> bool:
+        manifest = read_manifest(folder)
+        if manifest is None or manifest.key != key:
+            return False
+        if not all(_whole(folder, shard) for shard in manifest.shards):
+            return False
+        self.reporter.note(f"{name}: up to date")
+        self.results.append(StepResult(name, len(manifest.shards), 0, 0.0))
+        return True
+
+    def _ingest(self) -> None:
+        from pipelines.ingest import check_rejects, ingest_tasks, run_ingest
+
+        tasks = ingest_tasks(self.config)
+        key = content_key([[task.name, task.key] for task in tasks])
+        folder = self.out / "documents"
+        if self._up_to_date(folder, "ingest", key):
+            return
+        start = time.monotonic()
+        todo_names = {task.name for task in begin(folder, key, tasks, keep=True)}
+        todo = [task for task in tasks if task.name in todo_names]
+        with self.reporter.step("ingest", len(tasks), _polled(folder, {})):
+            if todo:
+                run_ingest(self.runner, Context(self.out, self.config, "ingest"), todo)
+        check_rejects(self.out, self.config)
+        finish(folder, "ingest", key, tasks)
+        self._done("ingest", len(tasks), len(todo), start)
+
+    def _step(self, step: Step, documents: Manifest) -> None:
+        folder = self.out / ("mixture" if step.name == "mix" else f"annotations/{step.name}")
+        key = step.step_key(self.config, documents_digest(documents))
+        if self._up_to_date(folder, step.name, key):
+            return
+        start = time.monotonic()
+        parameters = step.parameter_key(self.config)
+        tasks = [
+            ShardTask(shard.name, shard.sha256, shard.rows, content_key(parameters, shard.sha256))
+            for shard in documents.shards
+        ]
+        if step.name == "dedup":
+            tasks = [ShardTask(t.name, t.documents_sha256, t.rows, key) for t in tasks]
+        sizes = {shard.name: int(shard.stats.get("text_bytes", 0)) for shard in documents.shards}
+        todo = begin(folder, key, tasks, keep=not step.survivors)
+        largest = sorted(todo, key=lambda task: (-sizes[task.name], task.name))
+        with self.reporter.step(step.name, len(tasks), _polled(folder, sizes)):
+            if todo:
+                step.run(self.runner, Context(self.out, self.config, step.name), largest)
+        finish(folder, step.name, key, tasks)
+        self._done(step.name, len(tasks), len(todo), start)
+
+    def _done(self, name: str, shards: int, ran: int, start: float) -> None:
+        self.results.append(StepResult(name, shards, ran, round(time.monotonic() - start, 2)))

@@ -1,0 +1,271 @@
+"""The steps of a run: what decides each one's content key, and how it is run.
+
+A step's *parameter key* covers its settings, code, models and those earlier steps whose
+values it reads; with a document shard's hash it says whether stored rows still hold. Its
+*step key* adds the documents as a whole and, for a step over survivors, the rules so far:
+while it stays the same, the step has nothing to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipelines.catalog import STEPS, effective_rules
+from pipelines.code import code_version
+from pipelines.context import Context
+from pipelines.runners import Runner
+from pipelines.shards import ShardTask
+from pipelines.stage import AnnotateStep, run_annotate
+from schemas.config import Config
+from schemas.errors import InputError
+from schemas.manifest import content_key, sha256_file
+
+Run = Callable[[Runner, Context, list[ShardTask]], None]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One pipeline of a run. `stage` is the name that `--stages` knows it by."""
+
+    name: str
+    stage: str
+    settings: Callable[[Config], Any]
+    """What of the config alters its values; thresholds that only decide are left out."""
+    modules: tuple[str, ...]
+    """Where its code is, for the code version."""
+    models: Callable[[Config], list[Path]]
+    """Files whose content alters its values."""
+    reads: tuple[str, ...]
+    """Steps whose values it reads, survivors aside."""
+    survivors: bool
+    run: Run
+
+    def parameter_key(self, config: Config) -> str:
+        """Return the key of everything but the documents that its values depend on."""
+        return content_key(
+            self.name,
+            self.settings(config),
+            code_version(*self.modules),
+            [file_key(path) for path in self.models(config)],
+            [step_named(name).parameter_key(config) for name in self.reads],
+        )
+
+    def step_key(self, config: Config, documents: str) -> str:
+        """Return the key under which the whole step is done. `documents`: their digest."""
+        parts = [self.parameter_key(config), documents]
+        if self.survivors:
+            parts += [f"{rule}: {rule.reason}" for rule in effective_rules(config, self.name)]
+            earlier = STEPS[1 : STEPS.index(self.name)]
+            parts += [step_named(name).parameter_key(config) for name in earlier]
+            if "dedup" in earlier and self.name != "dedup":
+                parts.append(step_named("dedup").step_key(config, documents))
+        return content_key(*parts)
+
+
+_FILE_KEYS: dict[tuple[str, int, int], str] = {}
+
+
+def file_key(path: Path) -> str:
+    """Return the SHA-256 of a file, remembered while its size and time stay the same."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; name a file that is there") from None
+    known = (str(path), status.st_size, status.st_mtime_ns)
+    if known not in _FILE_KEYS:
+        _FILE_KEYS[known] = sha256_file(path)
+    return _FILE_KEYS[known]
+
+
+def _annotate(step: AnnotateStep) -> Run:
+    def run(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
+        run_annotate(runner, ctx, step, tasks)
+
+    return run
+
+
+def _dedup(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
+    from pipelines.dedup import run_dedup
+
+    run_dedup(runner, ctx, tasks)
+
+
+def _score(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
+    from pipelines.score import run_score
+
+    run_score(runner, ctx, tasks)
+
+
+def _tokenize(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
+    from pipelines.tokenize import run_tokenize
+
+    run_tokenize(runner, ctx, tasks)
+
+
+def _mix(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
+    from pipelines.mix import run_mix
+
+    run_mix(runner, ctx, tasks)
+
+
+def _without(section: Any, *thresholds: str) -> Any:
+    return section.model_dump(mode="json", exclude=set(thresholds))
+
+
+def _no_models(config: Config) -> list[Path]:
+    return []
+
+
+def _lid_model(config: Config) -> list[Path]:
+    from filters.lid import model_path
+
+    return [model_path(config.identify.model)]
+
+
+def _benchmarks(config: Config) -> list[Path]:
+    return [Path(path) for path in config.decontaminate.against if "://" not in path]
+
+
+def _toxicity_models(config: Config) -> list[Path]:
+    from filters.toxicity import model_files
+
+    return model_files(config.toxicity)
+
+
+def _quality_models(config: Config) -> list[Path]:
+    from filters.quality import model_files
+
+    return model_files(config.quality)
+
+
+def _tokenizer_file(config: Config) -> list[Path]:
+    return [Path(config.tokenizer.path)] if config.tokenizer.path else []
+
+
+def _sampling_weights(config: Config) -> Any:
+    """What of the mixture decides the tokenizer's training sample: the component shares."""
+    if config.tokenizer.path:
+        return None
+    return {name: str(weight.share) for name, weight in config.mixture.weights.items()}
+
+
+ANNOTATE = {
+    "identify": AnnotateStep("filters.identify", "Identify", ("identify",), False),
+    "measure": AnnotateStep("filters.measure", "Measure", ("measure",), False),
+    "sign": AnnotateStep("filters.signatures", "Sign", ("dedup", "decontaminate"), False),
+    "redact": AnnotateStep("filters.pii.annotator", "Redact", ("pii",), True),
+    "screen": AnnotateStep("filters.toxicity", "Screen", ("toxicity",), True),
+}
+"""The steps that are nothing but an annotator."""
+
+_STEPS = (
+    Step(
+        name="identify",
+        stage="identify",
+        settings=lambda c: _without(c.identify, "model"),
+        modules=("filters.identify",),
+        models=_lid_model,
+        reads=(),
+        survivors=False,
+        run=_annotate(ANNOTATE["identify"]),
+    ),
+    Step(
+        name="measure",
+        stage="measure",
+        settings=lambda c: _without(c.measure),
+        modules=("filters.measure", "filters.signals"),
+        models=_no_models,
+        reads=("identify",),
+        survivors=False,
+        run=_annotate(ANNOTATE["measure"]),
+    ),
+    Step(
+        name="sign",
+        stage="dedup",
+        settings=lambda c: [
+            c.dedup.unit,
+            c.dedup.ngram,
+            c.dedup.permutations,
+            c.dedup.seed,
+            c.decontaminate.ngram,
+        ],
+        modules=("filters.signatures",),
+        models=_benchmarks,
+        reads=("identify",),
+        survivors=False,
+        run=_annotate(ANNOTATE["sign"]),
+    ),
+    Step(
+        name="dedup",
+        stage="dedup",
+        settings=lambda c: _without(c.dedup),
+        modules=("pipelines.dedup",),
+        models=_no_models,
+        reads=("sign",),
+        survivors=True,
+        run=_dedup,
+    ),
+    Step(
+        name="redact",
+        stage="redact",
+        settings=lambda c: _without(c.pii, "action", "entities", "drop_above"),
+        modules=("filters.pii.annotator",),
+        models=_no_models,
+        reads=("identify",),
+        survivors=True,
+        run=_annotate(ANNOTATE["redact"]),
+    ),
+    Step(
+        name="screen",
+        stage="screen",
+        settings=lambda c: _without(c.toxicity, "model", "drop_above", "spam_above"),
+        modules=("filters.toxicity",),
+        models=_toxicity_models,
+        reads=("identify",),
+        survivors=True,
+        run=_annotate(ANNOTATE["screen"]),
+    ),
+    Step(
+        name="score",
+        stage="score",
+        settings=lambda c: [c.quality.embedder],
+        modules=("filters.quality", "pipelines.score"),
+        models=_quality_models,
+        reads=("identify",),
+        survivors=True,
+        run=_score,
+    ),
+    Step(
+        name="tokenize",
+        stage="tokenize",
+        settings=lambda c: [_without(c.tokenizer, "path"), _sampling_weights(c), _without(c.pii)],
+        modules=("pipelines.tokenize",),
+        models=_tokenizer_file,
+        reads=("identify", "sign", "redact"),
+        survivors=True,
+        run=_tokenize,
+    ),
+    Step(
+        name="mix",
+        stage="mix",
+        settings=lambda c: _without(c.mixture),
+        modules=("pipelines.mix",),
+        models=_no_models,
+        reads=("tokenize",),
+        survivors=True,
+        run=_mix,
+    ),
+)
+
+
+def steps() -> tuple[Step, ...]:
+    """Return every step after `ingest`, in order."""
+    return _STEPS
+
+
+def step_named(name: str) -> Step:
+    """Return the step called `name`."""
+    return next(step for step in _STEPS if step.name == name)
