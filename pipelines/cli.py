@@ -63,6 +63,8 @@ def exit_codes() -> Iterator[None]:
     try:
         yield
     except BibimError as error:
+        if os.environ.get("BIBIM_DEBUG") and error.__cause__ is not None:
+            Console(stderr=True).print(str(error.__cause__), highlight=False, markup=False)
         Console(stderr=True).print(f"bibim: {error}", style="red", highlight=False, markup=False)
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
+
+from schemas.errors import BibimError, InputError, RunFault
 
 T = TypeVar("T")
 
@@ -34,7 +37,11 @@ class Runner:
     options: Sequence[str] = field(default_factory=tuple)
 
     def run(self, label: str, build: Callable[[beam.Pipeline], None]) -> None:
-        """Build one pipeline, run it and wait. What a worker raises is raised here."""
+        """Build one pipeline, run it and wait.
+
+        A BibimError that a worker raised is raised here with its message; anything else
+        becomes a RunFault that carries the worker's traceback as its cause.
+        """
         arguments = [
             f"--job_name=bibim-{label}",
             "--runner=FnApiRunner",
@@ -50,7 +57,29 @@ class Runner:
         logging.getLogger("root").setLevel(logging.WARNING)
         pipeline = beam.Pipeline(runner=_fn_api_runner(options), options=options)
         build(pipeline)
-        pipeline.run().wait_until_finish()
+        try:
+            pipeline.run().wait_until_finish()
+        except RuntimeError as error:
+            raise _worker_error(label, str(error)) from error
+
+
+def _worker_error(label: str, text: str) -> BibimError:
+    """Return the error that `text`, a worker's traceback, tells of."""
+    kinds = {"InputError": InputError, "RunFault": RunFault}
+    found = re.findall(
+        r"^schemas\.errors\.(InputError|RunFault): (.*?)(?: \[while running '.*?'\])?$",
+        text,
+        re.MULTILINE | re.DOTALL,
+    )
+    if found:
+        kind, message = found[0]
+        return kinds[kind](message.split(" [while running")[0].strip())
+    lines = [line for line in text.strip().splitlines() if line.strip()]
+    last = lines[-1] if lines else "no message"
+    return RunFault(
+        f"{label}: a worker failed: {last}\n"
+        "What was finished is kept; run the same command again to go on."
+    )
 
 
 def _fn_api_runner(options: PipelineOptions) -> beam.runners.PipelineRunner:

@@ -1,0 +1,195 @@
+"""The books, checked by program: nothing is lost, nothing appears from nowhere.
+
+Each check reads the data again. A check that fails names what differs and by how much.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pydantic import BaseModel
+
+from audit.ledger import Count, Ledger, ledger
+from audit.reading import decided, documents_of, finished_steps, rules_of
+from pipelines.shards import DOCUMENTS
+from schemas.config import Config
+from schemas.manifest import read_manifest, sha256_file
+
+SHOWN = 5
+
+
+class Check(BaseModel):
+    """One thing that has to hold. `detail` has the figures, or what is wrong."""
+
+    name: str
+    holds: bool
+    detail: str
+
+
+def check_run(out: Path, config: Config) -> list[Check]:
+    """Return every check of the run in `out`, as far as it got."""
+    books = ledger(out, config)
+    checks = [check_files(out), *check_conservation(books), check_splits(out), check_rows(out)]
+    steps = finished_steps(out)
+    if "dedup" in steps:
+        checks.append(check_survivors_of_clusters(out, config))
+    if (out / "mixture" / "manifest.json").exists():
+        checks += check_mixture(out, config)
+    return checks
+
+
+def check_files(out: Path) -> Check:
+    """Every file that a manifest names is there with its size and SHA-256, and no other."""
+    wrong: list[str] = []
+    files = 0
+    folders = [out / "documents", out / "rejects", *sorted((out / "annotations").glob("*"))]
+    for folder in folders:
+        manifest = read_manifest(folder)
+        if manifest is None:
+            if folder.exists() and any(folder.iterdir()):
+                wrong.append(f"{folder.relative_to(out)} has no manifest (unfinished)")
+            continue
+        for shard in manifest.shards:
+            files += 1
+            path = folder / shard.name
+            if not path.exists():
+                wrong.append(f"{path.relative_to(out)} is missing")
+            elif path.stat().st_size != shard.bytes or sha256_file(path) != shard.sha256:
+                wrong.append(f"{path.relative_to(out)} differs from its manifest")
+        strangers = {p.name for p in folder.glob("*.parquet")} - set(manifest.by_name())
+        wrong += [f"{folder.relative_to(out)}/{name} is in no manifest" for name in strangers]
+    return _check("files match their manifests", wrong, f"{files} files")
+
+
+def check_conservation(books: Ledger) -> list[Check]:
+    """For each source: read = kept + dropped + rejected, in documents and in bytes."""
+    checks = []
+    for source, book in sorted(books.sources.items()):
+        gone = sum_counts(list(book.dropped.values()))
+        bad = sum_counts(list(book.rejected.values()))
+        documents = book.kept.documents + gone.documents + bad.documents
+        raw = book.kept.raw_bytes + gone.raw_bytes + bad.raw_bytes + book.structural_bytes
+        wrong = []
+        if documents != book.read.documents:
+            wrong.append(f"documents: read {book.read.documents}, accounted {documents}")
+        if raw != book.read.raw_bytes:
+            wrong.append(f"bytes: read {book.read.raw_bytes}, accounted {raw}")
+        detail = (
+            f"{book.read.documents:,} read = {book.kept.documents:,} kept + {gone.documents:,} "
+            f"dropped + {bad.documents:,} rejected; {book.read.raw_bytes:,} bytes = "
+            f"{book.kept.raw_bytes:,} + {gone.raw_bytes:,} + {bad.raw_bytes:,} "
+            f"(+ {book.structural_bytes:,} structural)"
+        )
+        checks.append(_check(f"conservation of {source}", wrong, detail))
+    return checks
+
+
+def sum_counts(counts: list[Count]) -> Count:
+    """Return the sum of `counts`."""
+    total = Count()
+    for count in counts:
+        total = total.plus(count)
+    return total
+
+
+def check_splits(out: Path) -> Check:
+    """The splits of one file together hold each of its records once."""
+    whole: dict[str, set[tuple[int, int]]] = defaultdict(set)
+    parts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for shard in documents_of(out).shards:
+        for file in shard.stats.get("files", []):
+            name = f"{shard.name.rsplit('-', 1)[0]}/{file['file']}"
+            whole[name].add((file["file_records"], file["file_bytes"]))
+            parts[name][0] += file["records"]
+            parts[name][1] += file["raw_bytes"]
+    wrong = []
+    for name, totals in whole.items():
+        if len(totals) > 1:
+            wrong.append(f"{name}: its splits saw {len(totals)} different lengths")
+        elif (owned := tuple(parts[name])) != (total := next(iter(totals))):
+            wrong.append(f"{name}: {total} records and bytes, its splits own {owned}")
+    return _check("splits partition their files", wrong, f"{len(whole)} files")
+
+
+def check_rows(out: Path) -> Check:
+    """Every annotation shard has its document shard's rows and names its hash."""
+    wrong = []
+    count = 0
+    for step in finished_steps(out):
+        for shard in documents_of(out).shards:
+            path = out / "annotations" / step / shard.name
+            if not path.exists():
+                wrong.append(f"{step}/{shard.name} is missing")
+                continue
+            file = pq.ParquetFile(path)
+            belongs = (file.schema_arrow.metadata or {}).get(DOCUMENTS, b"").decode()
+            count += 1
+            if file.metadata.num_rows != shard.rows:
+                wrong.append(
+                    f"{step}/{shard.name}: {file.metadata.num_rows} rows, not {shard.rows}"
+                )
+            elif belongs != shard.sha256:
+                wrong.append(f"{step}/{shard.name} belongs to another document shard")
+    return _check("annotations belong to their documents", wrong, f"{count} shards")
+
+
+def check_survivors_of_clusters(out: Path, config: Config) -> Check:
+    """Every duplicate names a document that is not itself a duplicate, and that was a candidate."""
+    from pipelines.catalog import effective_rules
+
+    before = effective_rules(config, before="dedup")
+    survivors: list[pa.Array] = []
+    named: list[pa.Array] = []
+    for group in decided(out, config, before, ["id", "duplicate_of"]):
+        single = pc.is_null(group.columns.column("duplicate_of"))
+        standing = pc.and_(pa.array(group.kept), single)
+        survivors.append(group.columns.column("id").filter(standing))
+        named.append(group.columns.column("duplicate_of").drop_null())
+    standing_ids = pa.chunked_array(survivors) if survivors else pa.chunked_array([[]])
+    names = pa.chunked_array(named) if named else pa.chunked_array([[]])
+    lost = pc.sum(pc.invert(pc.is_in(names, standing_ids))).as_py() or 0 if len(names) else 0
+    wrong = [f"{lost} duplicates name no survivor"] if lost else []
+    return _check("every duplicate has a survivor", wrong, f"{len(names):,} duplicates")
+
+
+def check_mixture(out: Path, config: Config) -> list[Check]:
+    """The mixture's files match, its documents survive, its tokens add up, its shares hold."""
+    from mixtures.shards import verify_files
+
+    wrong = list(verify_files(out / "mixture"))
+    checks = [_check("mixture files match their manifest", wrong, str(config.mixture.shards))]
+    tokens: dict[bytes, int] = {}
+    for group in decided(out, config, rules_of(out, config), ["id", "tokens"]):
+        columns = group.columns.filter(pa.array(group.kept))
+        tokens.update(
+            zip(columns.column("id").to_pylist(), columns.column("tokens").to_pylist(), strict=True)
+        )
+    wrong = []
+    copies = 0
+    for path in sorted((out / "mixture").glob("shard-*.parquet")):
+        table = pq.read_table(path, columns=["id", "tokens", "epoch"])
+        copies += table.num_rows
+        ids, counts = table.column("id").to_pylist(), table.column("tokens").to_pylist()
+        strangers = sum(1 for document in ids if document not in tokens)
+        different = sum(1 for d, n in zip(ids, counts, strict=True) if tokens.get(d, n) != n)
+        if strangers:
+            wrong.append(f"{path.name}: {strangers} sequences of documents that do not survive")
+        if different:
+            wrong.append(f"{path.name}: {different} sequences differ in length from tokenize")
+        epochs = np.asarray(table.column("epoch"))
+        if len(epochs) and epochs.max() >= np.ceil(config.mixture.max_epochs):
+            wrong.append(f"{path.name}: epoch {epochs.max()} is over max_epochs")
+    checks.append(_check("mixture holds survivors only", wrong, f"{copies:,} sequences"))
+    return checks
+
+
+def _check(name: str, wrong: list[str], detail: str) -> Check:
+    if not wrong:
+        return Check(name=name, holds=True, detail=detail)
+    more = f" (+{len(wrong) - SHOWN} more)" if len(wrong) > SHOWN else ""
+    return Check(name=name, holds=False, detail="; ".join(wrong[:SHOWN]) + more)

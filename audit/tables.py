@@ -1,0 +1,154 @@
+"""The audit in a terminal: the same figures as the JSON, as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from audit.check import Check, sum_counts
+from audit.explain import Explanation
+from audit.ledger import Ledger
+from audit.what_if import Comparison
+
+
+def print_ledger(console: Console, books: Ledger) -> None:
+    """Print the funnel by source, then what each rule dropped by source."""
+    table = Table(title="Documents by source", title_justify="left")
+    table.add_column("source")
+    for column in ("read", "rejected", "dropped", "kept", "kept %", "MB kept", "tokens"):
+        table.add_column(column, justify="right")
+    for source, book in sorted(books.sources.items()):
+        dropped = sum_counts(list(book.dropped.values()))
+        rejected = sum_counts(list(book.rejected.values()))
+        share = book.kept.documents / book.read.documents if book.read.documents else 0.0
+        table.add_row(
+            source,
+            f"{book.read.documents:,}",
+            f"{rejected.documents:,}",
+            f"{dropped.documents:,}",
+            f"{book.kept.documents:,}",
+            f"{share:.1%}",
+            f"{book.kept.text_bytes / 1e6:,.1f}",
+            f"{book.kept.tokens:,}" if book.kept.tokens else "–",
+        )
+    console.print(table)
+    reasons = sorted(
+        {reason for book in books.sources.values() for reason in (*book.dropped, *book.rejected)}
+    )
+    if not reasons:
+        return
+    why = Table(title="Dropped and rejected, by reason", title_justify="left")
+    why.add_column("reason")
+    for source in sorted(books.sources):
+        why.add_column(source, justify="right")
+    for reason in reasons:
+        cells = []
+        for source in sorted(books.sources):
+            book = books.sources[source]
+            found = book.dropped.get(reason) or book.rejected.get(reason)
+            cells.append(f"{found.documents:,}" if found else "")
+        why.add_row(reason, *cells)
+    console.print(why)
+    languages = _by_language(books)
+    console.print(languages)
+
+
+def _by_language(books: Ledger) -> Table:
+    totals: dict[tuple[str, str], list[int]] = {}
+    for line in books.lines:
+        row = totals.setdefault((line.component or "–", line.language or "–"), [0, 0, 0])
+        row[0] += line.count.documents
+        if line.verdict == "kept":
+            row[1] += line.count.documents
+            row[2] += line.count.tokens
+    table = Table(title="By component and language", title_justify="left")
+    table.add_column("component")
+    table.add_column("language")
+    for column in ("documents", "kept", "tokens"):
+        table.add_column(column, justify="right")
+    ranked = sorted(totals.items(), key=lambda item: (-item[1][0], item[0]))
+    for (component, language), row in ranked[:20]:
+        table.add_row(component, language, *(f"{value:,}" for value in row))
+    return table
+
+
+def print_checks(console: Console, checks: Sequence[Check]) -> None:
+    """Print each check with its figures; those that fail stand out."""
+    for check in checks:
+        mark = Text("holds ", "green") if check.holds else Text("FAILS ", "bold red")
+        console.print(mark + Text(f"{check.name}: {check.detail}", ""), soft_wrap=True)
+    failed = sum(not check.holds for check in checks)
+    console.print(f"{len(checks)} checks, {failed} failed", highlight=False)
+
+
+def print_explanation(console: Console, explanation: Explanation) -> None:
+    """Print one document's origin, verdict, rules, signals and places."""
+    console.print(Text(f"document {explanation.id}", "bold"))
+    for name, value in explanation.document.items():
+        if value is not None:
+            console.print(Text(f"  {name}: {value}"), soft_wrap=True)
+    style = "green" if explanation.verdict == "kept" else "red"
+    console.print(Text("verdict: ") + Text(explanation.verdict, style))
+    table = Table(title="Rules, in the order they decide", title_justify="left")
+    for column in ("rule", "value", "holds"):
+        table.add_column(column)
+    for rule in explanation.rules:
+        holds = {True: "yes", False: "NO", None: "not measured"}[rule.holds]
+        table.add_row(Text(f"{rule.rule} ({rule.reason})"), Text(_short(rule.value)), holds)
+    console.print(table)
+    for step, values in explanation.annotations.items():
+        shown = ", ".join(f"{n}={_short(v)}" for n, v in values.items() if v is not None)
+        console.print(Text(f"{step}: ", "bold") + Text(shown), soft_wrap=True)
+    if explanation.duplicates:
+        console.print(Text(f"same cluster: {', '.join(explanation.duplicates)}"), soft_wrap=True)
+    for place in explanation.placed:
+        console.print(
+            f"tokens: mixture/{place.shard}, sequence {place.sequence}, epoch {place.epoch}, "
+            f"tokens {place.first_token:,} to {place.first_token + place.tokens:,}",
+            highlight=False,
+        )
+    console.print(Text("text: ", "bold") + Text(explanation.excerpt), soft_wrap=True)
+
+
+def _short(value: object) -> str:
+    text = f"{value:.4g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def print_what_if(console: Console, comparison: Comparison) -> None:
+    """Print what a changed rule moves, by source."""
+    for rule in comparison.rules:
+        console.print(Text(f"rule {rule}"))
+    for rule in comparison.replaced:
+        console.print(Text(f"in place of {rule}"))
+    table = Table()
+    table.add_column("source")
+    for column in ("newly dropped", "MB", "tokens", "newly kept", "MB", "not yet annotated"):
+        table.add_column(column, justify="right")
+    for source, change in comparison.sources.items():
+        table.add_row(
+            source,
+            f"{change.newly_dropped:,}",
+            f"{change.newly_dropped_bytes / 1e6:,.2f}",
+            f"{change.newly_dropped_tokens:,}",
+            f"{change.newly_kept:,}",
+            f"{change.newly_kept_bytes / 1e6:,.2f}",
+            f"{change.unknown:,}",
+        )
+    console.print(table)
+    bound = ""
+    if comparison.kept_after_at_most != comparison.kept_after:
+        bound = f" (at most {comparison.kept_after_at_most:,}: later stages have not seen the rest)"
+    console.print(
+        f"kept: {comparison.kept_before:,} before, {comparison.kept_after:,} after{bound}",
+        highlight=False,
+    )
+    for label, ids in (
+        ("newly dropped", comparison.examples_dropped),
+        ("newly kept", comparison.examples_kept),
+    ):
+        if ids:
+            console.print(Text(f"{label}: {', '.join(ids)}"), soft_wrap=True)
