@@ -59,7 +59,7 @@ class Decided:
 
     @property
     def kept(self) -> npt.NDArray[np.bool_]:
-        return self.verdict == KEPT
+        return np.equal(self.verdict, KEPT)
 
 
 def decided(

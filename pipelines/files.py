@@ -73,7 +73,7 @@ def open_input(path: str) -> BinaryIO:
             from huggingface_hub import HfFileSystem
         except ImportError:
             raise InputError(f"{path}: reading hf:// needs `pip install huggingface_hub`") from None
-        return cast(BinaryIO, HfFileSystem().open(path, "rb"))
+        return HfFileSystem().open(path, "rb")
     from apache_beam.io.filesystem import CompressionTypes
     from apache_beam.io.filesystems import FileSystems
 

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -37,7 +37,7 @@ class Reporter(Protocol):
         """Say one line."""
         ...
 
-    def step(self, name: str, total: int, poll: Callable[[], Done]) -> object:
+    def step(self, name: str, total: int, poll: Callable[[], Done]) -> AbstractContextManager[None]:
         """Return a context manager that shows `poll()` against `total` shards until it ends."""
         ...
 
@@ -106,11 +106,8 @@ class BarReporter:
 class LogReporter:
     """One line at the start and the end of a step, and every ten seconds between."""
 
-    def __init__(self, stream: object = None) -> None:
-        self._stream = stream
-
     def note(self, text: str) -> None:
-        print(text, file=self._stream or sys.stderr, flush=True)  # type: ignore[arg-type]  # any text stream
+        print(text, file=sys.stderr, flush=True)
 
     @contextmanager
     def step(self, name: str, total: int, poll: Callable[[], Done]) -> Iterator[None]:
@@ -158,6 +155,6 @@ class MemoryWatch:
                 continue
         self.peak = max(self.peak, total)
 
-    def watching(self) -> object:
+    def watching(self) -> AbstractContextManager[None]:
         """Return a context manager that samples until it ends."""
         return _every(self.seconds, self.sample)

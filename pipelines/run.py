@@ -34,6 +34,19 @@ from schemas.manifest import MANIFEST, Manifest, Shard, content_key, read_manife
 
 STEP_KEY = "step"
 LOCK = ".lock"
+VERSIONS = (
+    "bibim",
+    "apache-beam",
+    "fasttext-community",
+    "kiwipiepy",
+    "numba",
+    "numpy",
+    "presidio-analyzer",
+    "pyarrow",
+    "sentencepiece",
+    "torch",
+)
+"""Packages whose versions run.json notes."""
 
 
 @dataclass(frozen=True)
@@ -169,8 +182,6 @@ class Run:
 
     def _write_run(self, started: float) -> None:
         path = self.out / "run.json"
-        packages = ("bibim", "apache-beam", "pyarrow", "numpy", "sentencepiece", "kiwipiepy")
-        packages += ("presidio-analyzer", "torch", "fasttext-community", "numba")
         record = {
             "name": self.config.name,
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
@@ -178,7 +189,7 @@ class Run:
             "peak_rss_bytes": self.memory.peak,
             "runner": {"name": self.runner.name, "workers": self.runner.workers},
             "python": platform.python_version(),
-            "versions": {name: importlib.metadata.version(name) for name in packages},
+            "versions": {name: importlib.metadata.version(name) for name in VERSIONS},
             "steps": [asdict(result) for result in self.results],
         }
         history = json.loads(path.read_text("utf-8"))["runs"] if path.exists() else []

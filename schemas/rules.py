@@ -63,8 +63,7 @@ def parse_condition(scope: str, column: str, condition: Any) -> list[Rule]:
         match = _CONDITION.match(part)
         if match is None or isinstance(condition, bool):
             raise ValueError(
-                f"{condition!r} is no condition; "
-                'write what is kept, such as ">=0.2" or ">=1, <=10"'
+                f'{condition!r} is no condition; write what is kept, such as ">=0.2" or ">=1, <=10"'
             )
         op, text = match.groups()
         value = _value(text)
