@@ -1,0 +1,175 @@
+"""The main job from the command line: same bytes always, nothing done twice, books in order."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from commandline import RECIPE, ROOT, SMALLER, bibim, digests, run_demo
+
+
+def last_run(out: Path) -> dict[str, dict[str, object]]:
+    record = json.loads((out / "run.json").read_text("utf-8"))["runs"][-1]
+    return {step["step"]: step for step in record["steps"]}
+
+
+def test_the_books_balance(demo: Path):
+    done = bibim("audit", demo, "--check")
+    assert done.returncode == 0, done.stdout
+    assert "FAILS" not in done.stdout
+    assert "conservation of" in done.stdout
+
+
+def test_one_worker_writes_the_same_bytes_as_two(demo: Path, tmp_path: Path):
+    done = run_demo(tmp_path / "out", "--workers", 1)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert digests(tmp_path / "out/mixture") == digests(demo / "mixture")
+
+
+def test_a_run_killed_in_three_stages_ends_with_the_same_bytes(demo: Path, tmp_path: Path):
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "pipelines.cli", "run", str(RECIPE), "--out", str(out)]
+    command += [*SMALLER, "--workers", "2"]
+    for step in ("documents", "annotations/redact", "annotations/tokenize"):
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        receipts = out / step / "_receipts"
+        deadline = time.monotonic() + 300
+        while process.poll() is None and time.monotonic() < deadline:
+            if receipts.exists() and list(receipts.glob("*.json")):
+                break
+            time.sleep(0.01)
+        assert process.poll() is None, f"the run ended before {step} could be interrupted"
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        time.sleep(0.5)
+        assert not (out / step / "_manifest.json").exists(), f"{step} was complete already"
+    done = run_demo(out, "--workers", 2)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert digests(out / "mixture") == digests(demo / "mixture")
+    assert bibim("audit", out, "--check").returncode == 0
+
+
+def test_a_second_run_with_nothing_changed_does_nothing(demo: Path):
+    before = digests(demo / "mixture")
+    done = run_demo(demo)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert all(step["ran"] == 0 for step in last_run(demo).values())
+    assert digests(demo / "mixture") == before
+
+
+def test_a_changed_rule_redoes_only_what_follows_from_it(demo: Path, tmp_path: Path):
+    changed = tmp_path / "changed"
+    shutil.copytree(demo, changed)
+    rule = ("--set", 'rules.ko.hangul_ratio=">=0.55"')
+    done = run_demo(changed, *rule)
+    assert done.returncode == 0, done.stderr[-4000:]
+    steps = last_run(changed)
+    for step in ("ingest", "identify", "measure", "sign"):
+        assert steps[step]["ran"] == 0, f"{step} does not depend on rules"
+    assert steps["mix"]["ran"]
+    fresh = tmp_path / "fresh"
+    done = run_demo(fresh, *rule)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert digests(changed / "mixture") == digests(fresh / "mixture"), "history left a trace"
+
+
+def test_what_if_foretells_what_a_run_keeps(demo: Path, tmp_path: Path):
+    done = bibim("what-if", demo, "--rule", "en.stop_words>=8", "--json")
+    assert done.returncode == 0, done.stderr
+    comparison = json.loads(done.stdout)
+    assert comparison["kept_after"] <= comparison["kept_before"]
+    assert comparison["sources"]
+
+
+def test_explain_follows_a_document_from_its_line_to_its_tokens(demo: Path):
+    shard = next((demo / "mixture").glob("shard-*.parquet"))
+    document = pq.read_table(shard, columns=["id"]).column("id")[0].as_py().hex()
+    done = bibim("explain", demo, document, "--json")
+    assert done.returncode == 0, done.stderr
+    explanation = json.loads(done.stdout)
+    assert explanation["verdict"] == "kept"
+    assert explanation["document"]["origin"]
+    assert any(place["shard"] == shard.stem for place in explanation["placed"])
+    assert "identify" in explanation["annotations"]
+
+
+def test_explain_says_when_no_document_has_the_id(demo: Path):
+    done = bibim("explain", demo, "0" * 32)
+    assert done.returncode == 2
+    assert "no document" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_audit_as_json_adds_up(demo: Path):
+    books = json.loads(bibim("audit", demo, "--json").stdout)
+    for book in books["sources"].values():
+        dropped = sum(count["documents"] for count in book["dropped"].values())
+        rejected = sum(count["documents"] for count in book["rejected"].values())
+        assert book["read"]["documents"] == book["kept"]["documents"] + dropped + rejected
+
+
+def test_a_changed_byte_is_found(demo: Path, tmp_path: Path):
+    broken = tmp_path / "broken"
+    shutil.copytree(demo, broken)
+    victim = next((broken / "annotations/measure").glob("*.parquet"))
+    data = bytearray(victim.read_bytes())
+    data[len(data) // 2] ^= 1
+    victim.write_bytes(data)
+    done = bibim("audit", broken, "--check")
+    assert done.returncode == 1
+    assert victim.name in done.stdout
+
+
+def test_a_lost_document_is_found(demo: Path, tmp_path: Path):
+    broken = tmp_path / "broken"
+    shutil.copytree(demo, broken)
+    manifest = broken / "documents/_manifest.json"
+    books = json.loads(manifest.read_text("utf-8"))
+    books["shards"][0]["stats"]["records"] += 1
+    manifest.write_text(json.dumps(books), "utf-8")
+    done = bibim("audit", broken, "--check")
+    assert done.returncode == 1
+    assert "FAILS conservation of" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("dedup.ngrams=5", "did you mean `ngram`"),
+        ("dedup.threshold=high", "dedup.threshold"),
+        ("mixture.weights.ko=0.9", "weights sum to"),
+        ("sources.ko.path=no/such/file.jsonl", "no/such/file.jsonl"),
+        ('rules.ko.hangul_share_x=">=0.1"', "no stage adds a column"),
+        ("identify.model=no/such/model.ftz", "no/such/model.ftz"),
+    ],
+)
+def test_bad_configuration_ends_with_code_2_and_no_traceback(
+    tmp_path: Path, setting: str, expected: str
+):
+    done = run_demo(tmp_path / "out", "--set", setting)
+    assert done.returncode == 2, done.stderr
+    assert expected in done.stderr.replace("\n", " ")
+    assert "Traceback" not in done.stderr
+
+
+def test_every_command_has_help_with_an_example():
+    for command in ("run", "plan", "audit", "explain", "what-if"):
+        done = bibim(command, "--help")
+        assert done.returncode == 0
+        assert f"bibim {command}" in done.stdout
+
+
+def test_importing_the_command_line_is_quick():
+    start = time.monotonic()
+    assert bibim("--help").returncode == 0
+    assert time.monotonic() - start < 10
