@@ -1,0 +1,173 @@
+"""Token runs: the tokens of one document shard in one flat file, read by ranges.
+
+A run holds its documents in the order of their base keys (the first eight bytes of their ids),
+which is the order in which every mixture reads them: a slice of the mixture is a slice of each
+run. The file is a header of 128 bytes and the tokens, little-endian. The header names the
+tokenizer and carries a hash of the index (tokens and place of every row), which lies in the
+annotation shard beside it, so that a run and an index of different origin are never joined.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numba
+import numpy as np
+import numpy.typing as npt
+import xxhash
+
+from schemas.errors import RunFault
+
+MAGIC: Final = b"BIBIMRUN"
+VERSION: Final = 1
+HEADER: Final = 128
+SUFFIX: Final = ".run"
+
+_LAYOUT = struct.Struct("<8sIIqq32s16s")
+_GAP: Final = 1 << 14
+"""Tokens; documents nearer than this are read together."""
+
+
+@dataclass(frozen=True)
+class RunHeader:
+    """What a run says of itself."""
+
+    itemsize: int
+    documents: int
+    tokens: int
+    tokenizer: str
+    """SHA-256 of the model, in hex."""
+    index: str
+    """`index_digest` of the rows that it was written for."""
+
+
+def base_keys(ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
+    """Return the base key of each id: its first 8 bytes as a big-endian number.
+
+    `ids` has shape (documents, 16). Ids are xxh3-128 hashes, so keys are uniform.
+    """
+    head = np.ascontiguousarray(ids[:, :8])
+    return head.view(">u8").reshape(-1).astype(np.uint64)
+
+
+def index_digest(counts: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64]) -> str:
+    """Return a hash (xxh3-128, hex) of the tokens and the place of every row, -1 for null."""
+    digest = xxhash.xxh3_128(np.ascontiguousarray(counts, dtype="<i4").tobytes())
+    digest.update(np.ascontiguousarray(offsets, dtype="<i8").tobytes())
+    return digest.hexdigest()
+
+
+def write_run(path: Path, tokens: npt.NDArray[Any], documents: int, tokenizer: str, index: str) -> None:
+    """Write a run to `path`. The caller makes that atomic."""
+    header = _LAYOUT.pack(
+        MAGIC,
+        VERSION,
+        tokens.dtype.itemsize,
+        documents,
+        len(tokens),
+        bytes.fromhex(tokenizer),
+        bytes.fromhex(index),
+    )
+    with path.open("wb") as file:
+        file.write(header.ljust(HEADER, b"\0"))
+        file.write(memoryview(np.ascontiguousarray(tokens)).cast("B") if len(tokens) else b"")
+
+
+def read_header(path: Path) -> RunHeader | None:
+    """Return the header of the run at `path`; None if there is no whole run there."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEADER)
+            size = os.fstat(file.fileno()).st_size
+    except FileNotFoundError:
+        return None
+    if len(head) < HEADER:
+        return None
+    magic, version, itemsize, documents, tokens, tokenizer, index = _LAYOUT.unpack_from(head)
+    if magic != MAGIC or version != VERSION or size != HEADER + itemsize * tokens:
+        return None
+    return RunHeader(itemsize, documents, tokens, tokenizer.hex(), index.hex())
+
+
+class Run:
+    """An open run. Reads by ranges (`pread`), so that what was read takes no memory after."""
+
+    def __init__(self, path: Path) -> None:
+        """Open `path`. Raises RunFault if it is no whole run."""
+        header = read_header(path)
+        if header is None:
+            raise RunFault(f"{path}: no whole token run; delete it and run `tokenize` again")
+        self.path = path
+        self.header = header
+        self.dtype = np.dtype("<u2") if header.itemsize == 2 else np.dtype("<i4")
+        self._file = os.open(path, os.O_RDONLY)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def read(self, first: int, last: int) -> npt.NDArray[Any]:
+        """Return the tokens `first` to before `last`. Raises RunFault past the end."""
+        if not 0 <= first <= last <= self.header.tokens:
+            raise RunFault(
+                f"{self.path}: tokens {first} to {last} of {self.header.tokens} asked for; "
+                "run `tokenize` again"
+            )
+        size = self.header.itemsize
+        wanted = (last - first) * size
+        parts = []
+        at = HEADER + first * size
+        while wanted:
+            data = os.pread(self._file, wanted, at)
+            if not data:
+                raise RunFault(f"{self.path}: ends at byte {at}; run `tokenize` again")
+            parts.append(data)
+            wanted -= len(data)
+            at += len(data)
+        return np.frombuffer(b"".join(parts), dtype=self.dtype)
+
+    def gather(
+        self,
+        starts: npt.NDArray[np.int64],
+        counts: npt.NDArray[np.int64],
+        out: npt.NDArray[Any],
+        places: npt.NDArray[np.int64],
+    ) -> None:
+        """Copy documents into `out`: `counts[i]` tokens from `starts[i]` to `places[i]`.
+
+        Documents that lie near one another in the run are read together.
+        """
+        order = np.argsort(starts, kind="stable")
+        starts, counts, places = starts[order], counts[order], places[order]
+        ends = np.maximum.accumulate(starts + counts)
+        breaks = np.flatnonzero(starts[1:] - ends[:-1] > _GAP) + 1
+        edges = [0, *breaks.tolist(), len(starts)]
+        for a, b in zip(edges, edges[1:], strict=False):
+            if a < b:
+                first = int(starts[a])
+                piece = self.read(first, int(ends[b - 1]))
+                copy_slices(piece, starts[a:b] - first, counts[a:b], out, places[a:b])
+
+
+@numba.njit(nogil=True, cache=True)
+def copy_slices(
+    source: npt.NDArray[Any],
+    starts: npt.NDArray[np.int64],
+    counts: npt.NDArray[np.int64],
+    out: npt.NDArray[Any],
+    places: npt.NDArray[np.int64],
+) -> None:
+    """Copy slice `i` of `source` (`counts[i]` items from `starts[i]`) to `out[places[i]:]`."""
+    for index in range(len(starts)):
+        start, count, place = starts[index], counts[index], places[index]
+        out[place : place + count] = source[start : start + count]
