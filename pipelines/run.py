@@ -206,7 +206,7 @@ class Run:
         return True
 
     def _ingest(self) -> None:
-        from pipelines.ingest import check_rejects, ingest_tasks, run_ingest
+        from pipelines.ingest import check_rejects, finish_rejects, ingest_tasks, run_ingest
 
         tasks = ingest_tasks(self.config)
         key = content_key([[task.name, task.key] for task in tasks])
@@ -219,6 +219,7 @@ class Run:
         with self.reporter.step("ingest", len(tasks), _polled(folder, {})):
             if todo:
                 run_ingest(self.runner, Context(self.out, self.config, "ingest"), todo)
+        finish_rejects(self.out, key, tasks)
         check_rejects(self.out, self.config)
         finish(folder, "ingest", key, tasks)
         self._done("ingest", len(tasks), len(todo), start)

@@ -1,0 +1,190 @@
+"""Which files a source has, and how they are dealt into splits: one split, one shard.
+
+The number of splits follows from sizes alone, so shards have their names before anything is
+read, and the same files always make the same shards.
+"""
+
+from __future__ import annotations
+
+import glob
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipelines.files import is_remote
+from pipelines.readers.base import File, FileStats, Split
+from pipelines.readers.lines import owned_lines
+from pipelines.readers.streams import StreamFault
+from pipelines.readers.whole import is_archive, wanted
+from pipelines.shards import shard_name
+from schemas.config import Ingest, Source
+from schemas.documents import document_id
+from schemas.errors import InputError
+
+RATIO = {".zst": 6, ".gz": 4}
+"""Bytes of text that a compressed byte holds, about."""
+MAX_SPLITS = 64
+"""Splits of one file at the most: each reads the file from its start."""
+WARC_SPLIT = 2_000_000
+"""Compressed bytes of a WARC in one split: extraction is slow."""
+DIVISIBLE = {"jsonl", "parquet", "warc"}
+
+_FORMATS = (
+    ((".warc.gz", ".warc", ".wet.gz", ".wet", ".warc.wet.gz"), "warc"),
+    ((".jsonl", ".ndjson", ".json"), "jsonl"),
+    ((".parquet",), "parquet"),
+    ((".html", ".htm", ".xhtml"), "html"),
+    ((".txt", ".md", ".text"), "text"),
+)
+
+
+def format_of(name: str) -> str | None:
+    """Return the format that a file's name tells, or None."""
+    plain = name.removesuffix(".zst").removesuffix(".gz")
+    for endings, kind in _FORMATS:
+        if name.endswith(endings) or plain.endswith(endings):
+            return kind
+    return "tree" if is_archive(name) else None
+
+
+def plan_splits(name: str, source: Source, ingest: Ingest) -> list[Split]:
+    """Return the splits of the source `name`, in shard order.
+
+    Raises InputError if its path holds no file, naming source and path.
+    """
+    files = list_files(name, source)
+    kinds: dict[str, str] = {file.relative: source.format for file in files}
+    if source.format == "auto":
+        tree = source.include or all(format_of(file.path) is None for file in files)
+        kinds = {f.relative: "tree" if tree else format_of(f.path) or "text" for f in files}
+    below = _limit(name, source, files, kinds) if source.limit else None
+    pieces: list[tuple[str, tuple[File, ...], int, int]] = []
+    group: list[File] = []
+    for file in files:
+        kind = kinds[file.relative]
+        if kind in DIVISIBLE:
+            count = _count(file, kind, ingest)
+            pieces += [(kind, (file,), index, count) for index in range(count)]
+            continue
+        if group and (
+            kinds[group[0].relative] != kind
+            or sum(f.size for f in group) + file.size > ingest.shard_bytes
+        ):
+            pieces.append((kinds[group[0].relative], tuple(group), 0, 1))
+            group = []
+        group.append(file)
+    if group:
+        pieces.append((kinds[group[0].relative], tuple(group), 0, 1))
+    return [
+        Split(shard_name(name, number), name, kind, members, index, count, below)
+        for number, (kind, members, index, count) in enumerate(pieces)
+    ]
+
+
+def _count(file: File, kind: str, ingest: Ingest) -> int:
+    ratio = next((r for ending, r in RATIO.items() if file.path.endswith(ending)), 1)
+    share = file.size / WARC_SPLIT if kind == "warc" else file.size * ratio / ingest.shard_bytes
+    return max(1, min(MAX_SPLITS, math.ceil(share)))
+
+
+def list_files(name: str, source: Source) -> list[File]:
+    """Return the files of a source, sorted by their names within it."""
+    path = source.path
+    if is_remote(path):
+        return _remote(name, source)
+    if os.path.isdir(path):
+        root = Path(path)
+        found = sorted(
+            os.path.join(folder, each)
+            for folder, _, names in os.walk(root)
+            for each in names
+            if wanted(os.path.relpath(os.path.join(folder, each), root), source.include)
+        )
+    elif glob.has_magic(path):
+        root = Path(glob.escape(path) if not glob.has_magic(path) else path.split("*")[0]).parent
+        found = sorted(p for p in glob.glob(path, recursive=True) if os.path.isfile(p))
+    else:
+        root = Path(path).parent
+        found = [path] if os.path.exists(path) else []
+    if not found:
+        resolved = Path(path).absolute()
+        raise InputError(
+            f"sources.{name}.path: {path}: there is no such file or folder, or it is empty "
+            f"(looked at {resolved}); paths count from the folder in which bibim is run"
+        )
+    return [
+        File(p, Path(os.path.relpath(p, root)).as_posix(), s.st_size, str(s.st_mtime_ns))
+        for p in found
+        for s in (os.stat(p),)
+    ]
+
+
+def _remote(name: str, source: Source) -> list[File]:
+    if source.path.startswith("hf://"):
+        try:
+            from huggingface_hub import HfFileSystem
+        except ImportError:
+            raise InputError(
+                f"sources.{name}.path: hf:// needs `pip install 'bibim[hf]'`"
+            ) from None
+        hub = HfFileSystem()
+        entries = [hub.info(found) for found in sorted(hub.glob(source.path))]
+        files = [
+            File(f"hf://{e['name']}", e["name"], int(e["size"]), str(e.get("blob_id", "")))
+            for e in entries
+            if e["type"] == "file"
+        ]
+    else:
+        from apache_beam.io.filesystems import FileSystems
+
+        try:
+            (match,) = FileSystems.match([source.path])
+        except ValueError as error:
+            raise InputError(f"sources.{name}.path: {source.path}: {error}") from None
+        files = [
+            File(m.path, m.path.split("://", 1)[1], m.size_in_bytes, str(m.last_updated_in_seconds))
+            for m in sorted(match.metadata_list, key=lambda m: m.path)
+        ]
+    if not files:
+        raise InputError(f"sources.{name}.path: {source.path}: nothing is there")
+    return files
+
+
+def _positions(file: File, kind: str, source: Source) -> Iterator[str]:
+    """Yield the position of every record of a file, cheaply: nothing is parsed."""
+    if kind == "jsonl":
+        try:
+            for line in owned_lines(file.path, 0, 1, 64 << 20, FileStats(file.relative)):
+                if line.data is None or line.data.strip():
+                    yield str(line.number)
+        except StreamFault:
+            return  # told when it is read
+    elif kind == "parquet":
+        import pyarrow.parquet as pq
+
+        yield from map(str, range(pq.read_metadata(file.path).num_rows))
+    elif kind == "warc":
+        from warcio.archiveiterator import ArchiveIterator
+        from warcio.exceptions import ArchiveLoadFailed
+
+        try:
+            with open(file.path, "rb") as raw:
+                for ordinal, record in enumerate(ArchiveIterator(raw)):
+                    if record.rec_type in ("response", "conversion", "resource"):
+                        yield str(ordinal)
+        except (ArchiveLoadFailed, EOFError, OSError, ValueError):
+            return  # told when it is read
+    else:
+        yield "0"
+
+
+def _limit(name: str, source: Source, files: list[File], kinds: dict[str, str]) -> int:
+    """Return the rank below which exactly `source.limit` records lie, by a hash of their ids."""
+    ranks = sorted(
+        int.from_bytes(document_id(name, f"{file.relative}:{position}")[:8], "big")
+        for file in files
+        for position in _positions(file, kinds[file.relative], source)
+    )
+    limit = source.limit or 0
+    return ranks[limit] if len(ranks) > limit else 2**64
