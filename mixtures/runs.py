@@ -9,6 +9,7 @@ annotation shard beside it, so that a run and an index of different origin are n
 
 from __future__ import annotations
 
+import itertools
 import os
 import struct
 from dataclasses import dataclass
@@ -61,7 +62,9 @@ def index_digest(counts: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64]) 
     return digest.hexdigest()
 
 
-def write_run(path: Path, tokens: npt.NDArray[Any], documents: int, tokenizer: str, index: str) -> None:
+def write_run(
+    path: Path, tokens: npt.NDArray[Any], documents: int, tokenizer: str, index: str
+) -> None:
     """Write a run to `path`. The caller makes that atomic."""
     header = _LAYOUT.pack(
         MAGIC,
@@ -74,7 +77,7 @@ def write_run(path: Path, tokens: npt.NDArray[Any], documents: int, tokenizer: s
     )
     with path.open("wb") as file:
         file.write(header.ljust(HEADER, b"\0"))
-        file.write(memoryview(np.ascontiguousarray(tokens)).cast("B") if len(tokens) else b"")
+        np.ascontiguousarray(tokens).tofile(file)
 
 
 def read_header(path: Path) -> RunHeader | None:
@@ -152,7 +155,7 @@ class Run:
         ends = np.maximum.accumulate(starts + counts)
         breaks = np.flatnonzero(starts[1:] - ends[:-1] > _GAP) + 1
         edges = [0, *breaks.tolist(), len(starts)]
-        for a, b in zip(edges, edges[1:], strict=False):
+        for a, b in itertools.pairwise(edges):
             if a < b:
                 first = int(starts[a])
                 piece = self.read(first, int(ends[b - 1]))

@@ -10,6 +10,7 @@ SentencePiece cannot keep apart from a space, U+2581, is written as its three by
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -45,7 +46,8 @@ _WORDS_AT_ONCE: Final = 1 << 19
 _LEARN_AT_ONCE: Final = 1 << 16
 _FIRST_DOCUMENT_END: Final = (END_OF_DOCUMENT, "<|endoftext|>", "<|end_of_text|>", "</s>")
 
-Tokens = npt.NDArray[np.uint16] | npt.NDArray[np.int32]
+Tokens = npt.NDArray[Any]
+"""uint16 or int32: see `token_dtype`."""
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,7 @@ class Tokenizer:
             parts.append(np.concatenate([ids[0], end]))
         offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64)
         flat = np.concatenate(parts) if parts else np.zeros(0, dtype=np.int32)
-        return Encoded(flat.astype(self.dtype), offsets)
+        return Encoded(self._stored(flat), offsets)
 
     def _encode_words(self, texts: pa.Array, tail: int) -> Encoded:
         data, offsets = _buffers(texts)
@@ -206,10 +208,13 @@ class Tokenizer:
             here[:ended] += total
             done += ended
             total += len(out)
-            parts.append(out.astype(self.dtype))
+            parts.append(self._stored(out))
             if why == MEMORY_FULL:
                 self._forget(memory)
         return Encoded(np.concatenate(parts), ends)
+
+    def _stored(self, ids: npt.NDArray[np.int32]) -> Tokens:
+        return ids.astype(np.uint16) if self.dtype.itemsize == 2 else ids
 
     def _forget(self, memory: WordMemory) -> None:
         memory.clear()
@@ -224,7 +229,7 @@ class Tokenizer:
         span = np.arange(memory.start[first], memory.start[last], _LEARN_AT_ONCE)
         cuts = np.unique(np.searchsorted(memory.start[: last + 1], span, side="right") - 1)
         edges = [*cuts.tolist(), last]
-        joined = [memory.joined(a, b) for a, b in zip(edges, edges[1:], strict=False)]
+        joined = [memory.joined(a, b) for a, b in itertools.pairwise(edges)]
         encoded = self.processor.encode(joined, return_type="numpy", num_threads=1)
         tokens = np.concatenate(encoded).astype(np.int32, copy=False)
         self._token_start = _grown(self._token_start, last + 1)

@@ -13,6 +13,7 @@ scores are floats: another processor type could cut a rare word elsewhere.)
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import re
 from collections import Counter
@@ -167,7 +168,7 @@ def mark_boundaries(text: str, spans: Iterable[tuple[int, int]]) -> str:
         if 0 < start < len(text) and "가" <= text[start - 1] <= "힣" and "가" <= text[start] <= "힣"
     ]
     edges = [0, *cuts, len(text)]
-    return DELIMITER.join(text[a:b] for a, b in zip(edges, edges[1:], strict=False))
+    return DELIMITER.join(text[a:b] for a, b in itertools.pairwise(edges))
 
 
 def _learn(lines: Iterable[tuple[str, int]], room: int) -> list[Piece]:

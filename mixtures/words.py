@@ -97,7 +97,7 @@ def scan(
 
 @numba.njit(nogil=True, cache=True)
 def _white(byte: int) -> bool:
-    return byte == 32 or byte == 9 or byte == 10 or byte == 13
+    return byte in (32, 9, 10, 13)
 
 
 @numba.njit(nogil=True, cache=True)

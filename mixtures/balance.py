@@ -1,0 +1,94 @@
+"""Balance, measured: how far a mixture's shares are from what was asked.
+
+Three figures, each the largest relative deviation of a component's share from its target: over
+all, in a shard, and in any window of so many tokens. A window may begin at any token of the
+shards read in order, inside a document too; the measure is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel
+
+
+class Balance(BaseModel):
+    """The deviations: 0.01 is one hundredth of the component's share. None: no such window."""
+
+    overall: float
+    shard: float
+    window: float | None
+    window_tokens: int
+    by_component: dict[str, dict[str, float | None]]
+    """For each component its own three figures."""
+
+
+def measure(
+    component: npt.NDArray[np.integer],
+    tokens: npt.NDArray[np.integer],
+    shards: npt.NDArray[np.int64],
+    names: Sequence[str],
+    shares: Sequence[float],
+    window: int,
+) -> Balance:
+    """Measure sequences that stand in order.
+
+    `component` and `tokens`: of each sequence; `component` numbers `names`, whose target shares
+    are `shares`. `shards`: where each shard begins among the sequences, and the end.
+    """
+    ends = np.concatenate([[0], np.cumsum(tokens, dtype=np.int64)])
+    total = int(ends[-1])
+    sizes = np.diff(ends[shards])
+    by_component: dict[str, dict[str, float | None]] = {}
+    for number, (name, share) in enumerate(zip(names, shares, strict=True)):
+        if share <= 0:
+            continue
+        own = np.concatenate([[0], np.cumsum(np.where(component == number, tokens, 0))])
+        own = own.astype(np.int64)
+        filled = sizes > 0
+        in_shards = np.diff(own[shards])[filled] / sizes[filled]
+        by_component[name] = {
+            "overall": abs(own[-1] / total / share - 1) if total else 0.0,
+            "shard": float(np.abs(in_shards / share - 1).max()) if len(in_shards) else 0.0,
+            "window": worst_window(ends, own, share, window),
+        }
+    worst = {
+        figure: max((row[figure] or 0.0 for row in by_component.values()), default=0.0)
+        for figure in ("overall", "shard", "window")
+    }
+    return Balance(
+        overall=worst["overall"],
+        shard=worst["shard"],
+        window=worst["window"] if total >= window else None,
+        window_tokens=window,
+        by_component=by_component,
+    )
+
+
+def worst_window(
+    ends: npt.NDArray[np.int64], own: npt.NDArray[np.int64], share: float, window: int
+) -> float | None:
+    """Return the largest relative deviation of one component in any window of `window` tokens.
+
+    `ends` and `own` (sequences + 1): all tokens and the component's tokens before each sequence.
+    What a window holds is piecewise linear in its place, so its extremes are where one of its
+    ends is the edge of a sequence. None where the mixture is shorter than a window.
+    """
+    total = int(ends[-1])
+    if total < window:
+        return None
+    starts = np.concatenate([ends[ends <= total - window], ends[ends >= window] - window])
+    held = _at(starts + window, ends, own) - _at(starts, ends, own)
+    return float(np.abs(held / (window * share) - 1).max())
+
+
+def _at(
+    places: npt.NDArray[np.int64], ends: npt.NDArray[np.int64], own: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Return the component's tokens before each of `places`, inside sequences too."""
+    index = np.minimum(np.searchsorted(ends, places, side="right") - 1, len(ends) - 2)
+    belongs = own[index + 1] > own[index]
+    held: npt.NDArray[np.int64] = own[index] + np.where(belongs, places - ends[index], 0)
+    return held

@@ -1,0 +1,412 @@
+"""The order of a mixture: which copies of which documents, in which shard, in which place.
+
+Everything follows from the documents' ids, so neither files nor workers matter. A document has a
+place on a circle (its base key); a source is read around the circle from a point that the seed
+gives, as often as its epochs say, so copies of a document lie a whole epoch apart. Components
+are interleaved by the share of their tokens that is done: at every place each has given the same
+share of its tokens, to within half a document. Shards are cut out of that one sequence, near
+their even sizes, where the components' shares are the nearest to their targets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import xxhash
+
+from mixtures.balance import Balance, measure
+from mixtures.runs import base_keys
+from mixtures.solver import Plan, SourceTokens, solve
+from schemas.config import ComponentWeight, Mixture
+from schemas.errors import InputError
+
+CELL: Final = 1 << 22
+"""Tokens of the mixture inside which documents are shuffled anew each epoch, at the most."""
+
+_FIT: Final = 1 << 12
+"""Documents on either side of an epoch's end among which the fit is looked for."""
+_EASE: Final = (0.8, 0.55, 0.4, 0.28, 0.2)
+"""Shares of the longest document that a single window allows, tried in turn."""
+
+
+@dataclass(frozen=True)
+class Documents:
+    """The documents that a mixture may use, as columns of one length.
+
+    `ids`: shape (documents, 16). `pair`: number of the document's source and component.
+    `tokens`: with the document's end.
+    """
+
+    ids: npt.NDArray[np.uint8]
+    pair: npt.NDArray[np.int32]
+    tokens: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """A mixture in its order. `rows` and `epochs`: of each sequence, its document and pass.
+
+    `shards`: where each shard begins among the sequences, and the end. `left_out`: by component,
+    the documents too long for the balance, their tokens and the limit.
+    """
+
+    plan: Plan
+    rows: npt.NDArray[np.int64]
+    epochs: npt.NDArray[np.int16]
+    shards: npt.NDArray[np.int64]
+    balance: Balance
+    left_out: dict[str, dict[str, int]]
+
+
+def arrange(
+    documents: Documents, pairs: Sequence[tuple[str, str]], settings: Mixture
+) -> Arrangement:
+    """Solve the mixture over `documents` and put them in order.
+
+    `pairs` names (source, component) of each pair number. Documents so long that no order keeps
+    `window_tolerance` are left out as long as their component's target is still met.
+    Raises InputError if the mixture cannot be met.
+    """
+    plan = solve(_available(documents, pairs, None), settings)
+    names = [component.component for component in plan.components]
+    number = {name: index for index, name in enumerate(names)}
+    component = np.array([number.get(name, -1) for _, name in pairs], dtype=np.int64)
+    best: Arrangement | None = None
+    seen: set[tuple[int, ...]] = set()
+    for ease in _EASE:
+        limits = longest(plan, settings, ease)
+        limits = _feasible(documents, pairs, plan, settings, limits)
+        key = tuple(limits.values())
+        if key in seen:
+            continue
+        seen.add(key)
+        made = _arranged(documents, pairs, component, plan, settings, limits)
+        if best is None or (made.balance.window or 0) < (best.balance.window or 0):
+            best = made
+        if (best.balance.window or 0) <= settings.window_tolerance:
+            break
+    assert best is not None
+    return best
+
+
+def longest(plan: Plan, settings: Mixture, ease: float) -> dict[str, int]:
+    """Return the longest document, in tokens, that each component may have.
+
+    A document of L tokens adds L(1−w) tokens to its component (share w) above an even spread,
+    half before it and half after, and takes L·v from one of share v. A window of W tokens that
+    begins or ends there is off by half of that; within tolerance t it has to be at most t·w·W,
+    or t·v·W. So L ≤ 2t·W·w/(1−w) and L ≤ 2t·W; `ease` is the share of that allowed. A document
+    may also not be longer than half of its component's part in a shard.
+    """
+    window = min(settings.window, plan.planned)
+    tolerance = float(settings.window_tolerance)
+    limits = {}
+    for name, share in plan.shares().items():
+        if share >= 1:  # nothing to be out of balance with
+            limits[name] = plan.planned
+            continue
+        own = share / (1 - share)
+        in_window = 2 * tolerance * window * min(own, 1.0) * ease
+        in_shard = share * plan.planned / settings.shards / 2
+        bound = in_window if plan.planned >= settings.window else in_shard
+        limits[name] = max(1, int(min(bound, in_shard)))
+    return limits
+
+
+def _frozen(plan: Plan, settings: Mixture) -> Mixture:
+    """Return settings that give `plan`'s components what it gives them, whatever is there."""
+    weights = {
+        entry.component: ComponentWeight(
+            share=entry.share,
+            sources=settings.weights[entry.component].sources
+            if entry.component in settings.weights
+            else {},
+        )
+        for entry in plan.components
+    }
+    return settings.model_copy(
+        update={
+            "tokens": plan.tokens,
+            "strategy": "fixed",
+            "weights": weights,
+            "allow_short": True,
+        }
+    )
+
+
+def _available(
+    documents: Documents, pairs: Sequence[tuple[str, str]], usable: npt.NDArray[np.bool_] | None
+) -> list[SourceTokens]:
+    pair = documents.pair if usable is None else documents.pair[usable]
+    tokens = documents.tokens if usable is None else documents.tokens[usable]
+    counts = np.bincount(pair, minlength=len(pairs))
+    sums = _sums(pair, tokens, len(pairs))
+    return [
+        SourceTokens(source, component, int(sums[index]), int(counts[index]))
+        for index, (source, component) in enumerate(pairs)
+    ]
+
+
+def _sums(
+    group: npt.NDArray[Any], values: npt.NDArray[np.int64], groups: int
+) -> npt.NDArray[np.int64]:
+    """Return the sum of `values` of each group, exact."""
+    total = np.zeros(groups, dtype=np.int64)
+    np.add.at(total, group, values)
+    return total
+
+
+def _usable(
+    documents: Documents, pairs: Sequence[tuple[str, str]], limits: dict[str, int]
+) -> npt.NDArray[np.bool_]:
+    by_pair = np.array([limits.get(component, 0) for _, component in pairs], dtype=np.int64)
+    usable: npt.NDArray[np.bool_] = documents.tokens <= by_pair[documents.pair]
+    return usable
+
+
+def _feasible(
+    documents: Documents,
+    pairs: Sequence[tuple[str, str]],
+    plan: Plan,
+    settings: Mixture,
+    limits: dict[str, int],
+) -> dict[str, int]:
+    """Return `limits`, doubled for the components that would miss their target otherwise."""
+    same = _frozen(plan, settings)
+    planned = {entry.component: entry.planned for entry in plan.components}
+    longest_document = int(documents.tokens.max(initial=1))
+    limits = dict(limits)
+    while True:
+        usable = _usable(documents, pairs, limits)
+        again = solve(_available(documents, pairs, usable), same)
+        short = [
+            entry.component
+            for entry in again.components
+            if entry.planned < planned[entry.component]
+        ]
+        raised = [name for name in short if limits[name] < longest_document]
+        if not raised:
+            return limits
+        for name in raised:
+            limits[name] *= 2
+
+
+def _arranged(
+    documents: Documents,
+    pairs: Sequence[tuple[str, str]],
+    component: npt.NDArray[np.int64],
+    plan: Plan,
+    settings: Mixture,
+    limits: dict[str, int],
+) -> Arrangement:
+    usable = _usable(documents, pairs, limits)
+    solved = solve(_available(documents, pairs, usable), _frozen(plan, settings))
+    targets = {(entry.source, entry.component): entry.target for entry in solved.sources}
+    keys = base_keys(documents.ids)
+    streams = []
+    for number, pair in enumerate(pairs):
+        if targets.get(pair, 0) > 0:
+            rows = np.flatnonzero(usable & (documents.pair == number))
+            streams.append(
+                (number, *_stream(documents, keys, rows, targets[pair], pair, solved, settings))
+            )
+    if not streams:
+        raise InputError("the mixture is empty: no document of its components is kept")
+    rows, epochs = _interleave(documents, component, streams)
+    tokens = documents.tokens[rows]
+    of = component[documents.pair[rows]]
+    shares = list(solved.shares().values())
+    shards = cut_shards(of, tokens, len(shares), settings.shards)
+    names = [entry.component for entry in solved.components]
+    balance = measure(of, tokens, shards, names, shares, settings.window)
+    return Arrangement(
+        plan=solved,
+        rows=rows,
+        epochs=epochs,
+        shards=shards,
+        balance=balance,
+        left_out=_left_out(documents, component, usable, names, limits),
+    )
+
+
+def _left_out(
+    documents: Documents,
+    component: npt.NDArray[np.int64],
+    usable: npt.NDArray[np.bool_],
+    names: Sequence[str],
+    limits: dict[str, int],
+) -> dict[str, dict[str, int]]:
+    of = component[documents.pair]
+    found = {}
+    for number, name in enumerate(names):
+        gone = ~usable & (of == number)
+        if gone.any():
+            found[name] = {
+                "documents": int(gone.sum()),
+                "tokens": int(documents.tokens[gone].sum()),
+                "longer_than": limits[name],
+            }
+    return found
+
+
+def _stream(
+    documents: Documents,
+    keys: npt.NDArray[np.uint64],
+    rows: npt.NDArray[np.int64],
+    target: int,
+    pair: tuple[str, str],
+    plan: Plan,
+    settings: Mixture,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int16]]:
+    """Return the rows and epochs of one source in one component, in the order of its stream."""
+    start = np.uint64(xxhash.xxh3_64_intdigest(f"{pair[0]}\0{settings.seed}".encode()))
+    low = base_keys(documents.ids[:, 8:])[rows]
+    rows = rows[np.lexsort((low, keys[rows] - start))]  # wraps around: a circle
+    tokens = documents.tokens[rows]
+    available = int(tokens.sum())
+    full, rest = divmod(target, available)
+    part = rows[choose(tokens, rest)]
+    copies = np.concatenate([np.tile(rows, full), part])
+    epochs = np.concatenate(
+        [np.repeat(np.arange(full), len(rows)), np.full(len(part), full)]
+    ).astype(np.int16)
+    order = _shuffle(documents, keys, copies, epochs, available / target, plan, settings)
+    return copies[order], epochs[order]
+
+
+def _shuffle(
+    documents: Documents,
+    keys: npt.NDArray[np.uint64],
+    rows: npt.NDArray[np.int64],
+    epochs: npt.NDArray[np.int16],
+    apart: float,
+    plan: Plan,
+    settings: Mixture,
+) -> npt.NDArray[np.int64]:
+    """Return the order that shuffles copies inside cells of the stream.
+
+    `apart` is how far apart two copies are, as a share of the mixture. Cells are so short that
+    copies stay more than a window apart where the mixture is long enough for that at all.
+    """
+    spare = apart * plan.planned - settings.window if apart < 1 else 2.0 * CELL
+    cell = min(CELL, spare / 2)
+    tokens = documents.tokens[rows]
+    if cell <= 0:
+        return np.arange(len(rows))
+    cells = max(1, round(plan.planned / cell))
+    place = _middles(tokens)
+    mixed = keys[rows] ^ np.uint64(xxhash.xxh3_64_intdigest(f"shuffle\0{settings.seed}".encode()))
+    mixed = _scramble(mixed + epochs.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+    return np.lexsort((mixed, np.floor(place * cells)))
+
+
+def _scramble(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Return a well-mixed bijection of 64-bit numbers (the finaliser of SplitMix64)."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed: npt.NDArray[np.uint64] = values ^ (values >> np.uint64(31))
+    return mixed
+
+
+def _middles(tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Return the middle of each document in the stream, as a share of its tokens."""
+    ends = np.cumsum(tokens)
+    middles: npt.NDArray[np.float64] = (ends - tokens / 2) / max(1, int(ends[-1]))
+    return middles
+
+
+def _interleave(
+    documents: Documents,
+    component: npt.NDArray[np.int64],
+    streams: Sequence[tuple[int, npt.NDArray[np.int64], npt.NDArray[np.int16]]],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int16]]:
+    """Merge the streams: sources into components, components into one sequence."""
+    merged = []
+    for name in sorted({int(component[number]) for number, _, _ in streams}):
+        own = [stream for stream in streams if component[stream[0]] == name]
+        merged.append(_merge([(rows, epochs) for _, rows, epochs in own], documents))
+    return _merge(merged, documents)
+
+
+def _merge(
+    streams: Sequence[tuple[npt.NDArray[np.int64], npt.NDArray[np.int16]]], documents: Documents
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int16]]:
+    rows = np.concatenate([stream[0] for stream in streams])
+    epochs = np.concatenate([stream[1] for stream in streams])
+    places = np.concatenate([_middles(documents.tokens[stream[0]]) for stream in streams])
+    order = np.argsort(places, kind="stable")
+    return rows[order], epochs[order]
+
+
+def choose(tokens: npt.NDArray[np.int64], target: int) -> npt.NDArray[np.int64]:
+    """Return the places of documents, ascending, whose tokens come as near to `target` as can be.
+
+    From the front, leaving out what would overshoot; then one document near the end is
+    exchanged for another as long as that brings the sum nearer. The sum is never over `target`.
+    """
+    ends = np.cumsum(tokens)
+    count = int(np.searchsorted(ends, target, side="right"))
+    left = target - (int(ends[count - 1]) if count else 0)
+    later = np.arange(count, min(len(tokens), count + _FIT))
+    taken: list[int] = []
+    for place in later.tolist():
+        if left == 0:
+            break
+        if tokens[place] <= left:
+            taken.append(place)
+            left -= int(tokens[place])
+    inside = np.concatenate([np.arange(max(0, count - _FIT), count), np.array(taken, dtype=int)])
+    outside = np.setdiff1d(later, inside)
+    for _ in range(8):
+        if left == 0 or not len(inside) or not len(outside):
+            break
+        outside = outside[np.argsort(tokens[outside], kind="stable")]
+        sizes = tokens[outside]
+        best = np.searchsorted(sizes, tokens[inside] + left, side="right") - 1
+        gain = np.where(best >= 0, sizes[best] - tokens[inside], 0)
+        if gain.max() <= 0:
+            break
+        out = int(np.argmax(gain))
+        into = int(best[out])
+        left -= int(gain[out])
+        inside[out], outside[into] = outside[into], inside[out]
+    first = np.arange(max(0, count - _FIT))
+    return np.concatenate([first, np.sort(inside)]).astype(np.int64)
+
+
+def cut_shards(
+    component: npt.NDArray[np.int64], tokens: npt.NDArray[np.int64], components: int, shards: int
+) -> npt.NDArray[np.int64]:
+    """Return where each of `shards` shards begins among the sequences, and the end.
+
+    Each cut is within a hundredth of a shard (or 32 sequences) of its even place, there where
+    the components so far are the nearest to their shares of the whole.
+    """
+    ends = np.cumsum(tokens)
+    total = int(ends[-1])
+    whole = _sums(component, tokens, components)
+    share = np.where(whole > 0, whole / total, 1.0)
+    before = np.zeros(components, dtype=np.int64)
+    counted = 0
+    cuts = [0]
+    for shard in range(1, shards):
+        even = total * shard / shards
+        slack = total / shards / 100
+        first, last = np.searchsorted(ends, [even - slack, even + slack])
+        middle = int(np.searchsorted(ends, even))
+        first = max(cuts[-1], min(int(first), middle - 32))
+        last = min(len(tokens) - 1, max(int(last), middle + 32))
+        first = min(first, last)
+        before += _sums(component[counted:first], tokens[counted:first], components)
+        counted = first
+        span = slice(first, last + 1)
+        off = np.zeros(last + 1 - first)
+        for number in range(components):
+            own = before[number] + np.cumsum(np.where(component[span] == number, tokens[span], 0))
+            np.maximum(off, np.abs(own - share[number] * ends[span]) / share[number], out=off)
+        cuts.append(first + int(np.argmin(off)) + 1)
+    return np.array([*cuts, len(tokens)], dtype=np.int64)
