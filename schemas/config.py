@@ -242,6 +242,10 @@ class Mixture(Section):
     allow_short: bool = False
     shards: int = Field(8, ge=1, le=99_999)
     seed: int = Field(0, ge=0, lt=2**63)
+    window: Count = 5_000_000
+    """Tokens: any stretch so long keeps the components' shares to within `window_tolerance`."""
+    window_tolerance: Share = Fraction(3, 100)
+    """Relative to the share. Documents too long for it are left out while others can fill in."""
 
     @model_validator(mode="after")
     def _fixed_has_weights(self) -> Mixture:
