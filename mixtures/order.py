@@ -16,10 +16,9 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import xxhash
 
 from mixtures.balance import Balance, measure
-from mixtures.runs import base_keys
+from mixtures.keys import base_keys, named_key, scramble
 from mixtures.solver import Plan, SourceTokens, solve
 from schemas.config import ComponentWeight, Mixture
 from schemas.errors import InputError
@@ -60,6 +59,17 @@ class Arrangement:
     shards: npt.NDArray[np.int64]
     balance: Balance
     left_out: dict[str, dict[str, int]]
+    by_source: dict[tuple[str, str], tuple[int, int]]
+    """Tokens and sequences that each (source, component) has in the mixture."""
+
+    @property
+    def by_component(self) -> dict[str, tuple[int, int]]:
+        """Tokens and sequences that each component has in the mixture."""
+        sums: dict[str, tuple[int, int]] = {}
+        for (_, component), (tokens, sequences) in self.by_source.items():
+            before = sums.get(component, (0, 0))
+            sums[component] = (before[0] + tokens, before[1] + sequences)
+        return sums
 
 
 def arrange(
@@ -230,7 +240,20 @@ def _arranged(
         shards=shards,
         balance=balance,
         left_out=_left_out(documents, component, usable, names, limits),
+        by_source=_by_source(documents.pair[rows], tokens, pairs),
     )
+
+
+def _by_source(
+    pair: npt.NDArray[np.int32], tokens: npt.NDArray[np.int64], pairs: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], tuple[int, int]]:
+    counts = np.bincount(pair, minlength=len(pairs))
+    sums = _sums(pair, tokens, len(pairs))
+    return {
+        name: (int(sums[number]), int(counts[number]))
+        for number, name in enumerate(pairs)
+        if counts[number]
+    }
 
 
 def _left_out(
@@ -263,7 +286,7 @@ def _stream(
     settings: Mixture,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int16]]:
     """Return the rows and epochs of one source in one component, in the order of its stream."""
-    start = np.uint64(xxhash.xxh3_64_intdigest(f"{pair[0]}\0{settings.seed}".encode()))
+    start = named_key(pair[0], settings.seed)
     low = base_keys(documents.ids[:, 8:])[rows]
     rows = rows[np.lexsort((low, keys[rows] - start))]  # wraps around: a circle
     tokens = documents.tokens[rows]
@@ -299,17 +322,9 @@ def _shuffle(
         return np.arange(len(rows))
     cells = max(1, round(plan.planned / cell))
     place = _middles(tokens)
-    mixed = keys[rows] ^ np.uint64(xxhash.xxh3_64_intdigest(f"shuffle\0{settings.seed}".encode()))
-    mixed = _scramble(mixed + epochs.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+    mixed = keys[rows] ^ named_key("shuffle", settings.seed)
+    mixed = scramble(mixed + epochs.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
     return np.lexsort((mixed, np.floor(place * cells)))
-
-
-def _scramble(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Return a well-mixed bijection of 64-bit numbers (the finaliser of SplitMix64)."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: npt.NDArray[np.uint64] = values ^ (values >> np.uint64(31))
-    return mixed
 
 
 def _middles(tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

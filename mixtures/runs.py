@@ -46,15 +46,6 @@ class RunHeader:
     """`index_digest` of the rows that it was written for."""
 
 
-def base_keys(ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
-    """Return the base key of each id: its first 8 bytes as a big-endian number.
-
-    `ids` has shape (documents, 16). Ids are xxh3-128 hashes, so keys are uniform.
-    """
-    head = np.ascontiguousarray(ids[:, :8])
-    return head.view(">u8").reshape(-1).astype(np.uint64)
-
-
 def index_digest(counts: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64]) -> str:
     """Return a hash (xxh3-128, hex) of the tokens and the place of every row, -1 for null."""
     digest = xxhash.xxh3_128(np.ascontiguousarray(counts, dtype="<i4").tobytes())

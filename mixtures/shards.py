@@ -23,12 +23,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mixtures.balance import Balance, measure
-from schemas.errors import RunFault
+from schemas.errors import InputError, RunFault
 from schemas.manifest import sha256_file
 
 MANIFEST: Final = "manifest.json"
 MAGIC: Final = b"MMIDIDX\x00\x00"
-CODES: Final = {np.dtype("<i4"): 4, np.dtype("<u2"): 8}
+CODES: Final[dict[np.dtype[Any], int]] = {np.dtype("<i4"): 4, np.dtype("<u2"): 8}
 """Megatron's code of each type that tokens are stored in."""
 
 SEQUENCES: Final = pa.schema(
@@ -167,6 +167,26 @@ def balance(folder: Path, window: int | None = None) -> Balance:
         shares,
         window or manifest["balance"]["window_tokens"],
     )
+
+
+def locate(folder: Path, shard: int, token: int) -> dict[str, Any]:
+    """Return the side-car's row of the sequence that holds a token, with its number and start.
+
+    `shard` counts from 0, `token` from the shard's beginning. Raises InputError if there is none.
+    """
+    manifest = read_manifest(folder)
+    if not 0 <= shard < len(manifest["shards"]):
+        raise InputError(f"shard {shard}: the mixture has 0 to {len(manifest['shards']) - 1}")
+    name = manifest["shards"][shard]["name"]
+    table = pq.read_table(folder / f"{name}.parquet")
+    ends = np.cumsum(table["tokens"].to_numpy(), dtype=np.int64)
+    total = int(ends[-1]) if len(ends) else 0
+    if not 0 <= token < total:
+        raise InputError(f"token {token}: {name} has 0 to {total - 1}")
+    sequence = int(np.searchsorted(ends, token, side="right"))
+    row: dict[str, Any] = table.slice(sequence, 1).to_pylist()[0]
+    start = int(ends[sequence]) - int(row["tokens"])
+    return {"shard": name, "sequence": sequence, "first_token": start, **row}
 
 
 def _numbers(column: pa.ChunkedArray, names: Sequence[str]) -> npt.NDArray[np.int64]:

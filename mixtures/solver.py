@@ -132,7 +132,8 @@ def solve(available: Sequence[SourceTokens], settings: Mixture) -> Plan:
         tokens = settings.tokens or sum(caps.values())
         targets = _unimax(caps, tokens)
     else:
-        shares = _shares(components, settings)
+        sizes = {name: sum(e.tokens for e in entries) for name, entries in components.items()}
+        shares = component_shares(sizes, settings)
         tokens = settings.tokens or most_tokens(caps, shares)
         targets = apportion(tokens, shares)
     _check(targets, caps, components, settings, tokens)
@@ -190,6 +191,31 @@ def most_tokens(caps: Mapping[str, int], shares: Mapping[str, Fraction]) -> int:
     return min((int(caps[name] / share) for name, share in shares.items() if share), default=0)
 
 
+def component_shares(sizes: Mapping[str, int], settings: Mixture) -> dict[str, Fraction]:
+    """Return the share of each component of `sizes` (in tokens, or bytes); they sum to 1.
+
+    For `unimax` even shares, as where no component is at `max_epochs`.
+    Raises InputError where there is nothing to share.
+    """
+    if settings.strategy == "fixed":
+        raw = {name: settings.weights[name].share for name in sizes}
+    elif settings.strategy == "proportional":
+        raw = {name: Fraction(size) for name, size in sizes.items()}
+    elif settings.strategy == "unimax":
+        raw = {name: Fraction(1 if size else 0) for name, size in sizes.items()}
+    else:
+        largest = max(sizes.values(), default=1) or 1
+        # Twelve digits: what the mathematics library rounds differently does not matter.
+        raw = {
+            name: Fraction(round((size / largest) ** (1 / settings.temperature) * 10**12))
+            for name, size in sizes.items()
+        }
+    total = sum(raw.values(), Fraction(0))
+    if not total:
+        raise InputError("the mixture is empty: no source of its components has a token")
+    return {name: value / total for name, value in raw.items()}
+
+
 def _round(exact: Sequence[Fraction], total: int) -> list[int]:
     whole = [int(value) for value in exact]
     rest = total - sum(whole)
@@ -241,28 +267,6 @@ def _source_weights(
         named[entry.source] if entry.source in named else rest * Fraction(entry.tokens, others or 1)
         for entry in entries
     ]
-
-
-def _shares(
-    components: Mapping[str, Sequence[SourceTokens]], settings: Mixture
-) -> dict[str, Fraction]:
-    """Return each component's share; they sum to 1."""
-    sizes = {name: sum(entry.tokens for entry in entries) for name, entries in components.items()}
-    if settings.strategy == "fixed":
-        raw = {name: settings.weights[name].share for name in components}
-    elif settings.strategy == "proportional":
-        raw = {name: Fraction(size) for name, size in sizes.items()}
-    else:
-        largest = max(sizes.values(), default=1) or 1
-        # Twelve digits: what the mathematics library rounds differently does not matter.
-        raw = {
-            name: Fraction(round((size / largest) ** (1 / settings.temperature) * 10**12))
-            for name, size in sizes.items()
-        }
-    total = sum(raw.values(), Fraction(0))
-    if not total:
-        raise InputError("the mixture is empty: no source of its components has a token")
-    return {name: value / total for name, value in raw.items()}
 
 
 def _unimax(caps: Mapping[str, int], tokens: int) -> dict[str, int]:

@@ -40,6 +40,7 @@ from schemas.manifest import content_key
 
 CARD: Final = "card.json"
 VOCABULARY: Final = "tokenizer.vocab"
+ALGORITHM: Final = "SentencePiece BPE, byte fallback, identity normalisation"
 DELIMITER: Final = "\x1f"
 """Marks morphemes in the sample. Segments that have it in their text are left out."""
 COVERAGE: Final = 0.9999
@@ -65,15 +66,18 @@ class Card(BaseModel):
     sha256: str
     vocab_size: int
     dtype: str
-    algorithm: str = "SentencePiece BPE, byte fallback, identity normalisation"
-    morphemes: bool
+    lossless: bool
+    """Whether decoding is known to give every text back."""
+    end_of_document: int
     special: dict[str, int]
-    white_space_pieces: int
-    sample_documents: int
-    sample_bytes: int
-    sample_key: str
-    """Hash of the sample's texts in order."""
-    versions: dict[str, str]
+    algorithm: str = "unknown: the model was given as a file"
+    morphemes: bool = False
+    white_space_pieces: int = 0
+    sample_documents: int = 0
+    sample_bytes: int = 0
+    sample_key: str = ""
+    """Hash of the sample's texts; their order does not matter."""
+    versions: dict[str, str] = {}
 
 
 def train_tokenizer(
@@ -218,25 +222,41 @@ def _write(
             "the trained vocabulary has a piece over a word's edge; "
             f"sentencepiece {version('sentencepiece')} splits words otherwise than expected"
         )
-    card = Card(
+    card = describe(tokenizer, key).model_copy(
+        update={
+            "algorithm": ALGORITHM,
+            "morphemes": settings.morphemes,
+            "white_space_pieces": len(white),
+            "sample_documents": documents,
+            "sample_bytes": size,
+            "sample_key": sample_key,
+            "versions": {name: version(name) for name in ("sentencepiece", "kiwipiepy")},
+        }
+    )
+    write_tokenizer(out, data, tokenizer, card)
+    return card
+
+
+def describe(tokenizer: Tokenizer, key: str = "") -> Card:
+    """Return what can be said of a model without knowing how it was trained."""
+    return Card(
         key=key,
         sha256=tokenizer.sha256,
         vocab_size=tokenizer.vocab_size,
         dtype=tokenizer.dtype.name,
-        morphemes=settings.morphemes,
-        special={text: tokenizer.ids[text] for text in SPECIAL},
-        white_space_pieces=len(white),
-        sample_documents=documents,
-        sample_bytes=size,
-        sample_key=sample_key,
-        versions={name: version(name) for name in ("sentencepiece", "kiwipiepy")},
+        lossless=tokenizer.by_words,
+        end_of_document=tokenizer.eod_id,
+        special={text: tokenizer.ids[text] for text in SPECIAL if text in tokenizer.ids},
     )
+
+
+def write_tokenizer(out: Path, data: bytes, tokenizer: Tokenizer, card: Card) -> None:
+    """Write tokenizer.model, tokenizer.vocab and, last, card.json into `out`."""
     out.mkdir(parents=True, exist_ok=True)
     lines = (
-        f"{json.dumps(p.text, ensure_ascii=False)[1:-1]}\t{p.score:g}\n"
-        for p in tokenizer.file.pieces
+        f"{json.dumps(piece.text, ensure_ascii=False)[1:-1]}\t{piece.score:g}\n"
+        for piece in tokenizer.file.pieces
     )
     (out / MODEL).write_bytes(data)
     (out / VOCABULARY).write_text("".join(lines), "utf-8")
     (out / CARD).write_text(card.model_dump_json(indent=1) + "\n", "utf-8")
-    return card

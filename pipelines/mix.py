@@ -1,0 +1,387 @@
+"""The mix stage: solve the mixture, order it, and write each token shard from slices of runs.
+
+The driver reads keys and counts only. It leaves a small plan file for each output shard; a
+worker then pulls the shard's documents out of the token runs, a bounded stretch at a time, and
+writes `.bin`, `.idx` and side-car. `manifest.json` is written last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import apache_beam as beam
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mixtures.keys import id_matrix
+from mixtures.order import Arrangement, Documents, arrange
+from mixtures.runs import Run
+from mixtures.shards import MANIFEST, SEQUENCES, shard_stem, write_index, write_sequences
+from mixtures.solver import Plan, SourceTokens, solve
+from mixtures.tokenizer import Tokenizer, token_dtype
+from pipelines.context import Context
+from pipelines.files import atomic_path, write_text
+from pipelines.runners import Runner, deal
+from pipelines.shards import ShardTask, read_receipts, write_receipt
+from pipelines.tokenize import FOLDER, run_path
+from schemas.config import Config, Mixture
+from schemas.errors import RunFault
+from schemas.manifest import Shard, read_manifest, sha256_file
+
+MIXTURE: Final = "mixture"
+PLANS: Final = "_plan"
+STRETCH: Final = 1 << 23
+"""Tokens that a worker holds at a time while it writes a shard."""
+
+_PLAN: Final = pa.schema(
+    [*SEQUENCES, pa.field("run", pa.int32()), pa.field("run_offset", pa.int64())]
+)
+
+
+@dataclass(frozen=True)
+class Survivors:
+    """The documents that a mixture may use, and where their tokens lie."""
+
+    documents: Documents
+    pairs: list[tuple[str, str]]
+    runs: list[str]
+    """Names of document shards; `run` numbers them."""
+    run: npt.NDArray[np.int32]
+    offset: npt.NDArray[np.int64]
+
+
+def mix_tasks(config: Config, key: str) -> list[ShardTask]:
+    """Return a task for each output shard, named by its side-car, with the step's key."""
+    shards = config.mixture.shards
+    return [
+        ShardTask(f"{shard_stem(index, shards)}.parquet", "", 0, key) for index in range(shards)
+    ]
+
+
+def run_mix(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
+    """Write the output shards of `tasks` (see `mix_tasks`), then the mixture's manifest.
+
+    Called with no task it writes the manifest only. Raises InputError if the mixture cannot be
+    met, RunFault if a run is missing.
+    """
+    folder = ctx.folder(MIXTURE)
+    folder.mkdir(parents=True, exist_ok=True)
+    survivors = gather(ctx)
+    arrangement = arrange(survivors.documents, survivors.pairs, ctx.config.mixture)
+    _clear(folder, ctx.config.mixture.shards, bool(tasks))
+    numbers = {task.name: index for index, task in enumerate(mix_tasks(ctx.config, ""))}
+    for task in tasks:
+        _write_plan(folder / PLANS / task.name, survivors, arrangement, numbers[task.name])
+    vocab_size = Tokenizer.load(ctx.folder(FOLDER)).vocab_size
+
+    def build(pipeline: beam.Pipeline) -> None:
+        deal(pipeline, "mix", tasks) | "mix: write" >> beam.ParDo(
+            WriteShard(ctx.out, survivors.runs, vocab_size)
+        )
+
+    if tasks:
+        runner.run("mix", build)
+    shutil.rmtree(folder / PLANS, ignore_errors=True)
+    _write_manifest(ctx, arrangement)
+
+
+def gather(ctx: Context) -> Survivors:
+    """Read the keys and counts of all survivors, shard by shard, in name order."""
+    documents = read_manifest(ctx.folder("documents"))
+    if documents is None:
+        raise RunFault(f"{ctx.folder('documents')}: no documents; run `ingest` first")
+    ids: list[npt.NDArray[np.uint8]] = [np.zeros((0, 16), dtype=np.uint8)]
+    run, tokens, offsets = ([np.zeros(0, dtype=np.int64)] for _ in range(3))
+    numbers: dict[tuple[str, str], int] = {}
+    pair = [np.zeros(0, dtype=np.int32)]
+    names = [shard.name for shard in documents.shards]
+    columns = ["id", "source", "assigned", "tokens", "run_offset"]
+    for index, shard in enumerate(documents.shards):
+        kept = ctx.survivors(shard.name)
+        start = 0
+        for batch in ctx.read(shard.name, columns, shard.sha256):
+            rows = batch.filter(pa.array(kept[start : start + batch.num_rows]))
+            start += batch.num_rows
+            if not rows.num_rows:
+                continue
+            if rows.column("tokens").null_count:
+                raise RunFault(
+                    f"{shard.name}: {rows.column('tokens').null_count} documents that survive "
+                    "have no tokens; run the stage `tokenize`"
+                )
+            ids.append(id_matrix(rows.column("id")).copy())
+            pair.append(_number_pairs(rows, numbers))
+            tokens.append(rows.column("tokens").cast(pa.int64()).to_numpy())
+            offsets.append(rows.column("run_offset").to_numpy())
+            run.append(np.full(rows.num_rows, index, dtype=np.int64))
+    # Pairs in the order of their names: nothing may depend on which shard came first.
+    pairs = sorted(numbers)
+    place = np.zeros(max(1, len(pairs)), dtype=np.int32)
+    for new, name in enumerate(pairs):
+        place[numbers[name]] = new
+    return Survivors(
+        documents=Documents(
+            ids=np.concatenate(ids), pair=place[np.concatenate(pair)], tokens=np.concatenate(tokens)
+        ),
+        pairs=pairs,
+        runs=names,
+        run=np.concatenate(run).astype(np.int32),
+        offset=np.concatenate(offsets),
+    )
+
+
+def _number_pairs(
+    rows: pa.RecordBatch, numbers: dict[tuple[str, str], int]
+) -> npt.NDArray[np.int32]:
+    """Return the number of each row's (source, component), numbering new ones."""
+    source = pc.dictionary_encode(rows.column("source"))
+    component = pc.dictionary_encode(rows.column("assigned"))
+    own = component.dictionary.to_pylist()
+    code = source.indices.to_numpy().astype(np.int64) * len(own) + component.indices.to_numpy()
+    found, inverse = np.unique(code, return_inverse=True)
+    sources = source.dictionary.to_pylist()
+    known = [
+        numbers.setdefault((sources[value // len(own)], own[value % len(own)]), len(numbers))
+        for value in found.tolist()
+    ]
+    return np.array(known, dtype=np.int32)[inverse]
+
+
+def _clear(folder: Path, shards: int, anew: bool) -> None:
+    """Remove files of another mixture, and the manifest if shards are to be written."""
+    stems = {shard_stem(index, shards) for index in range(shards)}
+    for path in folder.glob("shard-*"):
+        if path.stem not in stems:
+            path.unlink()
+    shutil.rmtree(folder / PLANS, ignore_errors=True)
+    if anew:
+        (folder / MANIFEST).unlink(missing_ok=True)
+
+
+def _write_plan(path: Path, survivors: Survivors, arrangement: Arrangement, shard: int) -> None:
+    """Write the sequences of one output shard, in order, with the places of their tokens."""
+    part = slice(int(arrangement.shards[shard]), int(arrangement.shards[shard + 1]))
+    rows = arrangement.rows[part]
+    documents = survivors.documents
+    pair = pa.array(documents.pair[rows])
+    table = pa.Table.from_arrays(
+        [
+            pa.FixedSizeBinaryArray.from_buffers(
+                pa.binary(16), len(rows), [None, pa.py_buffer(documents.ids[rows].tobytes())]
+            ),
+            _dictionary(pair, [source for source, _ in survivors.pairs]),
+            _dictionary(pair, [component for _, component in survivors.pairs]),
+            pa.array(arrangement.epochs[part]),
+            pa.array(documents.tokens[rows].astype(np.int32)),
+            pa.array(survivors.run[rows]),
+            pa.array(survivors.offset[rows]),
+        ],
+        schema=_PLAN,
+    )
+    with atomic_path(path) as temporary, pa.OSFile(str(temporary), "wb") as file:
+        with pa.ipc.new_file(file, _PLAN) as writer:
+            writer.write_table(table)
+
+
+def _dictionary(pair: pa.Array, names: Sequence[str]) -> pa.DictionaryArray:
+    """Return the names of pair numbers, each name once in the dictionary, sorted."""
+    known = sorted(set(names))
+    place = np.array([known.index(name) for name in names], dtype=np.int32)
+    return pa.DictionaryArray.from_arrays(
+        pa.array(place[pair.to_numpy()]), pa.array(known, pa.string())
+    )
+
+
+class WriteShard(beam.DoFn):
+    """Output shard task in, its name out."""
+
+    def __init__(self, out: Path, runs: Sequence[str], vocab_size: int) -> None:
+        self._out = out
+        self._runs = list(runs)
+        self._vocab_size = vocab_size
+
+    def process(self, task: ShardTask) -> Iterator[str]:
+        """Write the shard's three files and its receipt, and yield its name."""
+        folder = self._out / MIXTURE
+        with pa.memory_map(str(folder / PLANS / task.name)) as file:
+            plan = pa.ipc.open_file(file).read_all()
+        tokens = self._out / "annotations" / "tokenize"
+        runs = [run_path(tokens / name) for name in self._runs]
+        yield write_shard_files(folder, task, plan, runs, self._vocab_size).name
+
+
+def write_shard_files(
+    folder: Path, task: ShardTask, plan: pa.Table, runs: Sequence[Path], vocab_size: int
+) -> Shard:
+    """Write `.bin`, `.idx` and side-car of one output shard, whole or not at all.
+
+    `plan` has the side-car's columns with `run` (number in `runs`) and `run_offset`.
+    """
+    side = folder / task.name
+    stem = side.with_suffix("")
+    dtype = token_dtype(vocab_size)
+    counts = plan.column("tokens").to_numpy().astype(np.int64)
+    bin_path, idx_path = stem.with_suffix(".bin"), stem.with_suffix(".idx")
+    files = []
+    with atomic_path(bin_path) as temporary:
+        digest = hashlib.sha256()
+        size = 0
+        with temporary.open("wb") as file:
+            for stretch in stretches(plan, counts, runs, dtype):
+                view = memoryview(stretch).cast("B") if len(stretch) else memoryview(b"")
+                file.write(view)
+                digest.update(view)
+                size += len(view)
+        files.append({"name": bin_path.name, "bytes": size, "sha256": digest.hexdigest()})
+    with atomic_path(idx_path) as temporary:
+        write_index(temporary, counts, dtype)
+        files.append(_file(idx_path.name, temporary))
+    with atomic_path(side) as temporary:
+        write_sequences(temporary, plan.select(SEQUENCES.names))
+        files.append(_file(side.name, temporary))
+    shard = Shard(
+        name=task.name,
+        rows=plan.num_rows,
+        bytes=int(files[2]["bytes"]),
+        sha256=str(files[2]["sha256"]),
+        key=task.key,
+        stats={"tokens": int(counts.sum()), "text_bytes": size, "files": files},
+    )
+    write_receipt(folder, shard)
+    return shard
+
+
+def _file(name: str, path: Path) -> dict[str, Any]:
+    return {"name": name, "bytes": path.stat().st_size, "sha256": sha256_file(path)}
+
+
+def stretches(
+    plan: pa.Table, counts: npt.NDArray[np.int64], runs: Sequence[Path], dtype: np.dtype[Any]
+) -> Iterator[npt.NDArray[Any]]:
+    """Yield a shard's tokens in order, about STRETCH at a time.
+
+    Each stretch asks each run for one or a few slices, since runs lie in the mixture's order.
+    """
+    run = plan.column("run").to_numpy()
+    offset = plan.column("run_offset").to_numpy()
+    ends = np.cumsum(counts)
+    first = 0
+    while first < len(counts):
+        done = int(ends[first - 1]) if first else 0
+        last = max(first + 1, int(np.searchsorted(ends, done + STRETCH, side="right")))
+        out = np.empty(int(ends[last - 1]) - done, dtype=dtype)
+        places = ends[first:last] - counts[first:last] - done
+        here = run[first:last]
+        order = np.argsort(here, kind="stable")
+        bounds = np.flatnonzero(np.diff(here[order])) + 1
+        for rows in np.split(order, bounds):
+            with Run(runs[int(here[rows[0]])]) as opened:
+                opened.gather(offset[first + rows], counts[first + rows], out, places[rows])
+        yield out
+        first = last
+
+
+def _write_manifest(ctx: Context, arrangement: Arrangement) -> None:
+    """Write manifest.json from the plan and the receipts of all shards."""
+    settings = ctx.config.mixture
+    folder = ctx.folder(MIXTURE)
+    receipts = read_receipts(folder)
+    names = [task.name for task in mix_tasks(ctx.config, "")]
+    missing = [name for name in names if name not in receipts]
+    if missing:
+        raise RunFault(f"{folder}: {missing[0]} was not written; run the same command again")
+    tokenizer = Tokenizer.load(ctx.folder(FOLDER))
+    shards = [receipts[name] for name in names]
+    record = {
+        "name": ctx.config.name,
+        "strategy": settings.strategy,
+        "seed": settings.seed,
+        "max_epochs": settings.max_epochs,
+        "tokens": arrangement.plan.tokens,
+        "planned_tokens": arrangement.plan.planned,
+        "achieved_tokens": sum(int(shard.stats["tokens"]) for shard in shards),
+        "sequences": sum(shard.rows for shard in shards),
+        "dtype": tokenizer.dtype.name,
+        "tokenizer": {
+            "sha256": tokenizer.sha256,
+            "vocab_size": tokenizer.vocab_size,
+            "end_of_document": tokenizer.eod_id,
+        },
+        **achieved(arrangement),
+        "left_out": arrangement.left_out,
+        "balance": arrangement.balance.model_dump(),
+        "shards": [
+            {
+                "name": Path(shard.name).stem,
+                "sequences": shard.rows,
+                "tokens": shard.stats["tokens"],
+                "files": shard.stats["files"],
+            }
+            for shard in shards
+        ],
+    }
+    write_text(folder / MANIFEST, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+
+
+def achieved(arrangement: Arrangement) -> dict[str, Any]:
+    """Return `components` and `sources` of the manifest: what was planned and what is there."""
+    record = arrangement.plan.as_record()
+    by_component = arrangement.by_component
+    total = sum(tokens for tokens, _ in by_component.values()) or 1
+    components = []
+    for entry in record["components"]:
+        tokens, sequences = by_component.get(entry["component"], (0, 0))
+        components.append(
+            {**entry, "achieved": tokens, "achieved_share": tokens / total, "sequences": sequences}
+        )
+    sources = []
+    for entry in record["sources"]:
+        tokens, sequences = arrangement.by_source.get((entry["source"], entry["component"]), (0, 0))
+        sources.append({**entry, "achieved": tokens, "sequences": sequences})
+    return {"components": components, "sources": sources}
+
+
+def plan_exact(ctx: Context) -> Plan:
+    """Return the solved mixture of a run whose tokens are there."""
+    survivors = gather(ctx)
+    documents = survivors.documents
+    counts = np.bincount(documents.pair, minlength=len(survivors.pairs))
+    tokens = np.zeros(len(survivors.pairs), dtype=np.int64)
+    np.add.at(tokens, documents.pair, documents.tokens)
+    available = [
+        SourceTokens(source, component, int(tokens[index]), int(counts[index]))
+        for index, (source, component) in enumerate(survivors.pairs)
+    ]
+    return solve(available, ctx.config.mixture)
+
+
+BYTES_PER_TOKEN: Final = {"ko": 3.9, "en": 3.7, "code": 3.9}
+"""Bytes a token of a 32,000-piece model trained as Bibim does, on technical text of each
+component; 3.8 elsewhere. For estimates only."""
+
+
+def plan_estimated(
+    sizes: Sequence[tuple[str, str, int, int]], settings: Mixture
+) -> tuple[list[SourceTokens], Plan]:
+    """Return estimated tokens by source and the mixture solved over them.
+
+    `sizes`: (source, component, bytes of text, documents). Nothing is tokenised.
+    """
+    available = [
+        SourceTokens(
+            source,
+            component,
+            int(size / BYTES_PER_TOKEN.get(component, 3.8)) + documents,
+            documents,
+        )
+        for source, component, size, documents in sizes
+    ]
+    return available, solve(available, settings)
