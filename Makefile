@@ -1,94 +1,77 @@
-# The habits of this project, by name. `make demo` and `make test` need nothing done before them.
-#
-# Needs make, Python >= 3.11 with its venv module, and a package registry that pip reaches.
+# The index of habits. Setting up needs Python 3.11 or later, make and a package registry: no
+# root, no GPU, no other download. What is in place already is not installed again.
 
-PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
-	"$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' \
-	2>/dev/null && { echo "$$python"; break; }; done)
-
-BIN := .venv/bin
-INSTALL := $(BIN)/python -m pip install --quiet
-export PIP_DISABLE_PIP_VERSION_CHECK := 1
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+MODEL := filters/models/lid.176.ftz
+OUT ?= out/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types bench docs clean lock
-.DELETE_ON_ERROR:
+.PHONY: help setup dev demo test lint types bench docs lock clean
 
-help:
-	@echo "make demo    install what runs need; curate the small corpus in mixtures/demo/"
-	@echo "make test    install what development needs; run the tests"
-	@echo "make setup   install both, run nothing"
-	@echo "make lint    ruff: rules and format"
-	@echo "make types   mypy, strict"
-	@echo "make bench   run the benchmarks, write benchmarks/results/"
-	@echo "make docs    refresh what the documentation takes from code and from the demo"
-	@echo "make lock    resolve requirements.lock and requirements-dev.lock anew"
-	@echo "make clean   remove outputs and caches, keep .venv"
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-# A stamp is newer than its lock as long as the lock is installed: a second call does nothing.
+setup: $(VENV)/.runtime $(VENV)/.project $(MODEL) ## Install into .venv what a run needs
 
-setup: .venv/.runtime .venv/.dev
+dev: setup $(VENV)/.dev ## Install what tests, lint and types need too
 
-$(BIN)/pip:
-	@test -n "$(PYTHON)" || { \
-		echo "make: no Python >= 3.11 with the modules venv and ensurepip is on the PATH."; \
-		echo "Install one (Debian: apt install python3.11-venv), or name it: make PYTHON=/path/to/python3.11"; \
-		exit 1; } >&2
-	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-		echo "make: PYTHON=$(PYTHON) is not a Python >= 3.11" >&2; exit 1; }
-	"$(PYTHON)" -m venv .venv
+demo: setup ## Curate the demo corpus into out/demo, from raw text to token shards
+	$(BIN)/bibim run mixtures/demo.yaml --out $(OUT)
 
-.venv/.runtime: requirements.lock pyproject.toml | $(BIN)/pip
-	$(INSTALL) --require-hashes -r requirements.lock
-	$(INSTALL) --no-deps --no-build-isolation -e .
-	$(BIN)/python -m filters.lid
-	@touch $@
+test: dev ## Run the tests; TESTS="tests/filters -k hangul" runs some of them
+	$(BIN)/pytest $(TESTS)
 
-.venv/.dev: requirements-dev.lock pyproject.toml | $(BIN)/pip
-	$(INSTALL) --require-hashes -r requirements-dev.lock
-	$(INSTALL) --no-deps --no-build-isolation -e .
-	$(BIN)/python -m filters.lid
-	@touch $@
-
-demo: .venv/.runtime
-	$(BIN)/bibim run mixtures/demo.yaml --out out/demo
-	$(BIN)/bibim audit out/demo
-	@echo
-	@echo "The mixture lies in out/demo/mixture; its table and what to try next stand above the funnel."
-
-test: .venv/.dev
-	$(BIN)/python -m pytest
-
-lint: .venv/.dev
+lint: dev ## Check style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: .venv/.dev
+types: dev ## Check types, strictly
 	$(BIN)/mypy
 
-bench: .venv/.dev
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+bench: dev ## Run the benchmarks side by side; results land in benchmarks/results
+	$(BIN)/python -m benchmarks
 
-docs: .venv/.runtime
+docs: dev ## Write docs/config.md and the outputs in the README anew
 	$(BIN)/python docs/refresh.py
 
-# pip-compile comes into an environment of its own, so that it is no dependency of the project.
-# setuptools and wheel are locked too: the project itself is installed without build isolation.
+lock: ## Pin every dependency with its hashes (Linux x86_64, Python 3.11)
+	sh docs/lock.sh "$(PYTHON)"
 
-COMPILE := .venv/lock/bin/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
-	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-header --no-annotate
-
-lock: | $(BIN)/pip
-	$(BIN)/python -m venv .venv/lock
-	.venv/lock/bin/python -m pip install --quiet "pip-tools>=7.5"
-	rm -f requirements.lock requirements-dev.lock
-	printf 'setuptools>=77\nwheel\n' | $(COMPILE) -o requirements.lock pyproject.toml -
-	printf 'setuptools>=77\nwheel\n' | $(COMPILE) --extra dev -c requirements.lock \
-		-o requirements-dev.lock pyproject.toml -
-	for file in requirements.lock requirements-dev.lock; do \
-		printf '# For Linux x86_64 and Python 3.11. Regenerate with `make lock`.\n' \
-		| cat - $$file > $$file.new && mv $$file.new $$file || exit 1; done
-
-clean:
+clean: ## Remove outputs and caches; .venv stays
 	rm -rf out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
+	find schemas filters mixtures pipelines trainer audit tests benchmarks docs \
+		-name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV)/.python:
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "No Python 3.11 or later is on the PATH; install one, or say make PYTHON=/path/to/python" >&2; \
+		exit 1; \
+	fi
+	@"$(PYTHON)" -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("$(PYTHON) is Python %d.%d; 3.11 or later is needed: make PYTHON=/path/to/python" % v[:2])'
+	@# A distribution may leave ensurepip out (Debian without python3-venv): lend its pip then.
+	"$(PYTHON)" -m venv $(VENV) || { \
+		"$(PYTHON)" -m venv --clear --without-pip $(VENV) && \
+		"$(PYTHON)" -m pip --python $(BIN)/python install pip; } || { \
+		echo "$(PYTHON) has neither ensurepip nor pip; install python3-venv or another Python" >&2; \
+		rm -rf $(VENV); exit 1; }
+	@touch $@
+
+$(VENV)/.runtime: requirements.lock $(VENV)/.python
+	$(PIP) install --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
+	$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# The build backend comes with the lock, so nothing outside it is fetched.
+$(VENV)/.project: pyproject.toml $(VENV)/.runtime
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(MODEL): | $(VENV)/.runtime
+	$(BIN)/python -m filters.lid
