@@ -186,9 +186,8 @@ def _write_plan(path: Path, survivors: Survivors, arrangement: Arrangement, shar
         ],
         schema=_PLAN,
     )
-    with atomic_path(path) as temporary, pa.OSFile(str(temporary), "wb") as file:
-        with pa.ipc.new_file(file, _PLAN) as writer:
-            writer.write_table(table)
+    with atomic_path(path) as temporary, pa.ipc.new_file(str(temporary), _PLAN) as writer:
+        writer.write_table(table)
 
 
 def _dictionary(pair: pa.Array, names: Sequence[str]) -> pa.DictionaryArray:
@@ -230,16 +229,15 @@ def write_shard_files(
     dtype = token_dtype(vocab_size)
     counts = plan.column("tokens").to_numpy().astype(np.int64)
     bin_path, idx_path = stem.with_suffix(".bin"), stem.with_suffix(".idx")
-    files = []
+    files: list[dict[str, Any]] = []
     with atomic_path(bin_path) as temporary:
         digest = hashlib.sha256()
         size = 0
         with temporary.open("wb") as file:
             for stretch in stretches(plan, counts, runs, dtype):
-                view = memoryview(stretch).cast("B") if len(stretch) else memoryview(b"")
-                file.write(view)
-                digest.update(view)
-                size += len(view)
+                stretch.tofile(file)
+                digest.update(stretch.data)
+                size += stretch.nbytes
         files.append({"name": bin_path.name, "bytes": size, "sha256": digest.hexdigest()})
     with atomic_path(idx_path) as temporary:
         write_index(temporary, counts, dtype)
