@@ -28,6 +28,8 @@ CELL: Final = 1 << 22
 
 _FIT: Final = 1 << 12
 """Documents on either side of an epoch's end among which the fit is looked for."""
+_CANDIDATES: Final = 32
+"""Sequences on either side of its even place among which a shard's end is looked for, at least."""
 _EASE: Final = (0.8, 0.55, 0.4, 0.28, 0.2)
 """Shares of the longest document that a single window allows, tried in turn."""
 
@@ -398,23 +400,24 @@ def cut_shards(
 ) -> npt.NDArray[np.int64]:
     """Return where each of `shards` shards begins among the sequences, and the end.
 
-    Each cut is within a hundredth of a shard (or 32 sequences) of its even place, there where
-    the components so far are the nearest to their shares of the whole.
+    Each cut is within a hundredth of a shard of its even place (four hundredths, or 32 sequences,
+    where that leaves a component 0.4 % off), there where the components so far are the nearest to
+    their shares of the whole.
     """
     ends = np.cumsum(tokens)
     total = int(ends[-1])
     whole = _sums(component, tokens, components)
     share = np.where(whole > 0, whole / total, 1.0)
+    size = total / shards
     before = np.zeros(components, dtype=np.int64)
     counted = 0
     cuts = [0]
     for shard in range(1, shards):
         even = total * shard / shards
-        slack = total / shards / 100
-        first, last = np.searchsorted(ends, [even - slack, even + slack])
         middle = int(np.searchsorted(ends, even))
-        first = max(cuts[-1], min(int(first), middle - 32))
-        last = min(len(tokens) - 1, max(int(last), middle + 32))
+        wide = [int(place) for place in np.searchsorted(ends, [even - size / 25, even + size / 25])]
+        first = max(cuts[-1], min(wide[0], middle - _CANDIDATES))
+        last = min(len(tokens) - 1, max(wide[1], middle + _CANDIDATES))
         first = min(first, last)
         before += _sums(component[counted:first], tokens[counted:first], components)
         counted = first
@@ -423,5 +426,8 @@ def cut_shards(
         for number in range(components):
             own = before[number] + np.cumsum(np.where(component[span] == number, tokens[span], 0))
             np.maximum(off, np.abs(own - share[number] * ends[span]) / share[number], out=off)
+        near = np.abs(ends[span] - even) <= size / 100
+        if near.any() and off[near].min() <= 0.004 * size:
+            off = np.where(near, off, np.inf)
         cuts.append(first + int(np.argmin(off)) + 1)
     return np.array([*cuts, len(tokens)], dtype=np.int64)
