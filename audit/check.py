@@ -102,7 +102,7 @@ def check_splits(out: Path) -> Check:
     whole: dict[str, set[tuple[int, int]]] = defaultdict(set)
     parts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     for shard in documents_of(out).shards:
-        for file in shard.stats.get("files", []):
+        for file in shard.stats.get("inputs", []):
             name = f"{shard.name.rsplit('-', 1)[0]}/{file['file']}"
             whole[name].add((file["file_records"], file["file_bytes"]))
             parts[name][0] += file["records"]

@@ -105,8 +105,13 @@ def begin(folder: Path, key: str, tasks: Sequence[ShardTask], keep: bool) -> lis
 
 
 def _whole(folder: Path, shard: Shard) -> bool:
-    path = folder / shard.name
-    return path.exists() and path.stat().st_size == shard.bytes
+    """Return whether a shard's file, and those that belong to it, are there in full size."""
+    sizes = {shard.name: shard.bytes}
+    sizes.update({file["name"]: file["bytes"] for file in shard.stats.get("files", [])})
+    return all(
+        (folder / name).exists() and (folder / name).stat().st_size == size
+        for name, size in sizes.items()
+    )
 
 
 def finish(folder: Path, stage: str, key: str, tasks: Sequence[ShardTask]) -> Manifest:
@@ -229,19 +234,23 @@ class Run:
         key = step.step_key(self.config, documents_digest(documents))
         if self._up_to_date(folder, step.name, key):
             return
+        from pipelines.mix import mix_tasks
+
         start = time.monotonic()
         parameters = step.parameter_key(self.config)
         tasks = [
             ShardTask(shard.name, shard.sha256, shard.rows, content_key(parameters, shard.sha256))
             for shard in documents.shards
         ]
-        if step.name == "dedup":
+        if step.name == "dedup":  # any change may move any cluster
             tasks = [ShardTask(t.name, t.documents_sha256, t.rows, key) for t in tasks]
+        elif step.name == "mix":
+            tasks = mix_tasks(self.config, key)
         sizes = {shard.name: int(shard.stats.get("text_bytes", 0)) for shard in documents.shards}
         todo = begin(folder, key, tasks, keep=not step.survivors)
-        largest = sorted(todo, key=lambda task: (-sizes[task.name], task.name))
+        largest = sorted(todo, key=lambda task: (-sizes.get(task.name, 0), task.name))
         with self.reporter.step(step.name, len(tasks), _polled(folder, sizes)):
-            if todo:
+            if todo or step.name == "mix":
                 step.run(self.runner, Context(self.out, self.config, step.name), largest)
         finish(folder, step.name, key, tasks)
         self._done(step.name, len(tasks), len(todo), start)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -34,6 +35,40 @@ def print_summary(console: Console, out: Path, run: Run) -> None:
         f"bibim explain {out} {_any_document(out)}",
     ):
         console.print(f"  {command}", highlight=False, soft_wrap=True)
+
+
+def print_mixture(console: Console, manifest: dict[str, Any]) -> None:
+    """Print what the mixture holds by component and source."""
+    total = manifest["achieved_tokens"]
+    table = Table(title=f"Mixture: {total:,} tokens in {len(manifest['shards'])} shards")
+    table.add_column("component")
+    table.add_column("source")
+    for column in ("tokens", "share", "wanted", "epochs", "documents"):
+        table.add_column(column, justify="right")
+    for component in manifest["components"]:
+        name = component["component"]
+        table.add_row(
+            name,
+            "",
+            f"{component['achieved']:,}",
+            f"{component['achieved_share']:.3%}",
+            f"{component['share']:.3%}",
+            "",
+            f"{component['sequences']:,}",
+            style="bold",
+        )
+        for source in manifest["sources"]:
+            if source["component"] == name and source["achieved"]:
+                table.add_row(
+                    "",
+                    source["source"],
+                    f"{source['achieved']:,}",
+                    f"{source['achieved'] / total:.3%}",
+                    "",
+                    f"{source['achieved'] / source['available']:.2f}",
+                    f"{source['sequences']:,}",
+                )
+    console.print(table)
 
 
 def _any_document(out: Path) -> str:
