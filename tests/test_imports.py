@@ -1,0 +1,144 @@
+"""Imports point one way, and importing anything is cheap: no model library comes along."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("schemas", "filters", "mixtures", "pipelines", "audit", "trainer")
+MAY_IMPORT = {
+    "schemas": set(),
+    "filters": {"schemas"},
+    "mixtures": {"schemas"},
+    "pipelines": {"schemas", "filters", "mixtures"},
+    "audit": {"schemas", "filters", "mixtures", "pipelines"},
+    "trainer": {"schemas", "mixtures"},
+}
+LATER = {
+    "pipelines/cli.py": {"audit", "trainer"},
+    "pipelines/summary.py": {"audit"},
+}
+"""The command line stands above everything, so inside a function it may reach up."""
+
+HEAVY = ("torch", "presidio_analyzer", "spacy", "kiwipiepy", "fasttext", "sentencepiece")
+ADAPTERS = {"filters.pii.recognisers"}
+"""Modules of subclasses of a heavy library's classes: the rest imports them inside functions."""
+BEAM_FREE = ("schemas", "filters", "mixtures")
+
+
+@dataclass(frozen=True)
+class Import:
+    """One import of a package of ours: from which line, of what, and whether in a function."""
+
+    line: int
+    package: str
+    lazy: bool
+
+
+def modules() -> list[Path]:
+    return sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
+
+
+def dotted(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def own_imports(tree: ast.AST, lazy: bool = False) -> Iterator[Import]:
+    """Yield the imports of our packages anywhere below `tree`."""
+    for node in ast.iter_child_nodes(tree):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module]
+        for name in names:
+            if (package := name.split(".")[0]) in PACKAGES:
+                yield Import(node.lineno, package, lazy)
+        inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        yield from own_imports(node, lazy or inside)
+
+
+def wrong_imports(name: str, source: str) -> list[str]:
+    """Return what `source`, the module at `name`, imports against the direction."""
+    package = name.partition("/")[0]
+    wrong = []
+    for found in own_imports(ast.parse(source)):
+        allowed = {package, *MAY_IMPORT[package]}
+        if found.lazy:
+            allowed |= LATER.get(name, set())
+        if found.package not in allowed:
+            wrong.append(f"{name}:{found.line} imports {found.package}")
+    return wrong
+
+
+def imported_by(names: list[str], wanted: tuple[str, ...]) -> set[str]:
+    """Return which of `wanted` a fresh interpreter has loaded after importing `names`."""
+    program = (
+        "import importlib, sys\n"
+        f"for name in {names!r}: importlib.import_module(name)\n"
+        f"print('LOADED', *sorted(set({wanted!r}) & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return set(done.stdout.strip().splitlines()[-1].split()[1:])
+
+
+def test_imports_point_one_way():
+    wrong = [
+        fault
+        for path in modules()
+        for fault in wrong_imports(path.relative_to(ROOT).as_posix(), path.read_text("utf-8"))
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("filters/x.py", "from pipelines.stage import Stage"),
+        ("filters/x.py", "def f():\n    import mixtures.solver"),
+        ("schemas/x.py", "import filters"),
+        ("mixtures/x.py", "if True:\n    from filters.clean import clean"),
+        ("pipelines/run.py", "def f():\n    from audit.check import check_run"),
+        ("pipelines/cli.py", "from audit.check import check_run"),
+    ],
+)
+def test_an_import_against_the_direction_is_found(name: str, source: str):
+    assert len(wrong_imports(name, source)) == 1
+
+
+def test_the_command_line_may_reach_up_inside_a_function():
+    assert not wrong_imports("pipelines/cli.py", "def f():\n    from audit.check import check_run")
+
+
+def test_importing_everything_loads_no_model_library():
+    names = [
+        dotted(path)
+        for path in modules()
+        if not path.is_relative_to(ROOT / "trainer") and dotted(path) not in ADAPTERS
+    ]
+    assert len(names) > 40
+    assert imported_by(names, HEAVY) == set()
+
+
+def test_filters_and_mixtures_do_without_beam():
+    names = [
+        dotted(path)
+        for path in modules()
+        if path.relative_to(ROOT).parts[0] in BEAM_FREE and dotted(path) not in ADAPTERS
+    ]
+    assert imported_by(names, ("apache_beam",)) == set()
+
+
+def test_a_library_that_is_imported_would_be_seen():
+    assert imported_by(["json", "decimal"], ("decimal", "torch")) == {"decimal"}
