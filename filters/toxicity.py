@@ -29,7 +29,7 @@ class Screen:
     Text without a character scores 0 with an empty `lexicon`.
     """
 
-    reads = ("text", "lang", "assigned")
+    reads = ("text",)
     schema = pa.schema(
         [
             pa.field("toxicity", pa.float32()),
@@ -44,7 +44,7 @@ class Screen:
         self._model = ngram_model.load(model_path(settings))
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return the four columns for the rows of `batch`; only its `text` is looked at."""
+        """Return the four columns for the rows of `batch`."""
         text = batch.column("text")
         toxicity, share = self._model.score(text)
         density, classes = spam.spam(text)

@@ -1,0 +1,55 @@
+"""Labelled rows for a quality model, from good text: `python -m filters.junk_data OUT.jsonl …`.
+
+Each further argument is NAME=FILE, a JSON Lines file of good text (label 1; one junk text is
+made of each, label 0), or NAME~FILE, text that is neither good nor bad: its label is drawn, 1
+in MIDDLING of cases, so that a fitted probability comes out there.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from filters.junk import KINDS, make_junk
+from filters.labelled import fold_of, read_texts
+
+MOST_CHARS = 4000
+MIDDLING = 0.7
+
+
+def labelled_rows(name: str, path: Path, middling: bool, most: int) -> Iterator[dict[str, Any]]:
+    """Yield rows {id, text, label, kind} from at most `most` documents, drawn by hash.
+
+    A junk text has the id of what it was made of, so both fall on one side of a split. Each
+    text is cut at a length drawn by hash between 60 and MOST_CHARS characters, so that short
+    ones are known too.
+    """
+    rows = [(row.id, row.text) for row in read_texts(path) if row.text.strip()]
+    rows.sort(key=lambda row: fold_of(row[0], 1 << 60, salt="draw"))
+    kinds = list(KINDS)
+    for identity, text in rows[:most]:
+        draw = fold_of(identity, 1000, salt="length") / 1000
+        seen = text[: int(60 * (MOST_CHARS / 60) ** draw)]
+        good = not middling or fold_of(identity, 1000, salt="label") < MIDDLING * 1000
+        yield {"id": identity, "text": seen, "label": int(good), "kind": name}
+        kind = kinds[fold_of(identity, len(kinds), salt="junk")]
+        junk = make_junk(kind, seen, fold_of(identity, 1 << 31, salt="seed"))
+        if junk.strip():
+            yield {"id": identity, "text": junk, "label": 0, "kind": kind}
+
+
+def main(arguments: Sequence[str], most: int = 6000) -> None:
+    """Write the rows of all named files."""
+    with Path(arguments[0]).open("w", encoding="utf-8") as out:
+        for argument in arguments[1:]:
+            middling = "=" not in argument
+            name, _, path = argument.partition("~" if middling else "=")
+            for row in labelled_rows(name, Path(path), middling, most):
+                out.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

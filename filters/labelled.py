@@ -1,0 +1,97 @@
+"""Labelled text: JSON Lines with `text`, perhaps `label` and `id`; and its split by hash."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import xxhash
+import zstandard
+
+from schemas.errors import InputError
+
+HELD_PARTS = 5
+"""One of so many parts is held out of training, and what the card's figures are measured on."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A text; `label` is None in unlabelled files; `id` is the text's hash where none is given."""
+
+    id: str
+    text: str
+    label: bool | None
+    kind: str = ""
+    """What sort of text it is, where the file says so; figures are given by kind."""
+
+
+def fold_of(identity: str, parts: int, salt: str = "") -> int:
+    """Return which of `parts` an id falls in: xxh3-64 of the salt and the id, modulo `parts`."""
+    key = f"{salt}\0{identity}" if salt else identity
+    return int(xxhash.xxh3_64_intdigest(key.encode())) % parts
+
+
+def is_held(identity: str) -> bool:
+    """Return whether a row is held out of training (a fifth, by the hash of its id)."""
+    return fold_of(identity, HELD_PARTS) == 0
+
+
+def read_texts(path: Path) -> Iterator[Row]:
+    """Yield the rows of a JSON Lines file (plain, `.gz`, `.zst`).
+
+    `label` may be 0, 1, false or true. Raises InputError with file and line where a record
+    is no object, has no `text`, or has another label; where the file cannot be read.
+    """
+    try:
+        with _lines(path) as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    yield _row(path, number, line)
+    except (OSError, EOFError, zstandard.ZstdError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); name a JSON Lines file") from None
+
+
+def read_labelled(paths: list[Path]) -> list[Row]:
+    """Return the rows of all files. Raises InputError where a row has no label."""
+    rows = []
+    for path in paths:
+        for number, row in enumerate(read_texts(path), 1):
+            if row.label is None:
+                raise InputError(f'{path}, record {number}: no "label"; write 0 or 1')
+            rows.append(row)
+    return rows
+
+
+def _row(path: Path, number: int, line: str) -> Row:
+    try:
+        record = json.loads(line)
+    except ValueError as error:
+        raise InputError(f"{path}:{number}: not JSON ({error})") from None
+    text = record.get("text") if isinstance(record, dict) else None
+    if not isinstance(text, str):
+        raise InputError(f'{path}:{number}: no "text" of type string')
+    label = record.get("label")
+    if label is not None and label not in (0, 1):
+        raise InputError(f"{path}:{number}: label {label!r}; write 0 or 1 (or none at all)")
+    identity = str(record.get("id") or xxhash.xxh3_128_hexdigest(text.encode()))
+    kind = record.get("kind")
+    return Row(
+        identity,
+        text,
+        None if label is None else bool(label),
+        kind if isinstance(kind, str) else "",
+    )
+
+
+def _lines(path: Path) -> IO[str]:
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8")
+    if path.suffix == ".zst":
+        raw = zstandard.ZstdDecompressor().stream_reader(path.open("rb"), closefd=True)
+        return io.TextIOWrapper(raw, "utf-8")
+    return path.open(encoding="utf-8")
