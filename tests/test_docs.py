@@ -1,0 +1,69 @@
+"""The documentation says what the code does: every key, and no name of a file that is not there."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
+
+
+@pytest.fixture(scope="module")
+def refresh() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("refresh", ROOT / "docs" / "refresh.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["refresh"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_key_is_in_the_reference(refresh: ModuleType):
+    page = (ROOT / "docs" / "config.md").read_text("utf-8")
+    missing = [key.path for key in refresh.config_keys() if f"| `{key.path}` |" not in page]
+    assert not missing, f"run `make docs`: {missing}"
+
+
+def test_every_key_has_a_meaning(refresh: ModuleType):
+    assert [key.path for key in refresh.config_keys() if not key.meaning] == []
+
+
+def test_the_reference_is_what_the_code_says_today(refresh: ModuleType):
+    page = (ROOT / "docs" / "config.md").read_text("utf-8")
+    assert page == refresh.config_page(), "docs/config.md is out of date; run `make docs`"
+
+
+def test_every_meaning_belongs_to_a_key(refresh: ModuleType):
+    assert set(refresh.MEANINGS) <= {key.path for key in refresh.config_keys()}
+
+
+def test_output_goes_between_the_markers_and_nowhere_else(refresh: ModuleType):
+    readme = f"before\n{refresh.OPENING}\nold\n{refresh.CLOSING}\nafter\n"
+    text = refresh.with_output(readme, r"new \1 output")
+    assert text.startswith("before\n") and text.endswith("\nafter\n")
+    assert r"new \1 output" in text and "old" not in text
+    with pytest.raises(SystemExit, match="0 places"):
+        refresh.with_output("no markers", "x")
+
+
+@pytest.mark.parametrize(
+    "page",
+    sorted(
+        path.relative_to(ROOT).as_posix()
+        for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"))
+    ),
+)
+def test_links_between_files_lead_somewhere(page: str):
+    path = ROOT / page
+    broken = [
+        target
+        for target in LINK.findall(path.read_text("utf-8"))
+        if not (path.parent / target).exists()
+    ]
+    assert not broken
