@@ -23,39 +23,37 @@ from schemas.config import Tokenizer as Settings
 from schemas.errors import InputError
 
 ANY_TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=60)
+MARKS = (
+    "▁",
+    " ",
+    "  ",
+    "\t",
+    "\n",
+    "\r\n",
+    DELIMITER,
+    "0",
+    "12",
+    "<|user|>",
+    "<pad>",
+    "<0x41>",
+    "▁▁a",
+)
+LETTERS = (
+    "가",
+    "각",
+    "하였다",
+    "ᄀ",
+    "ᅡ",
+    "\ufeff",
+    "\u200d",
+    "🍚",
+    "e\u0301",
+    "\x7f",
+    "\U0010ffff",
+    "def",
+)
 NASTY = st.lists(
-    st.sampled_from(
-        [
-            "▁",
-            " ",
-            "  ",
-            "\t",
-            "\n",
-            "\r\n",
-            DELIMITER,
-            "0",
-            "12",
-            "가",
-            "각",
-            "하였다",
-            "ᄀ",
-            "ᅡ",
-            "<|user|>",
-        ]
-        + [
-            "<pad>",
-            "<0x41>",
-            "\ufeff",
-            "\u200d",
-            "🍚",
-            "e\u0301",
-            "\x7f",
-            "\U0010ffff",
-            "a",
-            "def",
-            "▁▁a",
-        ]
-    ),
+    st.sampled_from([*MARKS, *LETTERS]),
     max_size=30,
 ).map("".join)
 
