@@ -60,6 +60,7 @@ def load_run(out: Path) -> Config:
 @contextmanager
 def exit_codes() -> Iterator[None]:
     """Turn the two kinds of stop into exit codes 1 and 2, with the message and no traceback."""
+    quiet_libraries()
     try:
         yield
     except BibimError as error:
@@ -119,7 +120,6 @@ def run(
         from pipelines.runners import Runner, usable_cores
         from pipelines.summary import print_summary
 
-        quiet_libraries()
         beam_runner = Runner("local", workers or usable_cores(), tuple(context.args))
         job = Run(settings, out, beam_runner, reporter())
         job.execute(chosen)
@@ -143,8 +143,8 @@ def parse_stages(text: str | None) -> tuple[str, ...]:
 
 def quiet_libraries() -> None:
     """Keep libraries' chatter off the screen; their errors still show."""
-    logging.basicConfig(level=logging.WARNING)
-    for name in ("apache_beam", "root", "presidio-analyzer", "trafilatura"):
+    logging.basicConfig(level=logging.ERROR)
+    for name in ("presidio-analyzer", "trafilatura"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", category=FutureWarning)
 

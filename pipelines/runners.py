@@ -47,14 +47,14 @@ class Runner:
             "--runner=FnApiRunner",
             f"--direct_num_workers={self.workers}",
             f"--direct_running_mode={'in_memory' if self.workers == 1 else 'multi_processing'}",
-            "--default_sdk_harness_log_level=WARNING",
+            "--default_sdk_harness_log_level=CRITICAL",
             *self.options,
         ]
         options = PipelineOptions(arguments)
         for name in THREAD_LIMITS:  # one worker a core: libraries must not start a pool each
             os.environ.setdefault(name, "1")
-        logging.getLogger("apache_beam").setLevel(logging.WARNING)
-        logging.getLogger("root").setLevel(logging.WARNING)
+        # What a worker raises comes back as an exception; its log would only say it again.
+        logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
         pipeline = beam.Pipeline(runner=_fn_api_runner(options), options=options)
         build(pipeline)
         try:
