@@ -117,18 +117,18 @@ class Run:
                 f"{self.path}: tokens {first} to {last} of {self.header.tokens} asked for; "
                 "run `tokenize` again"
             )
-        size = self.header.itemsize
-        wanted = (last - first) * size
-        parts = []
-        at = HEADER + first * size
-        while wanted:
-            data = os.pread(self._file, wanted, at)
-            if not data:
+        tokens = np.empty(last - first, dtype=self.dtype)
+        if first == last:
+            return tokens
+        view = tokens.data.cast("B")
+        at = HEADER + first * self.header.itemsize
+        while view:
+            done = os.preadv(self._file, [view], at)
+            if not done:
                 raise RunFault(f"{self.path}: ends at byte {at}; run `tokenize` again")
-            parts.append(data)
-            wanted -= len(data)
-            at += len(data)
-        return np.frombuffer(b"".join(parts), dtype=self.dtype)
+            view = view[done:]
+            at += done
+        return tokens
 
     def gather(
         self,

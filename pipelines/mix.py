@@ -79,7 +79,7 @@ def run_mix(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
     _clear(folder, ctx.config.mixture.shards, bool(tasks))
     numbers = {task.name: index for index, task in enumerate(mix_tasks(ctx.config, ""))}
     for task in tasks:
-        _write_plan(folder / PLANS / task.name, survivors, arrangement, numbers[task.name])
+        write_plan(folder / PLANS / task.name, survivors, arrangement, numbers[task.name])
     vocab_size = Tokenizer.load(ctx.folder(FOLDER)).vocab_size
 
     def build(pipeline: beam.Pipeline) -> None:
@@ -166,7 +166,7 @@ def _clear(folder: Path, shards: int, anew: bool) -> None:
         (folder / MANIFEST).unlink(missing_ok=True)
 
 
-def _write_plan(path: Path, survivors: Survivors, arrangement: Arrangement, shard: int) -> None:
+def write_plan(path: Path, survivors: Survivors, arrangement: Arrangement, shard: int) -> None:
     """Write the sequences of one output shard, in order, with the places of their tokens."""
     part = slice(int(arrangement.shards[shard]), int(arrangement.shards[shard + 1]))
     rows = arrangement.rows[part]
