@@ -151,7 +151,7 @@ class IngestSplit(beam.DoFn):
             stats.update(collector.stats)
             stats["structural_bytes"] = read.structural_bytes
             stats["raw_bytes"] += read.structural_bytes
-            stats["files"] = [
+            stats["inputs"] = [
                 asdict(file) for file in read.files if file.records or file.file_bytes
             ]
             self._write_rejects(task, collector.rejected)
