@@ -28,10 +28,10 @@ LATER = {
 """The command line stands above everything, so inside a function it may reach up."""
 
 HEAVY = ("torch", "presidio_analyzer", "spacy", "kiwipiepy", "fasttext", "sentencepiece")
-ADAPTERS = {"filters.pii.recognisers", "pipelines.score"}
-"""Modules that subclass a heavy library's classes (Presidio's recognisers; Beam's ModelHandler,
-whose package loads torch). All others may import them inside functions only, which the test below
-proves: a module that did so at its top would load the library."""
+ADAPTERS = {"pipelines.score"}
+"""Modules that subclass a heavy library's classes (Beam's ModelHandler, whose package loads
+torch). All others may import them inside functions only, which a test below proves: a module that
+did so at its top would load the library."""
 BEAM_FREE = ("schemas", "filters", "mixtures")
 
 
