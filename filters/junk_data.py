@@ -2,7 +2,7 @@
 
 Each further argument is NAME=FILE, a JSON Lines file of good text (label 1; one junk text is
 made of each, label 0), or NAME~FILE, text that is neither good nor bad: its label is drawn, 1
-in MIDDLING of cases, so that a fitted probability comes out there.
+in MIDDLING of cases, and no junk is made of it, so that a fitted probability comes out between.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from filters.junk import KINDS, make_junk
 from filters.labelled import fold_of, read_texts
 
 MOST_CHARS = 4000
-MIDDLING = 0.7
+MIDDLING = 0.95
 
 
 def labelled_rows(name: str, path: Path, middling: bool, most: int) -> Iterator[dict[str, Any]]:
@@ -35,19 +35,23 @@ def labelled_rows(name: str, path: Path, middling: bool, most: int) -> Iterator[
         seen = text[: int(60 * (MOST_CHARS / 60) ** draw)]
         good = not middling or fold_of(identity, 1000, salt="label") < MIDDLING * 1000
         yield {"id": identity, "text": seen, "label": int(good), "kind": name}
+        if middling:
+            continue
         kind = kinds[fold_of(identity, len(kinds), salt="junk")]
         junk = make_junk(kind, seen, fold_of(identity, 1 << 31, salt="seed"))
         if junk.strip():
             yield {"id": identity, "text": junk, "label": 0, "kind": kind}
 
 
-def main(arguments: Sequence[str], most: int = 6000) -> None:
+def main(arguments: Sequence[str], most: int = 6000, most_middling: int = 12_000) -> None:
     """Write the rows of all named files."""
     with Path(arguments[0]).open("w", encoding="utf-8") as out:
         for argument in arguments[1:]:
             middling = "=" not in argument
             name, _, path = argument.partition("~" if middling else "=")
-            for row in labelled_rows(name, Path(path), middling, most):
+            for row in labelled_rows(
+                name, Path(path), middling, most_middling if middling else most
+            ):
                 out.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 

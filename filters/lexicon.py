@@ -11,6 +11,7 @@ English phrase must stand between word edges.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,6 +22,8 @@ import numpy.typing as npt
 CLASSES = ("gambling", "adult", "loan", "drugs", "advertising", "hate")
 """What the `lexicon` column may hold, in its order."""
 OFFER, TOPIC, REPORT, SLUR = range(4)
+
+_LONG_RUN = re.compile(r"(.)\1{2,}")
 
 _PHRASES: dict[tuple[str, int], str] = {
     ("gambling", OFFER): """
@@ -123,11 +126,12 @@ class Automaton:
 
 
 def phrases() -> list[tuple[str, int, int]]:
-    """Return (phrase, class, role), sorted; an English phrase has a space at both ends."""
+    """Return (folded phrase, class, role), sorted; an English phrase has a space at both ends."""
     found = []
     for (name, role), text in _PHRASES.items():
         for phrase in (part.strip() for part in " ".join(text.split()).split(",")):
-            edged = f" {phrase} " if phrase.isascii() else phrase
+            folded = _LONG_RUN.sub(r"\1\1", phrase)
+            edged = f" {folded} " if phrase.isascii() else folded
             found.append((edged, CLASSES.index(name), role))
     return sorted(set(found))
 

@@ -191,7 +191,7 @@ def compile_kernels() -> None:
 
 
 @numba.njit(nogil=True, cache=True)
-def _decode(data: Bytes, at: int, end: int) -> tuple[int, int]:
+def decode(data: Bytes, at: int, end: int) -> tuple[int, int]:
     """Return the code point at `at` and the position after it. Odd bytes stand for themselves."""
     byte = int(data[at])
     if byte < 0x80:
@@ -255,7 +255,7 @@ def read_window(
     before = 0
     skip = False
     while at < end:
-        raw, at = _decode(data, at, end)
+        raw, at = decode(data, at, end)
         seen += 1
         code = fold(raw)
         if code == _SPACE:

@@ -1,8 +1,8 @@
 """The `score` stage: quality of a text from its embedding, 0 (junk) to 1 (well made).
 
-Quality here means well-formed, informative text as against junk: shuffled or repeated words,
+Quality here means well-formed, informative text as against junk: shuffled words,
 menus, keyword stuffing, advertising templates, mojibake, poor scans, blobs and logs. It does
-not mean true, formal or educational: informal reviews lie in the middle, code is not
+not mean true, formal or educational: informal reviews are kept, and code is not
 punished for being code. A head (logistic regression) turns the embedding into a probability; the
 default head belongs to the default embedder, another embedder needs a head of its own.
 """
