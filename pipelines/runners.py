@@ -9,9 +9,11 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shlex
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -46,7 +48,6 @@ class Runner:
             f"--job_name=bibim-{label}",
             "--runner=FnApiRunner",
             f"--direct_num_workers={self.workers}",
-            f"--direct_running_mode={'in_memory' if self.workers == 1 else 'multi_processing'}",
             "--default_sdk_harness_log_level=CRITICAL",
             *self.options,
         ]
@@ -55,7 +56,8 @@ class Runner:
             os.environ.setdefault(name, "1")
         # What a worker raises comes back as an exception; its log would only say it again.
         logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
-        pipeline = beam.Pipeline(runner=_fn_api_runner(options), options=options)
+        runner = _fn_api_runner(options, in_process=self.workers == 1)
+        pipeline = beam.Pipeline(runner=runner, options=options)
         build(pipeline)
         try:
             pipeline.run().wait_until_finish()
@@ -82,20 +84,27 @@ def _worker_error(label: str, text: str) -> BibimError:
     )
 
 
-def _fn_api_runner(options: PipelineOptions) -> beam.runners.PipelineRunner:
-    """Return FnApiRunner with the options handed on to worker processes.
+def _fn_api_runner(options: PipelineOptions, in_process: bool) -> Any:
+    """Return FnApiRunner; unless `in_process`, its workers are processes of pipelines.worker.
 
-    Named on the command line it drops them there, and with them the file systems' settings.
+    The options are handed on to them: named on the command line the runner drops them there,
+    and with them the file systems' settings.
     """
     from apache_beam.portability.api import beam_provision_api_pb2
     from apache_beam.runners.portability.fn_api_runner import FnApiRunner
     from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProvisionInfo
     from apache_beam.runners.portability.portable_runner import JobServiceHandle
+    from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
     info = beam_provision_api_pb2.ProvisionInfo(
         pipeline_options=JobServiceHandle.encode_pipeline_options(options.get_all_options())
     )
-    return FnApiRunner(provision_info=ExtendedProvisionInfo(info))
+    if in_process:
+        return FnApiRunner(provision_info=ExtendedProvisionInfo(info))
+    environment = SubprocessSDKEnvironment.from_command_string(
+        f"{shlex.quote(sys.executable)} -m pipelines.worker"
+    )
+    return FnApiRunner(environment, provision_info=ExtendedProvisionInfo(info))
 
 
 def _values(group: tuple[int, list[T]]) -> list[T]:
