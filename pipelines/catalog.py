@@ -43,7 +43,6 @@ def step_schemas() -> dict[str, pa.Schema]:
     from filters.quality import Score
     from filters.signatures import Sign
     from filters.toxicity import Screen
-
     from pipelines.dedup import DEDUP
     from pipelines.tokenize import TOKENS
 

@@ -270,6 +270,147 @@ def what_if(
             print_what_if(console(), comparison)
 
 
+@tokenizer_app.command(
+    "train",
+    epilog="""Example:
+
+    bibim tokenizer train ko.jsonl.zst en.jsonl --out tok --vocab-size 32000
+""",
+)
+def tokenizer_train(
+    files: Annotated[
+        list[str], typer.Argument(help="JSONL with a `text` field, or plain text; .gz, .zst.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder for model, vocabulary and card.")],
+    vocab_size: Annotated[int, typer.Option(help="Pieces, special ones included.")] = 32_000,
+    morphemes: Annotated[
+        bool, typer.Option(help="No piece crosses a boundary between Korean morphemes.")
+    ] = True,
+    sample: Annotated[str, typer.Option(help="Text to train on.")] = "24MB",
+    seed: Annotated[int, typer.Option(help="Of the sample.")] = 0,
+) -> None:
+    """Train a SentencePiece BPE model with byte fallback."""
+    with exit_codes():
+        from pydantic import ValidationError
+
+        from pipelines.tokenizers import train_from_files
+        from schemas.config import Tokenizer
+
+        try:
+            settings = Tokenizer.model_validate(
+                {"vocab_size": vocab_size, "morphemes": morphemes, "sample": sample, "seed": seed}
+            )
+        except ValidationError as error:
+            fault = error.errors()[0]
+            raise InputError(f"--{fault['loc'][0]}: {fault['msg']}".replace("_", "-")) from None
+        card = train_from_files(files, settings, out)
+        console().print_json(card.model_dump_json())
+
+
+@tokenizer_app.command(
+    "encode",
+    epilog="""Example:
+
+    echo "비빔밥 한 그릇" | bibim tokenizer encode out/demo/tokenizer
+""",
+)
+def tokenizer_encode(
+    model: Annotated[Path, typer.Argument(help="A model file, or the folder that holds it.")],
+    text: Annotated[str | None, typer.Argument(help="Left out: standard input.")] = None,
+    ids: Annotated[bool, typer.Option("--ids", help="Print numbers only.")] = False,
+) -> None:
+    """Show the tokens of a text."""
+    with exit_codes():
+        from mixtures.tokenizer import Tokenizer
+        from pipelines.tokenizers import encode_text
+
+        tokens = encode_text(Tokenizer.load(model), text if text is not None else sys.stdin.read())
+        if ids:
+            print(" ".join(str(token.id) for token in tokens))
+        else:
+            for token in tokens:
+                print(f"{token.id}\t{token.text!r}")
+
+
+@tokenizer_app.command(
+    "stats",
+    epilog="""Example:
+
+    bibim tokenizer stats out/demo --against llama=llama.model
+""",
+)
+def tokenizer_stats(
+    out: Out,
+    against: Annotated[
+        list[str] | None, typer.Option("--against", help="NAME=MODEL_FILE; repeatable.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Compare a run's tokenizer with plain BPE of its size and with others, by component."""
+    with exit_codes():
+        settings = load_run(out)
+        from pipelines.context import Context
+        from pipelines.summary import print_fertility
+        from pipelines.tokenizers import run_stats
+
+        others = {}
+        for pair in against or ():
+            name, equals, path = pair.partition("=")
+            if not equals:
+                raise InputError(f"--against {pair}: write NAME=MODEL_FILE")
+            others[name] = Path(path)
+        rows = run_stats(Context(out, settings, "tokenize"), others)
+        if as_json:
+            print(json.dumps([row.model_dump() for row in rows], indent=1, ensure_ascii=False))
+        else:
+            print_fertility(console(), rows)
+
+
+Data = Annotated[
+    list[Path], typer.Option("--data", help="Labelled JSONL (`text`, `label`); repeatable.")
+]
+ModelOut = Annotated[Path, typer.Option("--out", help="The model file, ending in .npz.")]
+Note = Annotated[str, typer.Option(help="What the card says of the data.")]
+Licence = Annotated[str, typer.Option(help="The data's licence, for the card.")]
+
+
+@fit_app.command(
+    "toxicity",
+    epilog="""Example:
+
+    bibim fit toxicity --data comments.jsonl.zst --out toxicity.npz
+""",
+)
+def fit_toxicity_command(data: Data, out: ModelOut, note: Note = "", licence: Licence = "") -> None:
+    """Train the toxicity model from rows {text, label: 1 = toxic}; writes model and card."""
+    with exit_codes():
+        from filters.fit import fit_toxicity
+
+        console().print_json(data=fit_toxicity(data, out, note, licence))
+
+
+@fit_app.command(
+    "quality",
+    epilog="""Example:
+
+    bibim fit quality --data pages.jsonl --out quality.npz
+""",
+)
+def fit_quality_command(
+    data: Data,
+    out: ModelOut,
+    embedder: Annotated[str, typer.Option(help="As quality.embedder in a config.")] = "default",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda.")] = "auto",
+    note: Note = "",
+    licence: Licence = "",
+) -> None:
+    """Train the quality head from rows {text, label: 1 = good}; writes head and card."""
+    with exit_codes():
+        from filters.fit import fit_quality
+
+        console().print_json(data=fit_quality(data, out, embedder, device, note, licence))
+
+
 def main() -> None:
     """Run the command line."""
     app()

@@ -7,6 +7,7 @@ that have a candidate. All results are sorted, so nothing depends on which worke
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -173,7 +174,7 @@ class Verify(beam.DoFn):
         left, right = pairs[:, 0] >> ROW_BITS, pairs[:, 1] >> ROW_BITS
         similar = np.zeros(len(pairs))
         bounds = np.flatnonzero(np.diff(left * (1 << 20) + right, prepend=-1, append=-1))
-        for begin, end in zip(bounds[:-1], bounds[1:], strict=True):
+        for begin, end in itertools.pairwise(bounds):
             one = _sets(work, int(left[begin]), pairs[begin:end, 0])
             other = _sets(work, int(right[begin]), pairs[begin:end, 1])
             similar[begin:end] = jaccard(*one, *other)

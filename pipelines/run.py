@@ -230,7 +230,7 @@ class Run:
         self._done("ingest", len(tasks), len(todo), start)
 
     def _step(self, step: Step, documents: Manifest) -> None:
-        folder = self.out / ("mixture" if step.name == "mix" else f"annotations/{step.name}")
+        folder = self.out / step_folder(step.name)
         key = step.step_key(self.config, documents_digest(documents))
         if self._up_to_date(folder, step.name, key):
             return
@@ -257,3 +257,26 @@ class Run:
 
     def _done(self, name: str, shards: int, ran: int, start: float) -> None:
         self.results.append(StepResult(name, shards, ran, round(time.monotonic() - start, 2)))
+
+
+def pending_steps(config: Config, out: Path) -> list[tuple[str, bool]]:
+    """Return for each step whether it is done in `out` for this config. Touches nothing."""
+    from pipelines.ingest import ingest_tasks
+
+    key = content_key([[task.name, task.key] for task in ingest_tasks(config)])
+    documents = read_manifest(out / "documents")
+    done = documents is not None and documents.key == key
+    found = [("ingest", done)]
+    for step in steps():
+        if documents is not None and done:
+            manifest = read_manifest(out / step_folder(step.name))
+            wanted = step.step_key(config, documents_digest(documents))
+            found.append((step.name, manifest is not None and manifest.key == wanted))
+        else:
+            found.append((step.name, False))
+    return found
+
+
+def step_folder(name: str) -> str:
+    """Return the folder of a step's shards, relative to OUT."""
+    return "mixture" if name == "mix" else f"annotations/{name}"

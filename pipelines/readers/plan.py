@@ -82,9 +82,14 @@ def plan_splits(name: str, source: Source, ingest: Ingest) -> list[Split]:
     ]
 
 
+def expansion(path: str) -> int:
+    """Return how many bytes of text a byte of the file holds, about, by its compression."""
+    return next((ratio for ending, ratio in RATIO.items() if path.endswith(ending)), 1)
+
+
 def _count(file: File, kind: str, ingest: Ingest) -> int:
-    ratio = next((r for ending, r in RATIO.items() if file.path.endswith(ending)), 1)
-    share = file.size / WARC_SPLIT if kind == "warc" else file.size * ratio / ingest.shard_bytes
+    expanded = file.size * expansion(file.path)
+    share = file.size / WARC_SPLIT if kind == "warc" else expanded / ingest.shard_bytes
     return max(1, min(MAX_SPLITS, math.ceil(share)))
 
 
