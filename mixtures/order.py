@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Final
 
 import numpy as np
@@ -217,15 +218,21 @@ def _arranged(
 ) -> Arrangement:
     usable = _usable(documents, pairs, limits)
     solved = solve(_available(documents, pairs, usable), _frozen(plan, settings))
-    targets = {(entry.source, entry.component): entry.target for entry in solved.sources}
     keys = base_keys(documents.ids)
     streams = []
-    for number, pair in enumerate(pairs):
-        if targets.get(pair, 0) > 0:
+    missing: dict[str, int] = {}  # a small source's misfit goes to the component's next larger
+    for entry in sorted(solved.sources, key=lambda e: (e.tokens, e.source, e.component)):
+        pair = (entry.source, entry.component)
+        most = int(entry.tokens * Fraction(str(settings.max_epochs)))
+        target = min(most, entry.target + missing.get(entry.component, 0)) if entry.target else 0
+        if target:
+            number = pairs.index(pair)
             rows = np.flatnonzero(usable & (documents.pair == number))
-            streams.append(
-                (number, *_stream(documents, keys, rows, targets[pair], pair, solved, settings))
-            )
+            stream = _stream(documents, keys, rows, target, pair, solved, settings)
+            streams.append((number, *stream))
+            lacking = target - int(documents.tokens[stream[0]].sum())
+            missing[entry.component] = lacking
+    streams.sort(key=lambda stream: stream[0])
     if not streams:
         raise InputError("the mixture is empty: no document of its components is kept")
     rows, epochs = _interleave(documents, component, streams)

@@ -209,3 +209,17 @@ def test_cuts_cover_every_sequence_once(rows, shards):
     assert cuts[0] == 0
     assert cuts[-1] == len(rows)
     assert (np.diff(cuts) >= 0).all()
+
+
+def test_what_a_small_source_cannot_fit_comes_from_a_larger_one():
+    lengths = [700] * 9 + [40] * 4000
+    pair = np.array([0] * 9 + [1] * 4000, dtype=np.int32)
+    ids = b"".join(xxhash.xxh3_128_digest(str(i).encode()) for i in range(len(lengths)))
+    documents = Documents(
+        np.frombuffer(ids, dtype=np.uint8).reshape(-1, 16), pair, np.array(lengths, dtype=np.int64)
+    )
+    weights = {"ko": {"share": 1, "sources": {"few": 1, "many": 9}}}
+    settings_ = Mixture(tokens=50_000, weights=weights, shards=1)
+    made = arrange(documents, [("few", "ko"), ("many", "ko")], settings_)
+    assert made.by_source["few", "ko"] == (4900, 7)
+    assert 50_000 - made.by_component["ko"][0] < 40
