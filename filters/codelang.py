@@ -143,4 +143,4 @@ BIAS = -5.62
 
 def code_score(features: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
     """Return the probability that a row is source code rather than prose."""
-    return (1 / (1 + np.exp(-(features @ WEIGHTS + BIAS)))).astype(np.float32)
+    return np.asarray(1 / (1 + np.exp(-(features @ WEIGHTS + BIAS))), np.float32)

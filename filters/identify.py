@@ -131,10 +131,11 @@ class Identify:
         unclear = np.flatnonzero((hangul < CLEAR_HANGUL) & ~is_code)
         parts: list[str] = []
         owners: list[int] = []
-        for row in unclear:
-            found = windows(text[int(row)].as_py())
+        for unseen in unclear:
+            row = int(unseen)
+            found = windows(text[row].as_py())
             parts += found
-            owners += [int(row)] * len(found)
+            owners += [row] * len(found)
         votes: dict[int, dict[str, float]] = {int(row): {} for row in unclear}
         if parts:
             labels, probabilities = self._model.predict(parts, k=3, threshold=0.02)
@@ -152,8 +153,8 @@ class Identify:
             lang[row], score[row] = self._verdict(ranked, total)
             if len(ranked) > 1 and ranked[1][1] >= 0.1 * total:
                 other[row] = ranked[1][0]
-        for row in np.flatnonzero(is_code):
-            lang[int(row)], score[int(row)] = UNDETERMINED, 0.0
+        for index in np.flatnonzero(is_code):
+            lang[int(index)], score[int(index)] = UNDETERMINED, 0.0
         return lang, score, other
 
     def _verdict(self, ranked: list[tuple[str, float]], total: float) -> tuple[str, float]:

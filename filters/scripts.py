@@ -36,7 +36,7 @@ def shares(counts: Counts) -> dict[str, npt.NDArray[np.float32]]:
     total = np.maximum(visible, 1)
 
     def share(*classes: int) -> npt.NDArray[np.float32]:
-        return (counts[:, list(classes)].sum(axis=1) / total).astype(np.float32)
+        return np.asarray(counts[:, list(classes)].sum(axis=1) / total, np.float32)
 
     return {
         "hangul_share": share(HANGUL, JAMO),

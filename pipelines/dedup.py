@@ -11,6 +11,7 @@ import itertools
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -94,7 +95,7 @@ class EmitKeys(beam.DoFn):
                 yield partition, mine.tobytes()
 
 
-def _matrix(column: pa.Array, width: int, dtype: str) -> npt.NDArray[np.generic]:
+def _matrix(column: pa.Array, width: int, dtype: str) -> npt.NDArray[Any]:
     """Return the rows of a binary column whose values all have `width` bytes, as a matrix."""
     fixed = column.cast(pa.binary(width))
     data = np.frombuffer(fixed.buffers()[1], np.uint8)

@@ -73,7 +73,8 @@ def open_input(path: str) -> BinaryIO:
             from huggingface_hub import HfFileSystem
         except ImportError:
             raise InputError(f"{path}: reading hf:// needs `pip install huggingface_hub`") from None
-        return HfFileSystem().open(path, "rb")
+        opened: BinaryIO = HfFileSystem().open(path, "rb")
+        return opened
     from apache_beam.io.filesystem import CompressionTypes
     from apache_beam.io.filesystems import FileSystems
 

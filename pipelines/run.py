@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import yaml
 
@@ -49,6 +49,19 @@ VERSIONS = (
 """Packages whose versions run.json notes."""
 
 
+class Task(Protocol):
+    """A piece of work that makes one shard: its name, and the key that says it is done."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def key(self) -> str: ...
+
+
+T = TypeVar("T", bound=Task)
+
+
 @dataclass(frozen=True)
 class StepResult:
     """What a step did: shards run and kept as they were, and its seconds."""
@@ -78,7 +91,7 @@ def documents_digest(manifest: Manifest) -> str:
     return content_key([[shard.name, shard.sha256] for shard in manifest.shards])
 
 
-def begin(folder: Path, key: str, tasks: Sequence[ShardTask], keep: bool) -> list[ShardTask]:
+def begin(folder: Path, key: str, tasks: Sequence[T], keep: bool) -> list[T]:
     """Make `folder` ready for a step and return the tasks that still have to run.
 
     Receipts of another step key are dropped; with `keep`, shards of the last manifest whose
@@ -114,7 +127,7 @@ def _whole(folder: Path, shard: Shard) -> bool:
     )
 
 
-def finish(folder: Path, stage: str, key: str, tasks: Sequence[ShardTask]) -> Manifest:
+def finish(folder: Path, stage: str, key: str, tasks: Sequence[Task]) -> Manifest:
     """Write the manifest of a step from its receipts. Raises RunFault if one is missing."""
     receipts = read_receipts(folder)
     missing = [task.name for task in tasks if task.name not in receipts]
@@ -219,8 +232,7 @@ class Run:
         if self._up_to_date(folder, "ingest", key):
             return
         start = time.monotonic()
-        todo_names = {task.name for task in begin(folder, key, tasks, keep=True)}
-        todo = [task for task in tasks if task.name in todo_names]
+        todo = begin(folder, key, tasks, keep=True)
         with self.reporter.step("ingest", len(tasks), _polled(folder, {})):
             if todo:
                 run_ingest(self.runner, Context(self.out, self.config, "ingest"), todo)

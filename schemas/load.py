@@ -184,8 +184,7 @@ def _known_keys(path: Path_) -> list[str]:
         fields = getattr(model, "model_fields", {})
         if part in fields:
             model = fields[part].annotation
-        nested = [a for a in _models(model)]
-        model = nested[0] if nested else model
+        model = next(iter(_models(model)), model)
     return sorted(getattr(model, "model_fields", {}))
 
 
