@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from schemas.rules import ALL, parse_condition
 
-Action = Literal["mask", "drop", "keep"]
+Action = Literal["mask", "pseudonymise", "drop", "keep"]
 Format = Literal["auto", "jsonl", "parquet", "text", "warc", "html", "tree"]
 
 _SCALE = {"k": 10**3, "m": 10**6, "b": 10**9, "t": 10**12}
@@ -168,11 +168,16 @@ class Pii(Section):
     action: Action = "mask"
     entities: dict[str, Action] = {}
     """An action of its own by entity type, such as `EMAIL_ADDRESS: keep`."""
-    disable: list[str] = []
-    """Entity types not to look for."""
+    disable: list[str] = ["PERSON"]
+    """Entity types not to look for. Names are found beside a label only (담당자 …, … 님)."""
     drop_above: int | None = Field(None, ge=0)
     """Documents with more spans than this are dropped."""
-    score_threshold: Unit = 0.5
+    score_threshold: float = Field(0.5, ge=0.3, le=1)
+    """Least score of a span. Shapes that need a context word beside them have 0.2."""
+    keep_demographics: bool = False
+    """Masked resident numbers keep the decade of birth and the digit of century and sex."""
+    key: str = ""
+    """Secret of `pseudonymise`; write `${PII_KEY}` to take it from the environment."""
 
 
 class Toxicity(Section):

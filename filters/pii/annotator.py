@@ -1,97 +1,196 @@
-"""The `redact` stage: spans of personal data, as annotations. Nothing is changed here."""
+"""The `redact` stage's annotator: spans of personal data in every document.
+
+The text stays as it is; `mask` changes it when tokens are written, as the config then says.
+So a change of action computes nothing anew.
+"""
 
 from __future__ import annotations
 
-import re
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 
-from filters.pii.prefilter import has_candidates, windows
+from filters.kernels import buffers
+from filters.pii.entities import CODE_THRESHOLD, ENTITIES, KINDS
+from filters.pii.prefilter import Windows, find_windows
 from schemas.config import Pii
+from schemas.errors import InputError, RunFault
 
-SPAN = pa.struct(
-    [
-        pa.field("start", pa.int32(), nullable=False),
-        pa.field("end", pa.int32(), nullable=False),
-        pa.field("type", pa.string(), nullable=False),
-    ]
+if TYPE_CHECKING:
+    from filters.pii.analyser import Hit
+
+SPANS = pa.list_(
+    pa.struct(
+        [
+            pa.field("start", pa.int32(), nullable=False),
+            pa.field("end", pa.int32(), nullable=False),
+            pa.field("type", pa.string(), nullable=False),
+        ]
+    )
 )
-"""A span: codepoint offsets, end exclusive, and the entity type. The value is not kept."""
+"""Spans of a document: UTF-8 byte offsets `[start, end)`, sorted, disjoint, on whole characters."""
 
-_HANGUL = re.compile("[\u1100-\u11ff\u3131-\u318e가-힣]")
-Span = tuple[int, int, str]
+CODE_COMPONENT = "code"
 
 
 class Redact:
-    """Annotates PII spans: sorted, disjoint, inside the text."""
+    """Finds personal data. Columns:
 
-    reads = ("text",)
+    - `pii_spans`: what was found (see SPANS), whatever the config does with it; empty, never
+      null, on an annotated row.
+    - `pii_count`: how many spans.
+    - `pii_types`: the entity types among them, sorted, each once.
+
+    In rows whose `assigned` is `code` a value needs CODE_THRESHOLD: a shape that prose may hold
+    by itself needs a context word or a checksum there.
+    """
+
     schema = pa.schema(
         [
-            ("pii_spans", pa.list_(SPAN)),
-            ("pii_count", pa.int32()),
-            ("pii_types", pa.list_(pa.string())),  # sorted, each once
+            pa.field("pii_spans", SPANS),
+            pa.field("pii_count", pa.int32()),
+            pa.field("pii_types", pa.list_(pa.string())),
         ]
     )
+    reads: tuple[str, ...] = ("text", "assigned")
 
     def __init__(self, settings: Pii) -> None:
-        self._settings = settings
-        self._analyser: Any = None
+        check_types(settings)
+        from filters.pii.analyser import Analyser
+
+        self._kinds = 0
+        for number, kind in enumerate(KINDS):
+            if not set(kind.entities) <= set(settings.disable):
+                self._kinds |= 1 << number
+        self._analyser = Analyser(settings.disable, settings.score_threshold)
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return the columns of `schema` for `batch` (text)."""
-        text = batch.column("text")
-        found: list[list[Span]] = [[] for _ in range(len(text))]
-        for row, candidate in enumerate(has_candidates(text).to_pylist()):
-            if candidate:
-                found[row] = self.spans(text[row].as_py())
-        spans = [[{"start": s, "end": e, "type": t} for s, e, t in row] for row in found]
+        """Return the columns of `schema`. A null text has no spans."""
+        text = batch.column("text").cast(pa.large_string())
+        assigned = batch.column("assigned")
+        found: dict[int, list[Hit]] = {}
+        for windows in find_windows(text, self._kinds):
+            try:
+                self._read(text, windows, found)
+            except (ValueError, TypeError, IndexError, KeyError, RecursionError) as error:
+                # The message may hold the value that was being looked at: only its kind is told.
+                raise RunFault(
+                    f"Presidio failed with {type(error).__name__} on {KINDS[windows.kind].name} "
+                    f"candidates; put {', '.join(KINDS[windows.kind].entities)} under pii.disable"
+                ) from None
+        code = {row for row in found if assigned[row].as_py() == CODE_COMPONENT}
+        kept = {
+            row: resolve([hit for hit in hits if row not in code or hit.score >= CODE_THRESHOLD])
+            for row, hits in found.items()
+        }
+        return self._columns(batch.num_rows, kept)
+
+    def _read(
+        self, text: pa.LargeStringArray, windows: Windows, found: dict[int, list[Hit]]
+    ) -> None:
+        """Add the hits of `windows` to `found`, by row, in bytes of the row."""
+        from filters.pii.analyser import Hit
+
+        data, offsets = buffers(text)
+        view = memoryview(data.data)
+        shown = [
+            str(view[start:end], "utf-8", "replace")
+            for start, end in zip(
+                windows.shown_start.tolist(), windows.shown_end.tolist(), strict=True
+            )
+        ]
+        for window, hits in enumerate(self._analyser.analyse(shown, windows.kind)):
+            if not hits:
+                continue
+            row = int(windows.row[window])
+            base = int(windows.shown_start[window])
+            low, high = int(windows.start[window]), int(windows.end[window])
+            ascii_only = shown[window].isascii()
+            for hit in hits:
+                start, end = hit.start, hit.end
+                if not ascii_only:
+                    start = len(shown[window][:start].encode())
+                    end = start + len(shown[window][hit.start : end].encode())
+                if low <= base + start < high:
+                    shift = base - int(offsets[row])
+                    found.setdefault(row, []).append(
+                        Hit(start + shift, end + shift, hit.entity, hit.score)
+                    )
+
+    def _columns(self, rows: int, found: dict[int, list[Hit]]) -> pa.RecordBatch:
+        sizes = np.zeros(rows + 1, np.int32)
+        type_sizes = np.zeros(rows + 1, np.int32)
+        starts: list[int] = []
+        ends: list[int] = []
+        types: list[str] = []
+        distinct: list[str] = []
+        for row in sorted(found):
+            hits = found[row]
+            sizes[row + 1] = len(hits)
+            starts += [hit.start for hit in hits]
+            ends += [hit.end for hit in hits]
+            types += [hit.entity for hit in hits]
+            names = sorted({hit.entity for hit in hits})
+            type_sizes[row + 1] = len(names)
+            distinct += names
+        values = pa.StructArray.from_arrays(
+            [
+                pa.array(starts, pa.int32()),
+                pa.array(ends, pa.int32()),
+                pa.array(types, pa.string()),
+            ],
+            fields=list(SPANS.value_type),
+        )
+        spans = pa.ListArray.from_arrays(
+            pa.array(np.cumsum(sizes, dtype=np.int32)), values, type=SPANS
+        )
         return pa.RecordBatch.from_arrays(
             [
-                pa.array(spans, pa.list_(SPAN)),
-                pa.array([len(row) for row in found], pa.int32()),
-                pa.array([sorted({t for _, _, t in row}) for row in found], pa.list_(pa.string())),
+                spans,
+                pa.array(sizes[1:]),
+                pa.ListArray.from_arrays(
+                    pa.array(np.cumsum(type_sizes, dtype=np.int32)),
+                    pa.array(distinct, pa.string()),
+                ),
             ],
             schema=self.schema,
         )
 
-    def spans(self, text: str, whole: bool = False) -> list[Span]:
-        """Return the spans of one text, looking at windows, or at all of it if `whole`."""
-        if self._analyser is None:  # made late: Presidio takes seconds to load
-            from filters.pii.recognisers import analyser
 
-            self._analyser = analyser(self._settings.disable)
-        parts = [(0, len(text))] if whole else windows(text)
-        found: list[tuple[int, int, str, float]] = []
-        for start, end in parts:
-            window = text[start:end]
-            for result in self._results(window):
-                found.append(
-                    (start + result.start, start + result.end, result.entity_type, result.score)
-                )
-        return disjoint(found)
+def resolve(hits: Sequence[Hit]) -> list[Hit]:
+    """Return disjoint hits in order: of those that overlap the longest, then the surest, stays.
 
-    def _results(self, window: str) -> list[Any]:
-        """Analyse a window twice: as it is, and with Hangul blanked.
-
-        Presidio's generic recognisers mark boundaries by `\\b`, which a particle glued to a
-        number defeats; blanks of the same length give them their boundary back.
-        """
-        threshold = self._settings.score_threshold
-        results = list(self._analyser.analyze(window, language="ko", score_threshold=threshold))
-        blanked = _HANGUL.sub(" ", window)
-        if blanked != window:
-            results += self._analyser.analyze(blanked, language="ko", score_threshold=threshold)
-        return results
+    Ties go to the leftmost, then to the type's name, so the result depends on nothing else.
+    """
+    chosen: list[Hit] = []
+    cluster: list[Hit] = []
+    reach = -1
+    for hit in sorted(hits):
+        if hit.start >= reach:
+            chosen += _best(cluster)
+            cluster = []
+        cluster.append(hit)
+        reach = max(reach, hit.end)
+    return chosen + _best(cluster)
 
 
-def disjoint(found: list[tuple[int, int, str, float]]) -> list[Span]:
-    """Return spans that do not overlap: the longest wins, then the surest, then the leftmost."""
-    chosen: list[Span] = []
-    taken: list[tuple[int, int]] = []
-    for start, end, entity, _ in sorted(set(found), key=lambda f: (f[0] - f[1], -f[3], f[0], f[2])):
-        if all(end <= s or start >= e for s, e in taken):
-            taken.append((start, end))
-            chosen.append((start, end, entity))
+def _best(cluster: list[Hit]) -> list[Hit]:
+    if len(cluster) < 2:
+        return cluster
+    chosen: list[Hit] = []
+    for hit in sorted(cluster, key=lambda h: (h.start - h.end, -h.score, h.start, h.entity)):
+        if all(hit.end <= other.start or hit.start >= other.end for other in chosen):
+            chosen.append(hit)
     return sorted(chosen)
+
+
+def check_types(settings: Pii) -> None:
+    """Raise InputError where the config names an entity type that does not exist."""
+    for key, names in (("pii.disable", settings.disable), ("pii.entities", settings.entities)):
+        for name in names:
+            if name not in ENTITIES:
+                raise InputError(
+                    f"{key}: no entity type {name!r}; known: {', '.join(sorted(ENTITIES))}"
+                )

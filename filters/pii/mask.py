@@ -1,65 +1,117 @@
-"""Applying spans: the text that training sees. Called when tokens are written, never before.
+"""Apply spans to text: what the reader of the tokens gets to see.
 
-A mask keeps what identifies nobody, as HyperCLOVA X does: an e-mail keeps its domain
-(`****@naver.com`), a Korean phone its dialling code (`010-****-****`). Everything else becomes
-its type in brackets: `[KR_RRN]`.
+One scheme, by type:
+
+- e-mail keeps its domain, as in HyperCLOVA X: `****@naver.com`;
+- a telephone keeps its dialling code and its marks: `010-****-****`;
+- everything else becomes its type: `<KR_RRN>`, `<KR_ADDRESS>`. With `keep_demographics` a
+  resident number keeps the decade of birth and the digit of century and sex: `9*****-1******`.
+
+`pseudonymise` puts a made-up value of the same form in place, the same one for the same value
+throughout a document, drawn with the config's key.
 """
 
 from __future__ import annotations
 
-import re
-
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from schemas.config import Pii
-
-HIDDEN = "****"
-
-
-def mask_value(value: str, entity: str) -> str:
-    """Return what stands for `value` in the text that is trained on."""
-    if entity == "EMAIL_ADDRESS":
-        return HIDDEN + value[value.rindex("@") :]
-    if entity == "KR_PHONE":
-        code = _dialling_code(value)
-        return f"{code}-{HIDDEN}-{HIDDEN}" if code else f"[{entity}]"
-    return f"[{entity}]"
+from filters.kernels import buffers
+from filters.pii.entities import EMAIL, ENTITIES, FRN, PHONE, RRN
+from filters.pii.forms import dialling_code, digit_places, mail_mark
+from filters.pii.pseudonym import Pseudonyms
+from schemas.config import Action, Pii
 
 
-def _dialling_code(value: str) -> str:
-    """Return the dialling code of a Korean number: +82, 02, 031, 070, 010; else nothing."""
-    if value.startswith("+82"):
-        return "+82"
-    digits = re.sub(r"\D", "", value)
-    if digits.startswith("02"):
-        return "02"
-    return digits[:3] if digits.startswith("0") else ""
+def action_of(settings: Pii, entity: str) -> Action:
+    """Return what the config does with an entity type."""
+    return settings.entities.get(entity, settings.action)
+
+
+def masked(value: str, entity: str, settings: Pii) -> str:
+    """Return the masked form of a value; see the module for the forms."""
+    if entity == EMAIL:
+        mark = mail_mark(value)
+        return "****" + value[mark:] if mark >= 0 else f"<{entity}>"
+    if entity == PHONE:
+        return _starred(value, digit_places(value)[dialling_code(value) :])
+    if entity in (RRN, FRN) and settings.keep_demographics:
+        places = digit_places(value)
+        return _starred(value, [place for i, place in enumerate(places) if i not in (0, 6)])
+    return f"<{entity}>"
+
+
+def _starred(value: str, places: list[int]) -> str:
+    hidden = set(places)
+    return "".join("*" if place in hidden else char for place, char in enumerate(value))
 
 
 def apply_spans(
     text: pa.LargeStringArray, spans: pa.ListArray, settings: Pii
 ) -> pa.LargeStringArray:
-    """Return each text with its spans masked as `settings` says.
+    """Return `text` with `spans` (see `annotator.SPANS`) masked as the config says.
 
-    A row without spans, or whose spans are null, comes back as it is. The action `drop` is a
-    rule's business and masks here too; `keep` leaves the value.
+    Types with action `keep` or `drop` stay: documents dropped for them never get here (see
+    `drops`). A null row of `spans` changes nothing. Only documents with spans are touched; the
+    rest is copied as one piece.
     """
-    if len(spans) == 0 or len(spans.flatten()) == 0:
+    if len(spans) == 0 or spans.null_count == len(spans):
         return text
-    rows = []
-    for value, found in zip(text, spans, strict=True):
-        listed = found.as_py()
-        rows.append(_masked(value.as_py(), listed, settings) if listed else value.as_py())
-    return pa.array(rows, pa.large_string())
-
-
-def _masked(text: str, spans: list[dict[str, object]], settings: Pii) -> str:
-    parts = []
-    at = 0
-    for span in spans:
-        start, end, entity = int(str(span["start"])), int(str(span["end"])), str(span["type"])
-        if settings.entities.get(entity, settings.action) == "keep":
+    data, offsets = buffers(text)
+    view = memoryview(data.data)
+    flat = pc.list_flatten(spans)
+    rows = np.asarray(pc.list_parent_indices(spans)).astype(np.int64)
+    starts = np.asarray(flat.field("start")).astype(np.int64) + offsets[rows]
+    ends = np.asarray(flat.field("end")).astype(np.int64) + offsets[rows]
+    types = flat.field("type").to_pylist()
+    pieces: list[bytes | memoryview] = []
+    grown = np.zeros(len(text) + 1, np.int64)
+    at = int(offsets[0])
+    pseudonyms: dict[int, Pseudonyms] = {}
+    for row, start, end, entity in zip(
+        rows.tolist(), starts.tolist(), ends.tolist(), types, strict=True
+    ):
+        action = action_of(settings, entity)
+        if action in ("keep", "drop"):
             continue
-        parts += [text[at:start], mask_value(text[start:end], entity)]
+        value = str(view[start:end], "utf-8")
+        if action == "pseudonymise":
+            if row not in pseudonyms:
+                whole = view[int(offsets[row]) : int(offsets[row + 1])]
+                pseudonyms = {row: Pseudonyms(settings.key, whole)}
+            replaced = pseudonyms[row].of(value, entity).encode()
+        else:
+            replaced = masked(value, entity, settings).encode()
+        pieces += [view[at:start], replaced]
+        grown[row + 1] += len(replaced) - (end - start)
         at = end
-    return "".join([*parts, text[at:]])
+    pieces.append(view[at : int(offsets[-1])])
+    places = offsets - offsets[0] + np.cumsum(grown)
+    result = pa.LargeStringArray.from_buffers(
+        len(text), pa.py_buffer(places.astype(np.int64).tobytes()), pa.py_buffer(b"".join(pieces))
+    )
+    if text.null_count:
+        return pc.if_else(text.is_valid(), result, pa.scalar(None, pa.large_string()))
+    return result
+
+
+def drop_types(settings: Pii) -> list[str]:
+    """Return the entity types of which one makes the document be dropped, sorted."""
+    return sorted(entity for entity in ENTITIES if action_of(settings, entity) == "drop")
+
+
+def drops(spans: pa.ListArray, settings: Pii) -> pa.BooleanArray:
+    """Return for each row whether it holds an entity whose action is `drop`, or too many spans.
+
+    Too many: more than `drop_above`. Null rows are false.
+    """
+    rows = np.asarray(pc.list_parent_indices(spans)).astype(np.int64)
+    held = np.zeros(len(spans), dtype=bool)
+    wanted = drop_types(settings)
+    if wanted and len(rows):
+        hits = pc.is_in(pc.list_flatten(spans).field("type"), pa.array(wanted, pa.string()))
+        held[rows[np.asarray(hits)]] = True
+    if settings.drop_above is not None:
+        held |= np.bincount(rows, minlength=len(spans)) > settings.drop_above
+    return pa.array(held)

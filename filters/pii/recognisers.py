@@ -1,177 +1,200 @@
-"""Presidio's recognisers and ours, in one analyser that needs no language model.
+"""Presidio's side: its engine, its classes with our patterns, our context words.
 
-Importing this module loads Presidio and spaCy: only a worker that redacts does.
+Making the engine loads Presidio and spaCy; importing this module does not, so the subclasses
+of Presidio's classes stand inside `make_engine`.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
-from presidio_analyzer import (
-    AnalyzerEngine,
-    EntityRecognizer,
-    RecognizerRegistry,
-    RecognizerResult,
-)
-from presidio_analyzer import Pattern as PresidioPattern
-from presidio_analyzer.nlp_engine import NlpArtifacts, NlpEngine
-from presidio_analyzer.predefined_recognizers import (
-    CreditCardRecognizer,
-    CryptoRecognizer,
-    IbanRecognizer,
-    KrBrnRecognizer,
-    KrFrnRecognizer,
-    KrRrnRecognizer,
-)
-
-from filters.pii.patterns import PATTERNS, Pattern
+from filters.pii import keys, numbers, online, phones, places
+from filters.pii.entities import CONTEXT_BEFORE, CONTEXT_GAIN, PRIVATE_KEY, WEAK
+from filters.pii.finder import Finder, Verdict
+from filters.pii.scan import KEY_BLOCK
 
 LANGUAGE = "ko"
-CONTEXT_WINDOW = 40
-"""Characters before a value, and a quarter of it after, in which a context word counts."""
-CONTEXT_SCORE = 0.85
-
-_DOCUMENTATION = re.compile(
-    r"(?:@|\.)(?:example\.(?:com|org|net|edu)|[a-z0-9.-]*\.(?:example|test|invalid|localhost|local))$|"
-    r"@(?:localhost|domain|email|contoso|fabrikam|adatum|foo|bar|test|host|server|company|mail)\.(?:com|net|org)$",
-    re.I,
-)
-"""Domains reserved for documentation (RFC 2606, RFC 6761) and those that manuals use."""
-_FILE = re.compile(r"\.(?:png|jpe?g|gif|svg|webp|css|js|ts|json|md|html?|h|c|py|rs|go|java)$", re.I)
-_USERS = frozenset({"git", "noreply", "no-reply", "user", "username", "example", "your", "you"})
-_VERSION = re.compile(
-    r"(?:v|ver|version|버전|릴리스|release|assembly|빌드|build)[\s:=.\"'>]*$", re.I
+"""The one language of the engine: Korean numbers stand in English pages too."""
+GAP = "\0"
+"""Between windows that are read together. Documents hold no NUL; no pattern crosses one."""
+FINDERS = (
+    *phones.FINDERS,
+    *numbers.FINDERS,
+    *places.FINDERS,
+    *online.FINDERS,
+    *keys.FINDERS,
 )
 
 
-class BlankEngine(NlpEngine):  # type: ignore[misc]  # Presidio is untyped
-    """An engine without a model: no entities, no lemmas. Context is ours to look for."""
-
-    def load(self) -> None:
-        """Nothing to load."""
-
-    def is_loaded(self) -> bool:
-        return True
-
-    def process_text(self, text: str, language: str) -> NlpArtifacts:
-        return NlpArtifacts([], [], [], [], self, language)
-
-    def process_batch(
-        self, texts: Iterable[str], language: str, **_: Any
-    ) -> Iterator[tuple[str, NlpArtifacts]]:
-        return ((text, self.process_text(text, language)) for text in texts)
-
-    def is_stopword(self, word: str, language: str) -> bool:
-        return False
-
-    def is_punct(self, word: str, language: str) -> bool:
-        return False
-
-    def get_supported_entities(self) -> list[str]:
-        return []
-
-    def get_supported_languages(self) -> list[str]:
-        return [LANGUAGE]
+@lru_cache
+def _context_pattern(words: tuple[str, ...]) -> re.Pattern[str]:
+    """Return what finds any of `words`; Latin ones only where a word begins."""
+    return re.compile(
+        "|".join(
+            (rf"(?<![a-z]){re.escape(word)}" if word[0].isascii() else re.escape(word))
+            for word in words
+        ),
+        re.IGNORECASE,
+    )
 
 
-def _near(text: str, start: int, end: int, words: Iterable[str]) -> bool:
-    around = text[max(0, start - CONTEXT_WINDOW) : end + CONTEXT_WINDOW // 4].lower()
-    return any(word in around for word in words)
+def near_words(text: str, start: int, end: int, finder: Finder) -> bool:
+    """Return whether one of the finder's words stands close before or behind `text[start:end]`."""
+    low = max(0, start - CONTEXT_BEFORE)
+    low = max(low, text.rfind(GAP, low, start) + 1)
+    high = min(len(text), end + finder.context_after)
+    gap = text.find(GAP, end, high)
+    pattern = _context_pattern(finder.context)
+    return bool(
+        pattern.search(text[low:start]) or pattern.search(text[end : high if gap < 0 else gap])
+    )
 
 
-class PatternsOf(EntityRecognizer):  # type: ignore[misc]  # Presidio is untyped
-    """All of our patterns of one entity type, with context words that raise the score."""
-
-    def __init__(self, entity: str, patterns: list[Pattern]) -> None:
-        super().__init__([entity], name=f"Bibim {entity}", supported_language=LANGUAGE)
-        self._entity = entity
-        self._patterns = [(pattern, re.compile(pattern.regex)) for pattern in patterns]
-
-    def load(self) -> None:
-        """Nothing to load."""
-
-    def analyze(
-        self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
-    ) -> list[RecognizerResult]:
-        """Return the values of this entity in `text`."""
-        results = []
-        for pattern, regex in self._patterns:
-            for match in regex.finditer(text):
-                start, end = match.span()
-                if not _real(self._entity, text, start, end):
-                    continue
-                score = pattern.score
-                if pattern.context and _near(text, start, end, pattern.context):
-                    score = max(score, CONTEXT_SCORE)
-                results.append(RecognizerResult(self._entity, start, end, score))
-        return results
+def private_keys(text: str) -> Sequence[tuple[int, int]]:
+    """Return `[start, end)` of every private key block."""
+    blocks = []
+    for head in re.finditer(keys.PRIVATE_KEY_HEAD, text):
+        start, end = head.span()
+        stop = text.find("-----END", end, start + KEY_BLOCK // 4)
+        if stop >= 0 and text.find("-----BEGIN", end, stop) < 0 and text.find(GAP, end, stop) < 0:
+            close = re.compile(r"-----END [A-Z0-9 ]{0,40}-----").match(text, stop)
+            end = close.end() if close else stop
+        blocks.append((start, end))
+    return blocks
 
 
-def _real(entity: str, text: str, start: int, end: int) -> bool:
-    """Return whether a value that has the right form is more than an example."""
-    value = text[start:end]
-    if entity == "EMAIL_ADDRESS":
-        user = value.split("@", 1)[0].lower()
-        return not (_DOCUMENTATION.search(value) or _FILE.search(value) or user in _USERS)
-    if entity == "URL_CREDENTIALS":
-        words = value.lower().split(":", 1)
-        return not all(w.startswith(("user", "pass", "pw", "name", "<", "{", "xxx")) for w in words)
-    return True
+def make_engine() -> Any:
+    """Return Presidio's engine with every recogniser, without a language model."""
+    from presidio_analyzer import (
+        AnalyzerEngine,
+        EntityRecognizer,
+        Pattern,
+        PatternRecognizer,
+        RecognizerRegistry,
+        RecognizerResult,
+        predefined_recognizers,
+    )
+    from presidio_analyzer.context_aware_enhancers import ContextAwareEnhancer
+    from presidio_analyzer.nlp_engine import NoOpNlpEngine
 
+    class NearbyWords(ContextAwareEnhancer):
+        """Raises the score of a value that has one of its recogniser's words beside it.
 
-class PublicAddress(EntityRecognizer):  # type: ignore[misc]  # Presidio is untyped
-    """IPv4 addresses that could be somebody's: global, no version number, no documentation."""
+        By characters, not by tokens: a window gives what the whole text gives, in linear time.
+        """
 
-    _REGEX = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.]|-\w)")
+        def enhance_using_context(
+            self,
+            text: str,
+            raw_results: list[RecognizerResult],
+            nlp_artifacts: Any,
+            recognizers: list[EntityRecognizer],
+            context: list[str] | None = None,
+        ) -> list[RecognizerResult]:
+            """Return the results, some with CONTEXT_GAIN added to their score."""
+            finders = {
+                recogniser.id: recogniser.finder
+                for recogniser in recognizers
+                if isinstance(recogniser, Found)
+            }
+            for result in raw_results:
+                finder = finders.get(
+                    (result.recognition_metadata or {}).get("recognizer_identifier")
+                )
+                if (
+                    finder is not None
+                    and finder.context
+                    and near_words(text, result.start, result.end, finder)
+                ):
+                    result.score = min(1.0, result.score + CONTEXT_GAIN)
+            return raw_results
 
-    def __init__(self) -> None:
-        super().__init__(["IP_ADDRESS"], name="Bibim IP_ADDRESS", supported_language=LANGUAGE)
+    class Found(PatternRecognizer):
+        """Any recogniser that was made from a finder."""
 
-    def load(self) -> None:
-        """Nothing to load."""
+        finder: Finder
 
-    def analyze(
-        self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
-    ) -> list[RecognizerResult]:
-        """Return the addresses in `text`."""
-        results = []
-        for match in self._REGEX.finditer(text):
-            start, end = match.span()
-            if _VERSION.search(text[max(0, start - 16) : start]):
-                continue
-            try:
-                address = ipaddress.IPv4Address(match.group())
-            except ValueError:
-                continue
-            octets = [int(part) for part in match.group().split(".")]
-            version_like = octets[0] < 20 or octets[1:] == [0, 0, 0] or octets[2:] == [0, 0]
-            if address.is_global and not address.is_multicast and not version_like:
-                results.append(RecognizerResult("IP_ADDRESS", start, end, 0.6))
-        return results
+    def recogniser(finder: Finder) -> Found:
+        """Return the finder as a recogniser of Presidio's, or of its class for that identifier."""
+        base: type[Any] = PatternRecognizer
+        if finder.presidio is not None:
+            base = getattr(predefined_recognizers, finder.presidio)
 
+        class Adapted(Found, base):  # type: ignore[misc]  # a class chosen by name
+            """A finder's shapes and check around what `base` validates."""
 
-def analyser(disable: Iterable[str] = ()) -> AnalyzerEngine:
-    """Return an analyser with every recogniser but those of the entity types in `disable`."""
-    off = set(disable)
-    grouped: dict[str, list[Pattern]] = {}
-    for pattern in PATTERNS:
-        grouped.setdefault(pattern.entity, []).append(pattern)
-    dashed_brn = [PresidioPattern("BRN", r"(?<![\d-])\d{3}-\d{2}-\d{5}(?![\d-])", 0.1)]
-    recognisers: list[EntityRecognizer] = [
-        *(PatternsOf(entity, patterns) for entity, patterns in grouped.items()),
-        PublicAddress(),
-        KrRrnRecognizer(supported_language=LANGUAGE),
-        KrFrnRecognizer(supported_language=LANGUAGE),
-        KrBrnRecognizer(supported_language=LANGUAGE, patterns=dashed_brn),
-        CreditCardRecognizer(supported_language=LANGUAGE),
-        IbanRecognizer(supported_language=LANGUAGE),
-        CryptoRecognizer(supported_language=LANGUAGE),
-    ]
-    kept = [each for each in recognisers if not off & set(each.supported_entities)]
-    registry = RecognizerRegistry(recognizers=kept, supported_languages=[LANGUAGE])
+            def validate_result(self, pattern_text: str) -> bool | None:
+                verdict = finder.check(pattern_text)
+                if verdict is Verdict.REJECT:
+                    return False
+                if finder.presidio is None:
+                    return True if verdict is Verdict.CERTAIN else None
+                clean = finder.clean(pattern_text) if finder.clean else pattern_text
+                agreed: bool | None = base.validate_result(self, clean)
+                if agreed is False:
+                    return False
+                return agreed if verdict is Verdict.CERTAIN else None
+
+            def analyze(
+                self,
+                text: str,
+                entities: list[str],
+                nlp_artifacts: Any = None,
+                regex_flags: int | None = None,
+            ) -> list[RecognizerResult]:
+                results: list[RecognizerResult] = base.analyze(self, text, entities, nlp_artifacts)
+                for result in results:
+                    weak = finder.check(text[result.start : result.end]) is Verdict.WEAK
+                    if weak and result.score > WEAK:
+                        result.score = WEAK
+                return results
+
+        shapes = [Pattern(shape.name, shape.pattern, shape.score) for shape in finder.shapes]
+        common: dict[str, Any] = {
+            "supported_entity": finder.entity,
+            "supported_language": LANGUAGE,
+            "patterns": shapes,
+            "context": list(finder.context) or None,
+            "name": f"{finder.entity} {finder.shapes[0].name}",
+        }
+        if finder.presidio is None:
+            flags = re.DOTALL | re.MULTILINE | (0 if finder.case_sensitive else re.IGNORECASE)
+            common["global_regex_flags"] = flags
+        recogniser = Adapted(**common)
+        recogniser.finder = finder
+        return recogniser
+
+    class PrivateKeys(EntityRecognizer):
+        """Finds private key blocks, BEGIN to END; one without an END is its first line only."""
+
+        def __init__(self) -> None:
+            super().__init__([PRIVATE_KEY], "private keys", LANGUAGE)
+
+        def load(self) -> None:
+            """Nothing to load."""
+
+        def analyze(
+            self, text: str, entities: list[str], nlp_artifacts: Any = None
+        ) -> list[RecognizerResult]:
+            """Return the blocks of `text`, score 1."""
+            metadata = {"recognizer_name": "private keys", "recognizer_identifier": self.id}
+            return [
+                RecognizerResult(PRIVATE_KEY, start, end, 1.0, recognition_metadata=metadata)
+                for start, end in private_keys(text)
+            ]
+
+    nlp = NoOpNlpEngine([{"lang_code": LANGUAGE, "model_name": ""}])
+    nlp.load()
+    registry = RecognizerRegistry(
+        recognizers=[*(recogniser(finder) for finder in FINDERS), PrivateKeys()],
+        supported_languages=[LANGUAGE],
+    )
     return AnalyzerEngine(
-        registry=registry, nlp_engine=BlankEngine(), supported_languages=[LANGUAGE]
+        registry=registry,
+        nlp_engine=nlp,
+        supported_languages=[LANGUAGE],
+        context_aware_enhancer=NearbyWords(0, 0, 0, 0),
     )

@@ -1,0 +1,129 @@
+"""Runs Presidio over windows, many in one call, without a model and without a download.
+
+Context words raise scores by plain characters around the value, so no tokens or lemmas are
+needed and a window gives what the whole text gives.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from filters.pii.entities import KINDS, MAIL
+
+TOGETHER = 16_384
+"""Characters read in one call."""
+
+_WIDE_DIGITS = {0xFF10 + digit: 0x30 + digit for digit in range(10)}
+_MAIL_PLAIN = {**_WIDE_DIGITS, 0xFF20: ord("@")}
+_PLAIN = {
+    **_WIDE_DIGITS,
+    0xFF20: ord("@"),
+    **dict.fromkeys((0xA0, 0x3000, *range(0x2000, 0x200B)), ord(" ")),
+    **dict.fromkeys((*range(0x2010, 0x2016), 0x2212, 0xB7, 0x30FB, 0xFF0D, 0xFF0E), ord("-")),
+    0xFF5E: ord("~"),
+    0xFF08: ord("("),
+    0xFF09: ord(")"),
+}
+
+
+@dataclass(frozen=True, order=True)
+class Hit:
+    """A value found: characters `[start, end)` of the text, entity type, score."""
+
+    start: int
+    end: int
+    entity: str
+    score: float
+
+
+def plain(text: str, kind: int) -> str:
+    """Return `text` with wide digits and unusual dashes and blanks made plain, same length."""
+    if text.isascii():
+        return text
+    return text.translate(_MAIL_PLAIN if kind == MAIL else _PLAIN)
+
+
+class Analyser:
+    """Presidio's engine, loaded once a process (about 90 MB and a second; no torch)."""
+
+    def __init__(self, disable: Iterable[str] = (), threshold: float = 0.5) -> None:
+        self._threshold = threshold
+        self._entities = [
+            [entity for entity in kind.entities if entity not in set(disable)] for kind in KINDS
+        ]
+        self._engine = _engine()
+
+    def analyse(self, texts: Sequence[str], kind: int) -> list[list[Hit]]:
+        """Return the hits of a kind's entities in each of `texts`, sorted.
+
+        All that reach the threshold; they may overlap. Texts are read together up to TOGETHER
+        characters a call; none influences another.
+        """
+        hits: list[list[Hit]] = [[] for _ in texts]
+        if not self._entities[kind]:
+            return hits
+        first, size = 0, 0
+        for index, text in enumerate(texts):
+            if size and size + len(text) > TOGETHER:
+                self._read(texts, first, index, kind, hits)
+                first, size = index, 0
+            size += len(text) + 1
+        self._read(texts, first, len(texts), kind, hits)
+        return hits
+
+    def _read(
+        self, texts: Sequence[str], first: int, last: int, kind: int, hits: list[list[Hit]]
+    ) -> None:
+        if first == last:
+            return
+        places_: list[int] = []
+        at = 0
+        for index in range(first, last):
+            places_.append(at)
+            at += len(texts[index]) + 1
+        from filters.pii.recognisers import GAP, LANGUAGE
+
+        joined = plain(GAP.join(texts[first:last]), kind)
+        results = self._engine.analyze(
+            text=joined,
+            language=LANGUAGE,
+            entities=self._entities[kind],
+            score_threshold=self._threshold,
+        )
+        for result in results:
+            which = bisect_right(places_, result.start) - 1
+            offset = places_[which]
+            hits[first + which].append(
+                Hit(
+                    result.start - offset,
+                    result.end - offset,
+                    result.entity_type,
+                    round(result.score, 6),
+                )
+            )
+        for index in range(first, last):
+            hits[index].sort()
+
+
+@lru_cache(maxsize=1)
+def _engine() -> Any:
+    """Load Presidio and make its engine, once a process."""
+    for name in ("presidio-analyzer", "decision_process"):
+        # Some of its messages carry the value that was looked at.
+        logging.getLogger(name).addFilter(lambda record: False)
+    without_torch = sys.modules.get("torch") is None
+    if without_torch:
+        # spaCy's thinc tries torch and takes 500 MB for nothing; None makes that try fail.
+        sys.modules["torch"] = None  # type: ignore[assignment]  # how to block an import
+    try:
+        from filters.pii.recognisers import make_engine
+    finally:
+        if without_torch:
+            del sys.modules["torch"]
+    return make_engine()

@@ -1,0 +1,111 @@
+"""Made-up values in the form of real ones: keyed, and stable inside a document.
+
+Digits become digits and letters letters, marks stay, so what comes out reads like what was
+there. The same value, in any writing, gives the same pseudonym throughout one document and
+another one in the next: documents cannot be linked by it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+from filters.pii.entities import (
+    ADDRESS,
+    API_KEY,
+    CARD,
+    EMAIL,
+    FRN,
+    IP,
+    PERSON,
+    PHONE,
+    PRIVATE_KEY,
+    RRN,
+    URL_CREDENTIALS,
+)
+from filters.pii.forms import dialling_code, digit_places, mail_mark, plain_digits
+
+_CONSONANTS, _VOWELS = "bdghjkmnprst", "aeiou"
+_SURNAMES, _GIVEN = "가나다라마바사아자차카타파하", "가나다라마바사아자차카타파하"
+_READ = "공일이삼사오육칠팔구"
+_NO_FORM = frozenset({API_KEY, PRIVATE_KEY, ADDRESS, URL_CREDENTIALS})
+"""Types that get their tag: no form worth keeping, or one that would name a real place."""
+
+
+class Pseudonyms:
+    """The pseudonyms of one document.
+
+    `key` is the config's secret; `document` the document's bytes, which set it apart from
+    others. Without a key whoever has the document can compute them again.
+    """
+
+    def __init__(self, key: str, document: bytes | memoryview) -> None:
+        secret = hashlib.blake2b(key.encode(), digest_size=32).digest()
+        self._key = hashlib.blake2b(document, digest_size=32, key=secret).digest()
+
+    def of(self, value: str, entity: str) -> str:
+        """Return the pseudonym of a value."""
+        if entity in _NO_FORM:
+            return f"<{entity}>"
+        if entity == EMAIL:
+            mark = mail_mark(value)
+            return self._name(value[:mark], entity) + value[mark:]
+        if entity == PERSON:
+            draw = self._draws(value, entity)
+            return _SURNAMES[next(draw) % 14] + "".join(_GIVEN[next(draw) % 14] for _ in value[1:])
+        if entity == IP:
+            draw = self._draws(value, entity)
+            if ":" in value:
+                return f"2001:db8::{next(draw):x}"  # RFC 3849
+            return f"198.{18 + next(draw) % 2}.{next(draw) % 256}.{next(draw) % 256}"  # RFC 2544
+        return self._number(value, entity)
+
+    def _number(self, value: str, entity: str) -> str:
+        """Return `value` with other digits (and other letters), checks and dates in form."""
+        old = plain_digits(value)
+        kept = dialling_code(value) if entity == PHONE else 0
+        draw = self._draws(old[kept:] if kept else value.casefold(), entity)
+        new = old[:kept] + "".join(str(next(draw) % 10) for _ in old[kept:])
+        if entity == PHONE:
+            new = new[:kept] + "0" + new[kept + 1 :]  # no subscriber's number begins with 0
+        elif entity in (RRN, FRN):
+            month, day = next(draw) % 12 + 1, next(draw) % 28 + 1
+            new = f"{new[:2]}{month:02}{day:02}{old[6]}{new[7:]}"
+        elif entity == CARD:
+            new = _off_by_one(old[0] + new[1:])
+        result = list(value)
+        for place, digit in zip(digit_places(value), new, strict=True):
+            char = value[place]
+            if char in "OolI":
+                continue
+            result[place] = _READ[int(digit)] if char >= "가" and char <= "힣" else digit
+        return "".join(result)
+
+    def _name(self, value: str, entity: str) -> str:
+        """Return eight letters that can be said."""
+        draw = self._draws(value.casefold(), entity)
+        return "".join(
+            _VOWELS[next(draw) % 5] if index % 2 else _CONSONANTS[next(draw) % 12]
+            for index in range(8)
+        )
+
+    def _draws(self, value: str, entity: str) -> Iterator[int]:
+        """Yield numbers below 2**16 without end, drawn from the value."""
+        seed = f"{entity}\0{value}".encode()
+        block = 0
+        while True:
+            digest = hashlib.blake2b(
+                seed + block.to_bytes(4, "big"), digest_size=64, key=self._key
+            ).digest()
+            for at in range(0, 64, 2):
+                yield int.from_bytes(digest[at : at + 2], "big")
+            block += 1
+
+
+def _off_by_one(digits: str) -> str:
+    """Return `digits` with a last one that fails the Luhn check: no card has that number."""
+    total = 0
+    for index, digit in enumerate(reversed(digits[:-1])):
+        value = int(digit) * (2 if index % 2 == 0 else 1)
+        total += value - 9 if value > 9 else value
+    return digits[:-1] + str((10 - total % 10 + 1) % 10)
