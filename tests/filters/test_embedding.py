@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -104,3 +107,29 @@ def test_a_model_that_cannot_be_loaded_names_the_remedy(tmp_path: Path):
         load_embedder(str(tmp_path / "no-such-model"), "cpu")
     with pytest.raises(InputError, match=r"none\.npz"):
         load_embedder(str(tmp_path / "none.npz"))
+
+
+class FakeModel:
+    """Stands for a sentence-transformers model: a vector of lengths, and what it was asked."""
+
+    def __init__(self, name: str, device: str | None = None) -> None:
+        self.asked: dict[str, Any] = {"name": name, "device": device}
+
+    def get_sentence_embedding_dimension(self) -> int:
+        return 2
+
+    def encode(self, texts: list[str], **options: Any) -> np.ndarray:
+        self.asked |= options
+        return np.array([[len(text), 1.0] for text in texts]).reshape(len(texts), 2)
+
+
+def test_a_sentence_transformers_model_is_asked_for_unit_vectors(monkeypatch: pytest.MonkeyPatch):
+    module = ModuleType("sentence_transformers")
+    module.SentenceTransformer = FakeModel  # type: ignore[attr-defined]  # a module made here
+    monkeypatch.setitem(sys.modules, "sentence_transformers", module)
+    embed: Any = load_embedder("some/model", "auto", 7)
+    assert embed(column(["abc", None])).tolist() == [[3, 1], [0, 1]]
+    assert embed(column([])).shape == (0, 2)
+    asked = embed._model.asked
+    assert (asked["name"], asked["device"], asked["batch_size"]) == ("some/model", None, 7)
+    assert asked["normalize_embeddings"] is True
