@@ -56,7 +56,10 @@ MEANINGS = {
     "dedup.bands": "Bands of the signature; two documents that share one are compared.",
     "dedup.seed": "Of the hash functions.",
     "decontaminate.action": "`keep` marks contaminated documents and leaves them in.",
-    "pii.action": "`mask` replaces spans, `drop` leaves the document out, `keep` changes nothing.",
+    "pii.action": (
+        "`mask` puts the entity's name in place of a span, `pseudonymise` a made-up value of its "
+        "shape; `drop` leaves the document out, `keep` changes nothing."
+    ),
     "pii.score_threshold": "Least confidence at which a span counts.",
     "toxicity.model": "A classifier of your own, as `bibim fit toxicity` makes it.",
     "toxicity.drop_above": "Documents above this toxicity are dropped; nothing: none.",
@@ -219,6 +222,8 @@ def _default(field: FieldInfo) -> str | None:
         return "empty"
     if isinstance(value, dict):
         return "`{" + ", ".join(f"{k}: {v}" for k, v in value.items()) + "}`"
+    if isinstance(value, list):
+        return "`[" + ", ".join(map(str, value)) + "]`"
     return f"`{value}`"
 
 
