@@ -185,7 +185,29 @@ def check_mixture(out: Path, config: Config) -> list[Check]:
         if len(epochs) and epochs.max() >= np.ceil(config.mixture.max_epochs):
             wrong.append(f"{path.name}: epoch {epochs.max()} is over max_epochs")
     checks.append(_check("mixture holds survivors only", wrong, f"{copies:,} sequences"))
+    checks.append(check_balance(out))
     return checks
+
+
+OVERALL, SHARD, WINDOW = 0.001, 0.01, 0.03
+"""How far a component's share may be from its target, relative to the target: over all, in a
+shard, and in any window of `mixture.window` tokens."""
+
+
+def check_balance(out: Path) -> Check:
+    """Every component has its share over all, in each shard and in every window."""
+    from mixtures.shards import balance
+
+    measured = balance(out / "mixture")
+    bounds = (("overall", OVERALL), ("shard", SHARD), ("window", WINDOW))
+    figures = {name: float(getattr(measured, name) or 0.0) for name, _ in bounds}
+    wrong = [
+        f"{name}: {figures[name]:.3%} off its share, more than {bound:.1%}"
+        for name, bound in bounds
+        if figures[name] > bound
+    ]
+    detail = ", ".join(f"{name} {value:.4%}" for name, value in figures.items())
+    return _check("mixture keeps its shares", wrong, f"worst deviation: {detail}")
 
 
 def _check(name: str, wrong: list[str], detail: str) -> Check:

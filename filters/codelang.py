@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from filters.kernels import HANGUL, JAMO, MARK, classify, kernel, next_codepoint
+from filters import prose
+from filters.kernels import HANGUL, JAMO, MARK, SPACE, classify, kernel, next_codepoint
 
 EXTENSIONS = {
     "bash": "shell", "c": "c", "cc": "c++", "clj": "clojure", "cpp": "c++", "cs": "c#",
@@ -54,19 +55,26 @@ def code_language(text: str, meta: dict[str, Any]) -> str | None:
     return name if count else None
 
 
-FEATURES = 8
+FEATURES = 13
 """Columns of code_features; see there."""
+_OPERATORS = np.zeros(128, np.bool_)
+_OPERATORS[[ord(mark) for mark in "_{};()[]<>=&|*+/$"]] = True
+_STRONG = np.zeros(128, np.bool_)
+_STRONG[[ord(mark) for mark in "_{};"]] = True
+_LINE_ENDS = np.zeros(128, np.bool_)
+_LINE_ENDS[[ord(mark) for mark in "{};:,()[]"]] = True
 
 
 @kernel
 def code_features(data, offsets, where):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return float64 [rows, 8] of what tells code from prose, each a share from 0 to 1.
+    """Return float64 [rows, 13] of what tells code from prose, each a share from 0 to 1.
 
-    0 of visible characters: brackets and operators `{}()[]<>=;&|_*+/$`; 1 of lines with
-    text: ended by one of `{};:,()` or a bracket; 2 of lines: indented; 3 of visible characters:
-    `_`, `{`, `}`, `;` alone; 4 of lines: ended by `.`, `?`, `!` or a Hangul syllable;
-    5 of visible characters: Hangul; 6 of words: joined by `_`, `.`, `(` or `::` inside;
-    7 of lines with text: longer than 100 characters.
+    Of visible characters: 0 operators and brackets, 3 `_{};` alone, 5 Hangul. Of lines with text:
+    1 ended by one of `{};:,()[]`, 2 indented, 4 ended by `.?!` or a Hangul syllable, 7 longer
+    than 100 characters, 8 begun in the first column by Markdown's marks (`##`, `- `, `* `, `> `,
+    `|`, `:::`, a fence), 10 begun as comments (`//`, `/*`, ` *`), 11 ended by one of `{};`.
+    Of words: 6 joined by `_`, `.` or `(` inside, 9 with Markdown's `](`, `**` or a backtick.
+    12: lines that hold one word, of all lines with text.
     """
     rows = len(offsets) - 1
     out = np.zeros((rows, FEATURES))
@@ -75,72 +83,105 @@ def code_features(data, offsets, where):  # type: ignore[no-untyped-def]  # type
             continue
         at, end = offsets[row], offsets[row + 1]
         visible = operators = strong = hangul = 0
-        lines = ended = indented = sentences = long_lines = 0
-        words = joined = 0
-        last = np.uint32(0)
-        first_in_line = True
-        starts_blank = False
-        length = 0
-        in_word = False
-        word_joined = False
+        lines = ended = closed = indented = sentences = long_lines = 0
+        markdown = comments = single = 0
+        words = joined = marked = 0
+        last = head = after_head = np.uint32(0)
+        blank = False
+        length = line_words = 0
+        in_word = word_joined = word_marked = False
         while at <= end:
             if at < end:
                 cp, at = next_codepoint(data, at)
             else:
                 cp, at = np.uint32(10), end + 1
             kind = classify(cp)
-            if cp == 10:
-                if not first_in_line:
-                    lines += 1
-                    if last in (123, 125, 59, 58, 44, 40, 41, 91, 93):
-                        ended += 1
-                    if last in (46, 63, 33, 0x3002) or classify(last) == HANGUL:
-                        sentences += 1
-                    if starts_blank:
-                        indented += 1
-                    if length > 100:
-                        long_lines += 1
-                first_in_line, starts_blank, length = True, False, 0
             length += 1
-            if kind == 5:
-                if first_in_line and cp != 10:
-                    starts_blank = True
+            if kind == SPACE:
                 if in_word:
                     words += 1
-                    if word_joined:
-                        joined += 1
-                in_word = word_joined = False
+                    line_words += 1
+                    joined += word_joined
+                    marked += word_marked
+                    in_word = word_joined = word_marked = False
+                if cp != 10:
+                    blank |= head == 0
+                    continue
+                if head:
+                    lines += 1
+                    if last < 128:
+                        ended += _LINE_ENDS[last]
+                        closed += last in (123, 125, 59)
+                        sentences += last in (46, 63, 33)
+                    else:
+                        sentences += last == 0x3002 or classify(last) == HANGUL
+                    indented += blank
+                    long_lines += length > 100
+                    single += line_words == 1
+                    if not blank:
+                        if head == 124 or (head == 58 and after_head == 58):
+                            markdown += 1
+                        elif head in (35, 96, 126):
+                            markdown += after_head == head
+                        elif head in (45, 42, 62):
+                            markdown += after_head == 32
+                    if head == 47:
+                        comments += after_head in (47, 42)
+                    elif head == 42 and blank:
+                        comments += after_head in (32, 10, 47)
+                last = head = after_head = np.uint32(0)
+                blank = False
+                length = line_words = 0
                 continue
-            first_in_line = False
+            if head == 0:
+                head = cp
+                after_head = np.uint32(data[at]) if at < end else np.uint32(10)
             visible += 1
             if kind == HANGUL or kind == JAMO:
                 hangul += 1
-            if kind == MARK:
-                if cp in (95, 123, 125, 59):
-                    strong += 1
-                    operators += 1
-                elif cp in (40, 41, 91, 93, 60, 62, 61, 38, 124, 42, 43, 47, 36):
-                    operators += 1
-                if in_word and cp in (95, 46, 40) and at < end and data[at] > 47:
+            elif kind == MARK and cp < 128:
+                operators += _OPERATORS[cp]
+                strong += _STRONG[cp]
+                if in_word and (cp == 95 or cp == 46 or cp == 40) and at < end and data[at] > 47:
                     word_joined = True
+                if cp == 96 or (cp == 40 and last == 93) or (cp == 42 and last == 42):
+                    word_marked = True
             in_word = True
             last = cp
+        n = max(lines, 1)
         out[row, 0] = operators / max(visible, 1)
-        out[row, 1] = ended / max(lines, 1)
-        out[row, 2] = indented / max(lines, 1)
+        out[row, 1] = ended / n
+        out[row, 2] = indented / n
         out[row, 3] = strong / max(visible, 1)
-        out[row, 4] = sentences / max(lines, 1)
+        out[row, 4] = sentences / n
         out[row, 5] = hangul / max(visible, 1)
         out[row, 6] = joined / max(words, 1)
-        out[row, 7] = long_lines / max(lines, 1)
+        out[row, 7] = long_lines / n
+        out[row, 8] = markdown / n
+        out[row, 9] = marked / max(words, 1)
+        out[row, 10] = comments / n
+        out[row, 11] = closed / n
+        out[row, 12] = single / n
     return out
 
 
-WEIGHTS = np.array([32.15, 3.38, 8.07, -27.9, -2.15, -30.51, 3.47, -9.62])
-BIAS = -5.62
+WEIGHTS = np.zeros(FEATURES + 2)
+BIAS = 0.0
 """Logistic regression: code files and fenced blocks against documentation and reviews."""
 
 
-def code_score(features: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
-    """Return the probability that a row is source code rather than prose."""
-    return np.asarray(1 / (1 + np.exp(-(features @ WEIGHTS + BIAS))), np.float32)
+def code_score(
+    features: npt.NDArray[np.float64], words: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float32]:
+    """Return the probability that a row is source code rather than prose.
+
+    `features` are of `code_features`, `words` of `prose.function_words`.
+    """
+    evidence = np.column_stack([features, prose_shares(words)])
+    return (1 / (1 + np.exp(-(evidence @ WEIGHTS + BIAS)))).astype(np.float32)
+
+
+def prose_shares(words: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Return float64 [rows, 2]: English and other function words, as shares of Latin words."""
+    total = np.maximum(words[:, [prose.WORDS]], 1)
+    return np.asarray(words[:, [prose.ENGLISH_WORDS, prose.OTHER_WORDS]] / total)

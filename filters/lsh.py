@@ -14,17 +14,26 @@ Keys = npt.NDArray[np.uint64]
 Pairs = npt.NDArray[np.int64]
 
 
+MISS_WEIGHT = 0.98
+"""Weight of a missed pair against a needless one where pairs are verified exactly: a false
+candidate then costs only time. At threshold 0.8 with 128 permutations it gives 17 bands of 7
+rows, which find 99.9 % of the pairs at 0.85; equal weights (9 of 13) find 69 %."""
+
+
 @lru_cache(8)
-def bands_and_rows(threshold: float, permutations: int) -> tuple[int, int]:
+def bands_and_rows(
+    threshold: float, permutations: int, miss_weight: float = 0.5
+) -> tuple[int, int]:
     """Return (bands, rows) that err least at `threshold`, by datasketch's own rule.
 
     The rule integrates the chance of a false positive below the threshold and of a false
-    negative above it, with equal weights, and takes the least sum (Leskovec, Rajaraman,
-    Ullman: Mining of Massive Datasets, chapter 3).
+    negative above it, weighted by `1 - miss_weight` and `miss_weight`, and takes the least
+    sum (Leskovec, Rajaraman, Ullman: Mining of Massive Datasets, chapter 3).
     """
     from datasketch import MinHashLSH
 
-    index = MinHashLSH(threshold=threshold, num_perm=permutations)
+    weights = (1 - miss_weight, miss_weight)
+    index = MinHashLSH(threshold=threshold, num_perm=permutations, weights=weights)
     return int(index.b), int(index.r)
 
 

@@ -45,9 +45,3 @@ def shares(counts: Counts) -> dict[str, npt.NDArray[np.float32]]:
         "kana_share": share(KANA),
         "digit_share": share(DIGIT),
     }
-
-
-def hangul_of_letters(counts: Counts) -> npt.NDArray[np.float64]:
-    """Return the share of Hangul in the letters of each row; 0 where there are none."""
-    letters = counts[:, list(LETTERS)].sum(axis=1)
-    return np.asarray(counts[:, [HANGUL, JAMO]].sum(axis=1) / np.maximum(letters, 1))

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from filters.components import components
-from filters.lsh import Pairs, band_keys, bands_and_rows, candidates, jaccard
+from filters.lsh import MISS_WEIGHT, Pairs, band_keys, bands_and_rows, candidates, jaccard
 from filters.minhash import shingle_sets
 from filters.signatures import fixed_binary, morphemes
 from pipelines.context import Context
@@ -52,7 +52,8 @@ def _work(ctx: Context) -> Path:
 def _banding(settings: Dedup) -> tuple[int, int]:
     if settings.bands and settings.rows:
         return settings.bands, settings.rows
-    return bands_and_rows(settings.threshold, settings.permutations)
+    weight = MISS_WEIGHT if settings.verify else 0.5
+    return bands_and_rows(settings.threshold, settings.permutations, weight)
 
 
 class EmitKeys(beam.DoFn):

@@ -51,10 +51,15 @@ def write_shard(
 ) -> Shard:
     """Write `batches` as the Parquet file `path`, a row group each, and its receipt.
 
+    An annotation shard carries its key and the hash of its documents. Documents carry none:
+    a file that was merely touched must not give them another hash.
+
     `stats` is read after the last batch, so a generator may still fill it. The bytes depend
     on nothing but the arguments.
     """
-    tagged = schema.with_metadata({KEY: key.encode(), DOCUMENTS: documents_sha256.encode()})
+    tagged = schema
+    if documents_sha256:
+        tagged = schema.with_metadata({KEY: key.encode(), DOCUMENTS: documents_sha256.encode()})
     rows = 0
     with atomic_path(path) as temporary:
         with pq.ParquetWriter(temporary, tagged, compression="zstd") as writer:

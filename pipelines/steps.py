@@ -241,7 +241,11 @@ _STEPS = (
     Step(
         name="tokenize",
         stage="tokenize",
-        settings=lambda c: [_without(c.tokenizer, "path"), _sampling_weights(c), _without(c.pii)],
+        settings=lambda c: [
+            _without(c.tokenizer, "path"),
+            _sampling_weights(c),
+            _without(c.pii, "drop_above"),
+        ],
         modules=("pipelines.tokenize",),
         models=_tokenizer_file,
         reads=("identify", "sign", "redact"),

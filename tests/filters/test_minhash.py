@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from filters.components import components
 from filters.kernels import buffers
-from filters.lsh import band_keys, bands_and_rows, candidates, jaccard
+from filters.lsh import MISS_WEIGHT, band_keys, bands_and_rows, candidates, jaccard
 from filters.minhash import char_units, content_hashes, shingle_hashes, shingle_sets, sign
 
 TEXT = (
@@ -112,7 +112,7 @@ def test_pairs_above_the_threshold_share_a_band_nearly_always():
         near[chance.randrange(200)] = "바뀐말"
         texts += [" ".join(base), " ".join(near)]
     signatures = sign(column(*texts), "chars", 5, 128, 1)
-    keys = band_keys(signatures, *bands_and_rows(0.8, 128))
+    keys = band_keys(signatures, *bands_and_rows(0.8, 128, MISS_WEIGHT))
     for pair in range(200):
         found += bool((keys[2 * pair] == keys[2 * pair + 1]).any())
     assert found >= 198

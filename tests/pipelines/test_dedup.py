@@ -1,0 +1,153 @@
+"""Duplicates across shards and sources: one survivor a cluster, chosen by rule, never by order."""
+
+from __future__ import annotations
+
+import json
+import random
+import unicodedata
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines.progress import LogReporter
+from pipelines.run import Run
+from pipelines.runners import Runner
+from schemas.config import Config
+from schemas.manifest import read_manifest
+
+WORDS = ["바다", "하늘", "구름", "나무", "아침", "저녁", "사람", "마을", "시장", "편지", "노래", "그림", "학교", "버스", "기차", "우산", "의자", "창문", "커피", "라면", "김치", "고양이", "강아지", "선생님", "도서관", "병원", "축구", "바람", "별빛", "계단"]  # fmt: skip
+STAGES = ("ingest", "identify", "measure", "dedup")
+
+
+def story(seed: int, sentences: int = 16) -> str:
+    chance = random.Random(seed)
+    parts = []
+    for _ in range(sentences):
+        words = [chance.choice(WORDS) + chance.choice(["이", "은", "을", "에서"]) for _ in range(7)]
+        parts.append(" ".join(words) + " 있었다.")
+    return " ".join(parts)
+
+
+def noisy(text: str, kind: str) -> str:
+    chance = random.Random(len(text))
+    if kind == "spaces":
+        return "".join(ch for ch in text if ch != " " or chance.random() > 0.3)
+    if kind == "decomposed":
+        return unicodedata.normalize("NFD", text)
+    if kind == "sentence":
+        parts = text.split(". ")
+        parts[3] = "이 문장만 새로 쓴 것이라서 앞의 글과는 다르다"
+        return ". ".join(parts)
+    return text
+
+
+def run(folder: Path, sources: dict[str, list[str]], workers: int = 1, **dedup: object) -> Path:
+    """Write `sources` as JSONL and run the stages up to dedup."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, texts in sources.items():
+        lines = (json.dumps({"text": text}, ensure_ascii=False) for text in texts)
+        (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
+    config = Config.model_validate(
+        {
+            "name": "small",
+            "sources": {
+                name: {"component": "ko", "path": str(folder / f"{name}.jsonl")} for name in sources
+            },
+            "ingest": {"shard_bytes": 20_000},
+            "dedup": dedup,
+            "mixture": {"weights": {"ko": 1}},
+        }
+    )
+    out = folder / "out"
+    Run(config, out, Runner("local", workers), LogReporter()).execute(STAGES)
+    return out
+
+
+def annotations(out: Path) -> list[dict[str, object]]:
+    """Return every document's text, source and dedup columns."""
+    rows = []
+    manifest = read_manifest(out / "documents")
+    assert manifest is not None
+    for shard in manifest.shards:
+        documents = pq.read_table(out / "documents" / shard.name, columns=["id", "text", "source"])
+        labels = pq.read_table(out / "annotations/dedup" / shard.name)
+        joined = pa.Table.from_arrays(
+            [*documents.columns, *labels.columns],
+            names=[*documents.column_names, *labels.column_names],
+        )
+        rows += joined.to_pylist()
+    return rows
+
+
+BASE = [story(seed) for seed in range(60)]
+
+
+def test_noisy_copies_join_their_original_and_nothing_else_does(tmp_path: Path):
+    copies = [
+        noisy(BASE[i], kind) for i in range(30) for kind in ("spaces", "decomposed", "sentence")
+    ]
+    out = run(tmp_path, {"first": BASE, "second": copies}, prefer=["first"])
+    rows = annotations(out)
+    originals = {row["text"]: row["id"] for row in rows if row["source"] == "first"}
+    found = [row for row in rows if row["source"] == "second"]
+    assert all(not row["duplicate"] for row in rows if row["source"] == "first")
+    right = sum(
+        row["duplicate_of"] == originals[BASE[index // 3]]
+        for index, row in enumerate(_ordered(found, copies))
+    )
+    assert right >= 0.98 * len(copies)
+    sizes = {row["cluster_size"] for row in rows if row["source"] == "first"}
+    assert sizes == {1, 4}
+
+
+def _ordered(rows: list[dict[str, object]], texts: list[str]) -> list[dict[str, object]]:
+    by_text = {row["text"]: row for row in rows}
+    return [by_text[unicodedata.normalize("NFC", text)] for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("prefer", "expected"), [(["second"], "second"), (["first"], "first"), ([], "second")]
+)
+def test_the_survivor_is_the_preferred_then_the_longest(
+    tmp_path: Path, prefer: list[str], expected: str
+):
+    longer = BASE[0] + " 끝."
+    rows = annotations(run(tmp_path, {"first": [BASE[0]], "second": [longer]}, prefer=prefer))
+    (survivor,) = [row for row in rows if not row["duplicate"]]
+    (dropped,) = [row for row in rows if row["duplicate"]]
+    assert survivor["source"] == expected
+    assert dropped["duplicate_of"] == survivor["id"]
+    assert dropped["cluster_id"] == survivor["cluster_id"]
+    assert dropped["cluster_id"] == min(row["id"] for row in rows)  # type: ignore[type-var]  # bytes
+
+
+def test_exact_copies_are_told_from_near_ones(tmp_path: Path):
+    rows = annotations(run(tmp_path, {"a": [BASE[0], BASE[0], noisy(BASE[0], "sentence")]}))
+    assert sorted(str(row["duplicate_kind"]) for row in rows if row["duplicate"]) == [
+        "exact",
+        "near",
+    ]
+
+
+def test_short_texts_are_compared_as_wholes(tmp_path: Path):
+    rows = annotations(run(tmp_path, {"a": ["네", "네", "아니오", "예"]}))
+    assert [row["duplicate"] for row in rows].count(True) == 1
+
+
+def test_two_workers_write_the_same_annotations_as_one(tmp_path: Path):
+    sources = {"a": [*BASE, *BASE[:20]], "b": [noisy(t, "sentence") for t in BASE[10:40]]}
+    one = run(tmp_path / "one", sources, workers=1)
+    two = run(tmp_path / "two", sources, workers=2)
+    shards = read_manifest(one / "annotations/dedup")
+    other = read_manifest(two / "annotations/dedup")
+    assert shards is not None
+    assert other is not None
+    assert len(shards.shards) > 3
+    assert [(s.name, s.sha256) for s in shards.shards] == [(s.name, s.sha256) for s in other.shards]
+
+
+def test_switched_off_it_finds_nothing(tmp_path: Path):
+    rows = annotations(run(tmp_path, {"a": [BASE[0], BASE[0]]}, enabled=False))
+    assert not any(row["duplicate"] for row in rows)
