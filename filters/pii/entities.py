@@ -94,6 +94,8 @@ PHONE_WORDS = (
     "fax",
     "contact",
     "call me",
+    "call us",
+    "call at",
     "hotline",
     "☎",
     "☏",

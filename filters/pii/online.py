@@ -83,7 +83,7 @@ def _email(value: str) -> Verdict:
 
 
 _PLACEHOLDERS = words(
-    "user username usr name login admin root pass passwd password pw pwd secret token x-token "
+    "user username usr someone name login admin root pass passwd password pw pwd secret token x-token "
     "postgres guest test foo bar example"
 )
 
@@ -136,7 +136,7 @@ EMAILS = Finder(
         ),
         Shape(
             "spelled out",
-            rf"{_NOT_INSIDE}{_LOCAL}(?:{_AT}(?:{_LABEL}{_DOT}){{1,4}}|@(?:{_LABEL}{_DOT}){{1,4}})"
+            rf"{_NOT_INSIDE}{_LOCAL}{_NO_USERINFO}(?:{_AT}(?:{_LABEL}{_DOT}){{1,4}}|@(?:{_LABEL}{_DOT}){{1,4}})"
             r"[A-Za-z]{2,12}(?![A-Za-z0-9])(?!\.[A-Za-z0-9])(?!@)",
             STRONG,
         ),

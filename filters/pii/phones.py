@@ -47,7 +47,7 @@ def _service_number(value: str) -> Verdict:
     """Tell 1588-1234 from a range of years, pages or sizes."""
     digits = digits_of(value)
     low, high = int(digits[:4]), int(digits[4:])
-    if low < high < 2.2 * low or high % 100 == 0:
+    if high % 100 == 0 or low < high <= 2100:
         return Verdict.WEAK
     return Verdict.SHAPE
 
