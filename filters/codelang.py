@@ -137,12 +137,12 @@ def code_features(data, offsets, where):  # type: ignore[no-untyped-def]  # type
                 head = cp
                 after_head = np.uint32(data[at]) if at < end else np.uint32(10)
             visible += 1
-            if kind == HANGUL or kind == JAMO:
+            if kind in (HANGUL, JAMO):
                 hangul += 1
             elif kind == MARK and cp < 128:
                 operators += _OPERATORS[cp]
                 strong += _STRONG[cp]
-                if in_word and (cp == 95 or cp == 46 or cp == 40) and at < end and data[at] > 47:
+                if in_word and cp in (95, 46, 40) and at < end and data[at] > 47:
                     word_joined = True
                 if cp == 96 or (cp == 40 and last == 93) or (cp == 42 and last == 42):
                     word_marked = True
@@ -165,9 +165,15 @@ def code_features(data, offsets, where):  # type: ignore[no-untyped-def]  # type
     return out
 
 
-WEIGHTS = np.zeros(FEATURES + 2)
-BIAS = 0.0
-"""Logistic regression: code files and fenced blocks against documentation and reviews."""
+_OF_FEATURES = (8.45, -0.01, 5.45, 2.28, -4.32, -18.39, 7.61, -2.33, -29.52, -19.69, 14.03,
+                1.78, -0.51)  # fmt: skip
+_OF_WORDS = (-3.03, -8.94)
+WEIGHTS = np.array([*_OF_FEATURES, *_OF_WORDS])
+BIAS = -1.19
+"""Logistic regression: source files and fenced blocks against documentation with and without its
+blocks, single paragraphs, reviews. benchmarks/code_or_prose.py fits and tests them."""
+LEAST_OPERATORS = 0.03
+"""Share of operators and brackets below which nothing is code: one short line says too little."""
 
 
 def code_score(
@@ -175,10 +181,12 @@ def code_score(
 ) -> npt.NDArray[np.float32]:
     """Return the probability that a row is source code rather than prose.
 
-    `features` are of `code_features`, `words` of `prose.function_words`.
+    `features` are of `code_features`, `words` of `prose.function_words`. 0 for empty text.
     """
     evidence = np.column_stack([features, prose_shares(words)])
-    return (1 / (1 + np.exp(-(evidence @ WEIGHTS + BIAS)))).astype(np.float32)
+    chance = 1 / (1 + np.exp(-(evidence @ WEIGHTS + BIAS)))
+    chance[features[:, 0] < LEAST_OPERATORS] = 0
+    return np.asarray(chance, np.float32)
 
 
 def prose_shares(words: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

@@ -8,7 +8,6 @@ and end.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -156,12 +155,14 @@ class Identify:
         text = batch.column("text")
         component = batch.column("component")
         data, offsets = buffers(text)
+        all_rows = everywhere(offsets)
         counts = script_counts(text)
-        score = code_score(code_features(data, offsets, everywhere(offsets)))
+        words = np.asarray(prose.function_words(data, offsets, all_rows))
+        score = code_score(code_features(data, offsets, all_rows), words)
         declared = np.asarray(pc.equal(component, CODE))
         auto = np.asarray(pc.equal(component, AUTO))
         is_code = declared | (auto & (score > CODE_ABOVE))
-        found = self._languages(data, offsets, counts, is_code)
+        found = self._languages(data, offsets, decide_by_script(counts, words), words, is_code)
         assigned = [
             (CODE if code else self._settings.components.get(language)) if own == AUTO else own
             for own, code, language in zip(component.to_pylist(), is_code, found.lang, strict=True)
@@ -169,7 +170,7 @@ class Identify:
         meta = batch.column("meta")
         code_lang: list[str | None] = [None] * len(text)
         for row in np.flatnonzero(is_code):
-            name = code_language(_start(data, offsets, row), _object(meta[int(row)].as_py()))
+            name = code_language(_start(data, offsets, int(row)), _object(meta[int(row)].as_py()))
             code_lang[row] = name or UNKNOWN_CODE
         columns: dict[str, Any] = {
             "lang": pa.array(found.lang, pa.string()),
@@ -185,13 +186,15 @@ class Identify:
         )
 
     def _languages(
-        self, data: Bytes, offsets: Offsets, counts: npt.NDArray[np.int64], is_code: Mask
+        self,
+        data: Bytes,
+        offsets: Offsets,
+        clear: tuple[Mask, Mask, Floats],
+        words: npt.NDArray[np.int64],
+        is_code: Mask,
     ) -> Languages:
         rows = len(offsets) - 1
-        words = np.asarray(prose.function_words(data, offsets, everywhere(offsets)))
-        korean, english, share = decide_by_script(counts, words)
-        korean &= ~is_code
-        english &= ~is_code
+        korean, english, share = clear[0] & ~is_code, clear[1] & ~is_code, clear[2]
         lang = [UNDETERMINED] * rows
         other: list[str | None] = [None] * rows
         score = np.zeros(rows, np.float32)
@@ -202,13 +205,15 @@ class Identify:
             function_words = words[row, prose.ENGLISH_WORDS] / words[row, prose.WORDS]
             lang[row], score[row] = ENGLISH, 0.9 + min(0.1, function_words / 4)
             other[row] = KOREAN if share[row] >= MIXED else None
-        unclear = np.flatnonzero(~(korean | english | is_code))
+        unclear = np.flatnonzero(~(korean | english | is_code)).astype(np.int64)
         for row, ranked in zip(unclear, self._ask(data, offsets, unclear), strict=True):
             _weigh_english(ranked, words[row])
             lang[row], score[row], other[row] = self._verdict(ranked)
         return Languages(lang, score, other)
 
-    def _ask(self, data: Bytes, offsets: Offsets, rows: Sequence[int]) -> list[dict[str, float]]:
+    def _ask(
+        self, data: Bytes, offsets: Offsets, rows: npt.NDArray[np.int64]
+    ) -> list[dict[str, float]]:
         """Return the model's probability of each language by row, over its windows by length."""
         parts: list[str] = []
         owners: list[int] = []
@@ -237,6 +242,15 @@ class Identify:
         second = best[1][0] if len(best) > 1 and best[1][1] >= MIXED else None
         least = self._settings.thresholds.get(name, self._settings.default_threshold)
         return (name if value >= least else UNDETERMINED), min(value, 1.0), second
+
+
+def compile_kernels() -> None:
+    """Call every kernel of this stage once, so that its machine code is there."""
+    text = pa.array(["가 a", "x = 1;"], pa.large_string())
+    data, offsets = buffers(text)
+    words = np.asarray(prose.function_words(data, offsets, everywhere(offsets)))
+    code_score(code_features(data, offsets, everywhere(offsets)), words)
+    decide_by_script(script_counts(text), words)
 
 
 def _weigh_english(ranked: dict[str, float], words: npt.NDArray[np.int64]) -> None:

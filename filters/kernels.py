@@ -6,6 +6,12 @@ which rows to look at. They release the GIL and are cached on disk after the fir
 
 from __future__ import annotations
 
+import ast
+import hashlib
+import importlib
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -26,8 +32,42 @@ FNV_PRIME = np.uint64(1099511628211)
 
 
 def kernel(function: Any) -> Any:
-    """Compile `function` without the GIL and keep the machine code for the next process."""
-    return numba.njit(nogil=True, cache=True, boundscheck=False)(function)
+    """Compile `function` without the GIL and keep the machine code for the next process.
+
+    Numba looks only at the file of a function to tell whether its machine code is stale, not at
+    the functions compiled into it. So the code lies in a folder that is named by the sources
+    of the file and of all that it imports from here.
+    """
+    config: Any = numba.config
+    usual = config.CACHE_DIR
+    base = Path(usual) if usual else Path(__file__).parent / "__pycache__"
+    config.CACHE_DIR = str(base / f"kernels-{_sources(function.__code__.co_filename)}")
+    try:
+        return numba.njit(nogil=True, cache=True, boundscheck=False)(function)
+    finally:
+        config.CACHE_DIR = usual
+
+
+@lru_cache
+def _sources(file: str) -> str:
+    """Return a hash of a file's source and of what it imports from Bibim's packages."""
+    root = Path(__file__).parent.parent
+    seen: dict[Path, bytes] = {}
+    waiting = [Path(file)]
+    while waiting:
+        path = waiting.pop()
+        if path in seen or not path.is_file():
+            continue
+        seen[path] = path.read_bytes()
+        for node in ast.walk(ast.parse(seen[path])):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                module = root.joinpath(*node.module.split("."))
+                waiting.append(module.with_suffix(".py"))
+                waiting += [module / f"{alias.name}.py" for alias in node.names]
+    digest = hashlib.blake2b(digest_size=8)
+    for path in sorted(seen):
+        digest.update(seen[path])
+    return digest.hexdigest()
 
 
 def buffers(text: pa.LargeStringArray) -> tuple[Bytes, Offsets]:
@@ -70,44 +110,61 @@ def next_codepoint(data, at):  # type: ignore[no-untyped-def]  # typed by Numba
     )
 
 
+_RANGES = (
+    # Later ranges win. Blocks and exceptions of Unicode 15.
+    (0x00, 0xFFFF, OTHER),
+    (0x00, 0x7F, MARK),
+    (0x80, 0xBF, MARK),
+    (0xC0, 0x24F, LATIN),
+    (0x1E00, 0x1EFF, LATIN),
+    (0x2010, 0x2BFF, MARK),
+    (0x3001, 0x303F, MARK),
+    (0x3041, 0x30FF, KANA),
+    (0x31F0, 0x31FF, KANA),
+    (0x3400, 0x4DBF, HAN),
+    (0x4E00, 0x9FFF, HAN),
+    (0xF900, 0xFAFF, HAN),
+    (0xAC00, 0xD7A3, HANGUL),
+    (0x1100, 0x11FF, JAMO),
+    (0x3131, 0x318E, JAMO),
+    (0xA960, 0xA97F, JAMO),
+    (0xD7B0, 0xD7FF, JAMO),
+    (0xE000, 0xF8FF, MARK),
+    (0xFE00, 0xFE6F, MARK),
+    (0xFF01, 0xFFFF, MARK),
+    (0xFF10, 0xFF19, DIGIT),
+    (0xFF21, 0xFF3A, LATIN),
+    (0xFF41, 0xFF5A, LATIN),
+    (0xFF66, 0xFF9D, KANA),
+    (0xFFA1, 0xFFDC, JAMO),
+    (0x30, 0x39, DIGIT),
+    (0x41, 0x5A, LATIN),
+    (0x61, 0x7A, LATIN),
+    *((cp, cp, LATIN) for cp in (0xAA, 0xB5, 0xBA)),
+    *((cp, cp, MARK) for cp in (0xD7, 0xF7, 0x30FB)),
+    *((cp, cp, SPACE) for cp in (0x20, 0xA0, 0x2028, 0x2029, 0x3000)),
+    (0x09, 0x0D, SPACE),
+    (0x2000, 0x200A, SPACE),
+)
+
+
+def _table() -> Bytes:
+    table = np.zeros(1 << 16, np.uint8)
+    for low, high, kind in _RANGES:
+        table[low : high + 1] = kind
+    return table
+
+
+CLASS_OF = _table()
+"""Class of every codepoint of the basic plane, by number: uint8 [65536]."""
+
+
 @kernel
 def classify(cp):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return the class of a codepoint. Ranges: Unicode 15 blocks."""
-    if cp < 0x80:
-        if 97 <= cp <= 122 or 65 <= cp <= 90:
-            return LATIN
-        if 48 <= cp <= 57:
-            return DIGIT
-        if cp == 32 or 9 <= cp <= 13:
-            return SPACE
-        return MARK
-    if 0xAC00 <= cp <= 0xD7A3:
-        return HANGUL
-    if 0x3131 <= cp <= 0x318E or 0x1100 <= cp <= 0x11FF or 0xA960 <= cp <= 0xA97F:
-        return JAMO
-    if 0xD7B0 <= cp <= 0xD7FF or 0xFFA1 <= cp <= 0xFFDC:
-        return JAMO
-    if cp == 0xA0 or cp == 0x3000 or 0x2000 <= cp <= 0x200A or cp == 0x2028 or cp == 0x2029:
-        return SPACE
-    if cp < 0xC0:
-        return LATIN if cp in (0xAA, 0xB5, 0xBA) else MARK
-    if cp < 0x250:
-        return MARK if cp in (0xD7, 0xF7) else LATIN
-    if 0x1E00 <= cp <= 0x1EFF or 0xFF21 <= cp <= 0xFF3A or 0xFF41 <= cp <= 0xFF5A:
-        return LATIN
-    if 0x3041 <= cp <= 0x30FF or 0x31F0 <= cp <= 0x31FF or 0xFF66 <= cp <= 0xFF9D:
-        return MARK if cp == 0x30FB else KANA
-    if 0x4E00 <= cp <= 0x9FFF or 0x3400 <= cp <= 0x4DBF or 0xF900 <= cp <= 0xFAFF:
-        return HAN
-    if 0x20000 <= cp <= 0x3FFFF:
-        return HAN
-    if 0xFF10 <= cp <= 0xFF19:
-        return DIGIT
-    if 0x2010 <= cp <= 0x2BFF or 0x3001 <= cp <= 0x303F or 0xFE00 <= cp <= 0xFE6F:
-        return MARK
-    if 0xFF01 <= cp <= 0xFFEF or 0xE000 <= cp <= 0xF8FF or cp >= 0x1F000:
-        return MARK
-    return OTHER
+    """Return the class of a codepoint."""
+    if cp < 0x10000:
+        return np.int64(CLASS_OF[cp])
+    return np.int64(HAN if 0x20000 <= cp <= 0x3FFFF else MARK if cp >= 0x1F000 else OTHER)
 
 
 @kernel
@@ -173,3 +230,14 @@ def class_counts(data, offsets, where):  # type: ignore[no-untyped-def]  # typed
 def everywhere(offsets: Offsets) -> Mask:
     """Return the mask that takes every row."""
     return np.ones(len(offsets) - 1, dtype=bool)
+
+
+def compile_kernels(modules: Sequence[str] = ("filters.identify", "filters.measure")) -> None:
+    """Compile the kernels of `modules`, or load them from the cache: 20 seconds, or one.
+
+    Each module's `compile_kernels` calls its kernels on a few bytes. Done once before workers start, it
+    spares each of them the compilation. Modules are named, not imported above, since they
+    import this one.
+    """
+    for module in modules:
+        importlib.import_module(module).compile_kernels()

@@ -11,11 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 import filters.signals
-from filters.kernels import Mask, buffers
+from filters.kernels import Mask, buffers, everywhere
 from filters.signals.family import Family
 from schemas.config import Measure as Settings
 
-COUNTS = frozenset({"bytes", "chars", "lines", "words", "max_line_length"})
+COUNTS = frozenset(
+    {"bytes", "chars", "lines", "max_line_length", "paragraphs", "stop_words", "units", "words"}
+)
 """Columns that are whole numbers; all others are float32."""
 
 
@@ -67,14 +69,7 @@ class Measure:
 
 
 def compile_kernels() -> None:
-    """Compile (or load from the cache) every kernel of `identify` and `measure`."""
-    from filters.codelang import code_features
-    from filters.kernels import everywhere
-    from filters.scripts import script_counts
-
-    text = pa.array(["가 a", "x = 1;"], pa.large_string())
-    data, offsets = buffers(text)
-    script_counts(text)
-    code_features(data, offsets, everywhere(offsets))
+    """Call every kernel of every family once, so that its machine code is there."""
+    data, offsets = buffers(pa.array(["가 a", "x = 1;"], pa.large_string()))
     for family in families():
         family.compute(data, offsets, everywhere(offsets))

@@ -106,11 +106,12 @@ class Identify(Section):
 
     model: str = "default"
     """A fastText model file; `default` is lid.176.ftz as `make setup` put it in place."""
-    thresholds: dict[str, Unit] = {"ko": 0.842, "en": 0.5}
+    thresholds: dict[str, Unit] = {"ko": 0.842, "en": 0.4}
     """Least score by language: below it, `lang` is `und`. Korean: FineWeb2 kor_Hang. English
     lower: technical pages are full of names."""
-    default_threshold: Unit = 0.65
-    """For languages without one of their own (FineWeb and DCLM use 0.65 for English)."""
+    default_threshold: Unit = 0.3
+    """For languages without one of their own: enough for a label. Before a component is fed
+    with another language, raise its threshold (FineWeb and DCLM ask 0.65 for English)."""
     components: dict[str, str] = {"ko": "ko", "en": "en"}
     """Which component a language feeds when the source says `auto`."""
 

@@ -9,6 +9,55 @@ from filters.signals.family import PROSE, Family
 
 GRAM = 10
 """Characters of a window, as in Laurençon et al. 2022 (ROOTS): character repetition ratio."""
+_BASE = np.uint64(0x9E3779B97F4A7C15)
+
+
+@kernel
+def _hash_windows(data, begin, end, hashes, power):  # type: ignore[no-untyped-def]  # typed by Numba
+    """Put a hash of every window of GRAM codepoints into `hashes`; return how many."""
+    window = np.zeros(GRAM, np.uint64)
+    value = np.uint64(0)
+    at = begin
+    seen = place = 0
+    while at < end:
+        cp, at = next_codepoint(data, at)
+        value = value * _BASE + np.uint64(cp) - window[place] * power
+        window[place] = np.uint64(cp)
+        place = place + 1 if place + 1 < GRAM else 0
+        seen += 1
+        if seen >= GRAM:
+            hashes[seen - GRAM] = mix64(value) | np.uint64(1)
+    return max(seen - GRAM + 1, 0)
+
+
+@kernel
+def _keep_repeated(hashes, windows, once, twice):  # type: ignore[no-untyped-def]  # typed by Numba
+    """Move to the front of `hashes` those that may stand twice; return how many.
+
+    Two bit maps say which bits were met and which were met again. What stands once is nearly
+    always left out, so the exact table is small.
+    """
+    words = 16
+    while words * 64 < 8 * windows:
+        words *= 2
+    once[:words] = 0
+    twice[:words] = 0
+    mask = np.uint64(words - 1)
+    one = np.uint64(1)
+    for index in range(windows):
+        key = hashes[index]
+        word = (key >> np.uint64(7)) & mask
+        bit = one << ((key >> np.uint64(1)) & np.uint64(63))
+        twice[word] |= once[word] & bit
+        once[word] |= bit
+    left = 0
+    for index in range(windows):
+        key = hashes[index]
+        word = (key >> np.uint64(7)) & mask
+        if twice[word] & (one << ((key >> np.uint64(1)) & np.uint64(63))):
+            hashes[left] = key
+            left += 1
+    return left
 
 
 @kernel
@@ -16,55 +65,59 @@ def compute(data, offsets, where):  # type: ignore[no-untyped-def]  # typed by N
     """Return float64 [rows, 1]: share of character 10-grams that the most frequent ones take.
 
     As in ROOTS: of the windows' counts, sorted, the sum of the √(different windows) largest
-    over the sum of all. Windows that stand once count nothing towards the numerator.
+    over the sum of all. Windows that stand once count nothing towards the numerator. 0 for
+    texts shorter than a window.
     """
     rows = len(offsets) - 1
     out = np.zeros((rows, 1))
     power = np.uint64(1)
-    base = np.uint64(0x9E3779B97F4A7C15)
     for _ in range(GRAM):
-        power = power * base
+        power = power * _BASE
+    longest = 0
+    for row in range(rows):
+        if where[row]:
+            longest = max(longest, offsets[row + 1] - offsets[row])
+    hashes = np.empty(longest, np.uint64)
+    words = 16
+    while words * 64 < 8 * longest:
+        words *= 2
+    once, twice = np.empty(words, np.uint64), np.empty(words, np.uint64)
+    room = 1 << 12
+    keys, counts = np.empty(room, np.uint64), np.empty(room, np.int32)
     for row in range(rows):
         if not where[row]:
             continue
-        begin, end = offsets[row], offsets[row + 1]
-        length = end - begin
-        window = np.zeros(GRAM, np.uint64)
-        size = table_size(length)
-        keys = np.zeros(size, np.uint64)
-        counts = np.zeros(size, np.int32)
-        value = np.uint64(0)
-        at = begin
-        seen = windows = different = 0
-        while at < end:
-            cp, at = next_codepoint(data, at)
-            place = seen % GRAM
-            value = value * base + np.uint64(cp) - window[place] * power
-            window[place] = np.uint64(cp)
-            seen += 1
-            if seen < GRAM:
-                continue
-            key = mix64(value) | np.uint64(1)
-            slot = find_slot(keys, key)
-            if keys[slot] == 0:
-                keys[slot] = key
+        windows = _hash_windows(data, offsets[row], offsets[row + 1], hashes, power)
+        left = _keep_repeated(hashes, windows, once, twice)
+        if left == 0:
+            continue
+        size = table_size(left)
+        if size > room:
+            room = size
+            keys, counts = np.empty(room, np.uint64), np.empty(room, np.int32)
+        table = keys[:size]
+        table[:] = 0
+        counts[:size] = 0
+        different = windows - left
+        most = 0
+        for index in range(left):
+            slot = find_slot(table, hashes[index])
+            if table[slot] == 0:
+                table[slot] = hashes[index]
                 different += 1
             counts[slot] += 1
-            windows += 1
-        if windows == 0:
-            continue
+            most = max(most, counts[slot])
         # Counts are small numbers: rank them by counting how many windows stand k times.
-        most = counts.max()
         ranks = np.zeros(most + 1, np.int64)
         for slot in range(size):
             ranks[counts[slot]] += 1
-        left = int(np.sqrt(different))
+        open_places = int(np.sqrt(different))
         taken = 0
         for count in range(most, 1, -1):
-            here = min(left, ranks[count])
+            here = min(open_places, ranks[count])
             taken += here * count
-            left -= here
-            if left == 0:
+            open_places -= here
+            if open_places == 0:
                 break
         out[row, 0] = taken / windows
     return out

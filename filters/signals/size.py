@@ -76,7 +76,7 @@ SIGNALS = Family(
     columns={
         "bytes": "bytes of UTF-8",
         "chars": "codepoints",
-        "hangul_ratio": "share of Hangul in the letters; marks and digits of code and tables do not count",
+        "hangul_ratio": "share of Hangul in the letters (marks and digits do not count)",
         "alnum_ratio": "share of letters and digits in all characters (StarCoder)",
         "mark_ratio": "share of punctuation and symbols in the visible characters",
         "digit_ratio": "share of digits in the visible characters",
