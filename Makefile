@@ -10,6 +10,7 @@ MODEL := filters/models/lid.176.ftz
 OUT ?= out/demo
 
 .DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
 .PHONY: help setup dev demo test lint types bench docs lock clean
 
 help: ## Show this list
@@ -32,8 +33,8 @@ lint: dev ## Check style and formatting
 types: dev ## Check types, strictly
 	$(BIN)/mypy
 
-bench: dev ## Run the benchmarks side by side; results land in benchmarks/results
-	$(BIN)/python -m benchmarks
+bench: dev ## Run every benchmark; benchmarks/README.md says what each measures
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
 
 docs: dev ## Write docs/config.md and the outputs in the README anew
 	$(BIN)/python docs/refresh.py
