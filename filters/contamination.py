@@ -301,3 +301,9 @@ def contamination(
         owner = np.where(better, found, owner)
         longest = np.maximum(longest, run)
     return share, longest, [index.names[o] if o >= 0 else None for o in owner]
+
+
+def compile_kernels() -> None:
+    """Compile (or load from the cache) the kernels of this module."""
+    index = build_index([("item", "one two three four five six seven eight nine", "")], 3)
+    contamination(pa.array(["one two three"], pa.large_string()), index)

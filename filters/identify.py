@@ -160,8 +160,11 @@ class Identify:
         words = np.asarray(prose.function_words(data, offsets, all_rows))
         score = code_score(code_features(data, offsets, all_rows), words)
         declared = np.asarray(pc.equal(component, CODE))
-        auto = np.asarray(pc.equal(component, AUTO))
-        is_code = declared | (auto & (score > CODE_ABOVE))
+        # Where a source names a component of its own, content tells what it holds.
+        named = np.asarray(
+            pc.is_in(component, pa.array([*self._settings.components.values()], pa.string()))
+        )
+        is_code = declared | (~named & (score > CODE_ABOVE))
         found = self._languages(data, offsets, decide_by_script(counts, words), words, is_code)
         assigned = [
             (CODE if code else self._settings.components.get(language)) if own == AUTO else own

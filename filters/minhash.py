@@ -95,8 +95,7 @@ def shingle_hashes(units, count, n, out):  # type: ignore[no-untyped-def]  # typ
     """
     if count == 0:
         return 0
-    if count < n:
-        n = count
+    n = min(n, count)
     power = np.uint64(1)
     for _ in range(n):
         power = power * BASE

@@ -28,6 +28,7 @@ from pipelines.progress import Done, MemoryWatch, Reporter
 from pipelines.runners import Runner
 from pipelines.shards import RECEIPTS, ShardTask, read_receipts, write_receipt
 from pipelines.steps import Step, steps
+from pipelines.warm import stamp, warm
 from schemas.config import Config
 from schemas.errors import InputError, RunFault
 from schemas.manifest import MANIFEST, Manifest, Shard, content_key, read_manifest
@@ -261,11 +262,21 @@ class Run:
         sizes = {shard.name: int(shard.stats.get("text_bytes", 0)) for shard in documents.shards}
         todo = begin(folder, key, tasks, keep=not step.survivors)
         largest = sorted(todo, key=lambda task: (-sizes.get(task.name, 0), task.name))
+        self._warm()
         with self.reporter.step(step.name, len(tasks), _polled(folder, sizes)):
             if todo or step.name == "mix":
                 step.run(self.runner, Context(self.out, self.config, step.name), largest)
         finish(folder, step.name, key, tasks)
         self._done(step.name, len(tasks), len(todo), start)
+
+    def _warm(self) -> None:
+        """Have the kernels compiled before the first step that needs them."""
+        if stamp().exists():
+            return
+        start = time.monotonic()
+        self.reporter.note("kernels: compiling, once for this version")
+        warm()
+        self.reporter.note(f"kernels: ready in {time.monotonic() - start:.1f} s")
 
     def _done(self, name: str, shards: int, ran: int, start: float) -> None:
         self.results.append(StepResult(name, shards, ran, round(time.monotonic() - start, 2)))

@@ -83,8 +83,8 @@ def _email(value: str) -> Verdict:
 
 
 _PLACEHOLDERS = words(
-    "user username usr someone name login admin root pass passwd password pw pwd secret token x-token "
-    "postgres guest test foo bar example"
+    "user username usr someone name login admin root pass passwd password pw pwd secret token "
+    "x-token postgres guest test foo bar example"
 )
 
 

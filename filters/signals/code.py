@@ -102,5 +102,5 @@ SIGNALS = Family(
         "markup": "1 where the file begins as XML, SVG or HTML does",
     },
     compute=compute,
-    components=CODE,
+    kind=CODE,
 )

@@ -183,4 +183,5 @@ SIGNALS = Family(
         "newline_ratio": "newlines a character",
     },
     compute=compute,
+    counts=frozenset({"lines", "max_line_length", "paragraphs"}),
 )

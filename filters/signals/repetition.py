@@ -128,5 +128,5 @@ SIGNALS = Family(
         "char_repetition": "share of the most frequent character 10-grams (ROOTS; at most 0.2)",
     },
     compute=compute,
-    components=PROSE,
+    kind=PROSE,
 )

@@ -83,4 +83,5 @@ SIGNALS = Family(
         "jamo_runs": "share of visible characters in runs of three or more jamo (ㅋㅋㅋ, ㅠㅠㅠ)",
     },
     compute=compute,
+    counts=frozenset({"bytes", "chars"}),
 )

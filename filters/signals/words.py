@@ -138,5 +138,6 @@ SIGNALS = Family(
         },
     },
     compute=compute,
-    components=PROSE,
+    kind=PROSE,
+    counts=frozenset({"words", "stop_words", "english_stop_words", "korean_stop_words", "units"}),
 )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
+from pii_values import Planted, planted
 
 from filters.pii.annotator import SPANS, Redact
 from filters.pii.mask import apply_spans, drop_types, drops, masked
 from schemas.config import Pii
-from pii_values import Planted, planted
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pii_values import DECOYS, planted
 
 from filters.pii.analyser import Analyser, Hit
 from filters.pii.annotator import Redact, resolve
@@ -20,7 +21,6 @@ from filters.pii.entities import ENTITIES, KINDS
 from filters.pii.prefilter import ALL_KINDS, USUAL_KINDS, find_windows, has_candidates
 from schemas.config import Pii
 from schemas.errors import InputError
-from pii_values import DECOYS, planted
 
 Span = tuple[int, int, str]
 CORPORA = Path(__file__).parents[3] / "shared/data/corpora"
@@ -343,7 +343,7 @@ def test_a_failure_names_no_value(redact: Redact, monkeypatch: pytest.MonkeyPatc
         raise ValueError(f"Did not find word '{texts[0]}'")
 
     monkeypatch.setattr(Analyser, "analyse", fail)
-    with pytest.raises(Exception, match="pii.disable") as caught:
+    with pytest.raises(Exception, match=r"pii\.disable") as caught:
         redact(batch(["kim.secret@naver.com"]))
     assert "kim.secret" not in str(caught.value)
     assert caught.value.__cause__ is None
