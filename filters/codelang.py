@@ -181,11 +181,13 @@ def code_score(
 ) -> npt.NDArray[np.float32]:
     """Return the probability that a row is source code rather than prose.
 
-    `features` are of `code_features`, `words` of `prose.function_words`. 0 for empty text.
+    `features` are of `code_features`, `words` of `prose.function_words`. 0 where no line is
+    indented or ends as code does and no brace stands (an address alone, empty text).
     """
     evidence = np.column_stack([features, prose_shares(words)])
     chance = 1 / (1 + np.exp(-(evidence @ WEIGHTS + BIAS)))
-    chance[features[:, 0] < LEAST_OPERATORS] = 0
+    no_syntax = (features[:, 1] == 0) & (features[:, 2] == 0) & (features[:, 3] == 0)
+    chance[no_syntax | (features[:, 0] < LEAST_OPERATORS)] = 0
     return np.asarray(chance, np.float32)
 
 

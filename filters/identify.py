@@ -212,6 +212,8 @@ class Identify:
         for row, ranked in zip(unclear, self._ask(data, offsets, unclear), strict=True):
             _weigh_english(ranked, words[row])
             lang[row], score[row], other[row] = self._verdict(ranked)
+            if lang[row] == ENGLISH and share[row] >= MIXED:
+                other[row] = KOREAN
         return Languages(lang, score, other)
 
     def _ask(

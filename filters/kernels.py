@@ -26,6 +26,7 @@ Mask = npt.NDArray[np.bool_]
 HANGUL, LATIN, HAN, KANA, DIGIT, SPACE, MARK, OTHER, JAMO = range(9)
 """Classes of codepoints. JAMO: compatibility and conjoining jamo, as in ㅋㅋㅋ and ㅠㅠ."""
 CLASSES = 9
+_ROOT = Path(__file__).parent.parent  # of Bibim's packages
 
 FNV_OFFSET = np.uint64(14695981039346656037)
 FNV_PRIME = np.uint64(1099511628211)
@@ -51,7 +52,6 @@ def kernel(function: Any) -> Any:
 @lru_cache
 def _sources(file: str) -> str:
     """Return a hash of a file's source and of what it imports from Bibim's packages."""
-    root = Path(__file__).parent.parent
     seen: dict[Path, bytes] = {}
     waiting = [Path(file)]
     while waiting:
@@ -61,7 +61,7 @@ def _sources(file: str) -> str:
         seen[path] = path.read_bytes()
         for node in ast.walk(ast.parse(seen[path])):
             if isinstance(node, ast.ImportFrom) and node.module:
-                module = root.joinpath(*node.module.split("."))
+                module = _ROOT.joinpath(*node.module.split("."))
                 waiting.append(module.with_suffix(".py"))
                 waiting += [module / f"{alias.name}.py" for alias in node.names]
     digest = hashlib.blake2b(digest_size=8)
