@@ -100,7 +100,7 @@ def speed(data: Path, limit: float) -> dict[str, Any]:
             for b in rows
             for w in find_windows(b.column("text"), USUAL_KINDS)
         )
-        few = [text for text in rows[0].column("text").to_pylist()[:150]]
+        few = rows[0].column("text").to_pylist()[:150]
         few_size = sum(len(text.encode()) for text in few) / 1e6
         every = _seconds(
             lambda few=few: [analyser.analyse(few, kind) for kind in range(len(KINDS) - 1)]

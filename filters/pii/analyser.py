@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from filters.pii.entities import KINDS, MAIL
+from filters.pii.recognisers import GAP, LANGUAGE, make_engine
 
 TOGETHER = 16_384
 """Characters read in one call."""
@@ -87,8 +88,6 @@ class Analyser:
         for index in range(first, last):
             places_.append(at)
             at += len(texts[index]) + 1
-        from filters.pii.recognisers import GAP, LANGUAGE
-
         joined = plain(GAP.join(texts[first:last]), kind)
         results = self._engine.analyze(
             text=joined,
@@ -122,8 +121,7 @@ def _engine() -> Any:
         # spaCy's thinc tries torch and takes 500 MB for nothing; None makes that try fail.
         sys.modules["torch"] = None  # type: ignore[assignment]  # how to block an import
     try:
-        from filters.pii.recognisers import make_engine
+        return make_engine()
     finally:
         if without_torch:
             del sys.modules["torch"]
-    return make_engine()

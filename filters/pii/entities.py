@@ -164,7 +164,10 @@ VEHICLE_WORDS = (
     "plate",
 )
 PLACE_WORDS = (
-    "주소",
+    "주소:",
+    "주소 :",
+    "주소는",
+    "주소가",
     "소재지",
     "배송지",
     "도로명",
@@ -191,7 +194,6 @@ IP_WORDS = (
     "dns",
     "http://",
     "https://",
-    "from",
 )
 SECRET_WORDS = (
     "secret",

@@ -88,6 +88,11 @@ ASSIGNED_KEYS = Finder(
     _assigned,
 )
 
+PRIVATE_KEY_LINES = re.compile(
+    r"(?:[\s\"'+,;*#/|>-]|\\[nr]|(?:Proc-Type|DEK-Info|Version|Comment):[^\n\0]{0,80}){1,40}"
+    r"[A-Za-z0-9+/=]{32,128}(?:[\s\"'+,;*#/|>-]{1,16}[A-Za-z0-9+/=]{32,100}){0,3}"
+)
+"""The first lines of a key, also inside quotes or comments; no further than a window shows."""
 PRIVATE_KEY_HEAD = r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
 
 FINDERS = (SERVICE_KEYS, ASSIGNED_KEYS)

@@ -73,11 +73,12 @@ def _licence(value: str) -> Verdict:
 
 
 _ISSUERS = re.compile(
-    r"4|5[1-5]|2(?:22[1-9]|2[3-9]|[3-6]|7[01]|720)|3(?:[47]|0[0-5]|[68]|5(?:2[89]|[3-8]))"
-    r"|6(?:011|4[4-9]|5|2)|9[0-9]"
+    r"(?:4(?:.{15}|.{18})|5[1-5].{14}|2(?:22[1-9]|2[3-9].|[3-6]..|7[01].|720).{12}|3[47].{13}"
+    r"|3(?:0[0-5].|[68]..|5(?:2[89]|[3-8].)).{12}|3(?:0[0-5]|[68].).{11}|6(?:011|4[4-9].|5..).{12}"
+    r"|62.{14,17}|9.{15})$"
 )
-"""Issuer ranges of ISO/IEC 7812 in use (Visa, Mastercard, Amex, Diners, JCB, Discover, UnionPay;
-9 is Korea's own)."""
+"""Issuer ranges and lengths of ISO/IEC 7812 in use (Visa, Mastercard, Amex, JCB and Diners,
+Discover, UnionPay; 9 is Korea's own)."""
 
 
 def _card(value: str) -> Verdict:

@@ -29,10 +29,12 @@ DOCUMENTATION_DOMAINS = words(
 )
 """Nobody's domains: RFC 2606, and those that Microsoft's documentation made up."""
 _DOCUMENTATION_ENDINGS = (".example", ".test", ".invalid", ".localhost", ".local")
+_PROTOCOL_DOMAINS = words("openssh.com libssh.org putty.projects.tartarus.org")
+"""What follows the @ in names of SSH algorithms (RFC 4251, section 6)."""
 _NO_MAILBOX = words("git hg svn this super return break continue self")
 """Users of version control over SSH, and keywords that take a label (Kotlin's `this@Name`)."""
 
-_LOCAL = r"[A-Za-z0-9_](?:[A-Za-z0-9._%+'-]{0,62}[A-Za-z0-9_+-])?"
+_LOCAL = r"[A-Za-z0-9_](?:[A-Za-z0-9._%+'-]{0,62}[A-Za-z0-9_])?"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _NOT_INSIDE = r"(?<![A-Za-z0-9._%+-])"
 _NO_USERINFO = r"(?<!://[^\s/@\0]{1,150})"
@@ -73,6 +75,7 @@ def _email(value: str) -> Verdict:
     if (
         local in _NO_MAILBOX
         or name in DOCUMENTATION_DOMAINS
+        or domain in _PROTOCOL_DOMAINS
         or domain.endswith(_DOCUMENTATION_ENDINGS)
         or domain.startswith("example.")
         or re.match(r"[1-9]x\.", domain)  # icon@2x.png
@@ -161,7 +164,8 @@ ADDRESSES = Finder(
     (
         Shape(
             "version 4",
-            r"(?<![0-9A-Za-z_.-])(?<!\bv|==)(?<!ver(?:sion)?[ \t:.=\"']{0,3})(?<!버전[ \t:]{0,2})"
+            r"(?<![0-9A-Za-z_.-])(?<!\bv|==|section[ \t]|§[ \t]?)"
+            r"(?<!ver(?:sion)?[ \t:.=\"']{0,3})(?<!버전[ \t:]{0,2})"
             r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}"
             r"(?![0-9A-Za-z_]|[.-][0-9A-Za-z]|[ \t]?버전|[ \t]version)",
             FAIR,

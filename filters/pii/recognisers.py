@@ -54,14 +54,23 @@ def near_words(text: str, start: int, end: int, finder: Finder) -> bool:
 
 
 def private_keys(text: str) -> Sequence[tuple[int, int]]:
-    """Return `[start, end)` of every private key block."""
+    """Return `[start, end)` of every private key block.
+
+    One without an END is its first lines. A head without a key behind it is none, and neither
+    is a key of one letter over and over.
+    """
     blocks = []
     for head in re.finditer(keys.PRIVATE_KEY_HEAD, text):
         start, end = head.span()
+        body = keys.PRIVATE_KEY_LINES.match(text, end)
+        if body is None or len(set(body.group())) < 8:
+            continue
         stop = text.find("-----END", end, start + KEY_BLOCK // 4)
         if stop >= 0 and text.find("-----BEGIN", end, stop) < 0 and text.find(GAP, end, stop) < 0:
             close = re.compile(r"-----END [A-Z0-9 ]{0,40}-----").match(text, stop)
             end = close.end() if close else stop
+        else:
+            end = body.end()
         blocks.append((start, end))
     return blocks
 
