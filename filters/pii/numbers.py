@@ -256,7 +256,7 @@ PLATES = Finder(
     (
         Shape(
             "plate",
-            rf"(?<![0-9A-Za-z_.,-])[0-9]{{2,3}}[{PLATE_SYLLABLES}][ \t]?[0-9]{{4}}"
+            rf"(?<![0-9_.,-])[0-9]{{2,3}}[{PLATE_SYLLABLES}][ \t]?[0-9]{{4}}"
             r"(?![0-9A-Za-z_]|[-.,][0-9])",
             FAIR,
         ),

@@ -36,7 +36,7 @@ _NO_MAILBOX = words("git hg svn this super return break continue self")
 
 _LOCAL = r"[A-Za-z0-9_](?:[A-Za-z0-9._%+'-]{0,62}[A-Za-z0-9_])?"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_NOT_INSIDE = r"(?<![A-Za-z0-9._%+-])"
+_NOT_INSIDE = r"(?<![A-Za-z0-9_])(?<![A-Za-z0-9_][.%+'-])"
 _NO_USERINFO = r"(?<!://[^\s/@\0]{1,150})"
 _AT = (
     r"(?:[ \t]?[\(\[\{<][ \t]?(?:at|@|골뱅이)[ \t]?[\)\]\}>][ \t]?|[ \t]?골뱅이[ \t]?|[ \t]@[ \t]"

@@ -14,7 +14,7 @@ from filters.pii.finder import (
     is_read_out,
 )
 
-_SEP = r"(?:[ \t]?[-./~_*][ \t]?|[ \t])"
+_SEP = r"(?:[ \t]?[-./~_*][ \t]?|[ \t]{1,2})"
 _HARD = r"[ \t]?[-~_*][ \t]?"
 _LABEL = (
     r"(?:(?<![0-9A-Za-z_])|(?<=(?<![A-Za-z])(?:tel|phone|hp|fax|mobile|cell|[tmfpch])))"

@@ -38,6 +38,11 @@ ADDRESSES = Finder(
         Shape("road", rf"{_WHERE}{_ROAD}{_B}?{_HOUSE}{_NOT_A_COUNT}{_TAIL}", STRONG),
         Shape("lot", rf"{_WHERE}{_LOT}{_B}?(?:산{_B}?)?{_HOUSE}{_NOT_A_COUNT}{_TAIL}", STRONG),
         Shape(
+            "flat",
+            rf"{_WHERE}[가-힣A-Za-z0-9]{{1,12}}{_B}?[가-힣]{{0,6}}{_B}?[0-9]{{1,4}}동{_B}?[0-9]{{1,4}}호",
+            STRONG,
+        ),
+        Shape(
             "road, no region",
             rf"(?<![가-힣0-9]){_ROAD}{_B}?{_HOUSE}{_NOT_A_COUNT}{_TAIL}",
             WEAK,

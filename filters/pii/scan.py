@@ -26,6 +26,8 @@ KEY_BLOCK = 40_000
 AT_SIGN = ord("골") - 0xAC00
 """골뱅이, a snail, is how Koreans call the @."""
 
+BLOCK = ord("동") - 0xAC00
+
 _GROUPS = 8
 
 
@@ -314,10 +316,25 @@ def _plate(data, at, end, flags):  # type: ignore[no-untyped-def]  # typed by Nu
 
 
 @kernel
+def _block_follows(data, at, end):  # type: ignore[no-untyped-def]  # typed by Numba
+    """Return whether the number at `at` is that of an apartment block: `104동 1001호`."""
+    while at < end and _digit(data[at]):
+        at += 1
+    if _syllable(data, at, end) != BLOCK:
+        return False
+    at += 3
+    if at < end:
+        at += _space(data, at, end)
+    return at < end and _digit(data[at])
+
+
+@kernel
 def _place(data, at, start, end, flags, words):  # type: ignore[no-untyped-def]  # typed by Numba
     """Return whether a number at `at` may be a house number: a road before it, a region near."""
     place = _before(data, _skip_space_back(data, at, start), start)
-    if place < 0 or not _flags_at(data, place, at, flags) & PLACE_MARK:
+    if place < 0:
+        return False
+    if not _flags_at(data, place, at, flags) & PLACE_MARK and not _block_follows(data, at, end):
         return False
     for back in range(max(start, at - 90), place):
         if _flags_at(data, back, at, flags) & REGION_MARK:
@@ -567,7 +584,7 @@ def triggers(data, offsets, wanted, classes, flags, words):  # type: ignore[no-u
                         kinds, high = _number(
                             data, tail, start, end, flags, groups, sizes, number_words, place_words
                         )
-                        kinds &= _NUMBER
+                        kinds &= _NUMBER | _PLATE
                     if _digit(byte):
                         more, further = _number(
                             data, at, start, end, flags, groups, sizes, number_words, place_words
