@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import math
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,7 +108,8 @@ def list_files(name: str, source: Source) -> list[File]:
             if wanted(os.path.relpath(os.path.join(folder, each), root), source.include)
         )
     elif glob.has_magic(path):
-        root = Path(glob.escape(path) if not glob.has_magic(path) else path.split("*")[0]).parent
+        fixed = path[: re.search(r"[*?[]", path).start()]  # type: ignore[union-attr]  # has_magic
+        root = Path(fixed) if fixed.endswith("/") else Path(fixed).parent
         found = sorted(p for p in glob.glob(path, recursive=True) if os.path.isfile(p))
     else:
         root = Path(path).parent

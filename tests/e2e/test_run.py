@@ -15,6 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 from commandline import RECIPE, ROOT, SMALLER, bibim, digests, run_demo
 
+from filters.pii.mask import apply_spans
+from mixtures.shards import read_shard
+from mixtures.tokenizer import Tokenizer
+from schemas.load import load_config
+
 
 def last_run(out: Path) -> dict[str, dict[str, object]]:
     record = json.loads((out / "run.json").read_text("utf-8"))["runs"][-1]
@@ -101,6 +106,39 @@ def test_explain_follows_a_document_from_its_line_to_its_tokens(demo: Path):
     assert explanation["document"]["origin"]
     assert any(place["shard"] == shard.stem for place in explanation["placed"])
     assert "identify" in explanation["annotations"]
+
+
+def test_a_shard_decodes_to_the_redacted_text_of_the_documents_it_names(demo: Path):
+    config = load_config(demo / "config.yaml")
+    tokenizer = Tokenizer.load(demo / "tokenizer")
+    texts: dict[bytes, str] = {}
+    for path in sorted((demo / "documents").glob("*.parquet")):
+        documents = pq.read_table(path, columns=["id", "text"])
+        spans = pq.read_table(demo / "annotations/redact" / path.name, columns=["pii_spans"])
+        text = documents.column("text").combine_chunks()
+        masked = apply_spans(text, spans.column(0).combine_chunks(), config.pii)
+        ids = documents.column("id").to_pylist()
+        texts.update(zip(ids, masked.to_pylist(), strict=True))
+    compared = 0
+    for stem in sorted(path.with_suffix("") for path in (demo / "mixture").glob("*.bin")):
+        shard = read_shard(stem)
+        ids = pq.read_table(stem.with_suffix(".parquet"), columns=["id"]).column(0).to_pylist()
+        for index, document in enumerate(ids):
+            tokens = shard[index]
+            assert tokens[-1] == tokenizer.eod_id
+            assert tokenizer.decode(tokens[:-1]) == texts[document]
+            compared += 1
+    assert compared > 100
+
+
+def test_megatron_core_reads_the_same_documents_and_tokens(demo: Path):
+    from megatron.core.datasets.indexed_dataset import IndexedDataset
+
+    for stem in sorted(path.with_suffix("") for path in (demo / "mixture").glob("*.bin")):
+        ours = read_shard(stem)
+        theirs = IndexedDataset(str(stem))
+        assert len(theirs) == len(ours)
+        assert all((theirs[index] == ours[index]).all() for index in range(len(ours)))
 
 
 def test_explain_says_when_no_document_has_the_id(demo: Path):
