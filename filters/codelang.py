@@ -171,7 +171,7 @@ _OF_WORDS = (-3.03, -8.94)
 WEIGHTS = np.array([*_OF_FEATURES, *_OF_WORDS])
 BIAS = -1.19
 """Logistic regression: source files and fenced blocks against documentation with and without its
-blocks, single paragraphs, reviews. benchmarks/code_or_prose.py fits and tests them."""
+blocks, single paragraphs, reviews. `benchmarks/signals.py code --fit` fits and tests them."""
 LEAST_OPERATORS = 0.03
 """Share of operators and brackets below which nothing is code: one short line says too little."""
 
