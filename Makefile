@@ -52,7 +52,9 @@ $(VENV)/.python:
 		echo "No Python 3.11 or later is on the PATH; install one, or say make PYTHON=/path/to/python" >&2; \
 		exit 1; \
 	fi
-	@"$(PYTHON)" -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("$(PYTHON) is Python %d.%d; 3.11 or later is needed: make PYTHON=/path/to/python" % v[:2])'
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "$(PYTHON) is no Python 3.11 or later; say make PYTHON=/path/to/python" >&2; \
+		exit 1; }
 	@# A distribution may leave ensurepip out (Debian without python3-venv): lend its pip then.
 	"$(PYTHON)" -m venv $(VENV) || { \
 		"$(PYTHON)" -m venv --clear --without-pip $(VENV) && \

@@ -222,10 +222,11 @@ def test_the_rules_drop_the_junk_and_keep_what_was_written(monkeypatch: pytest.M
         "text": pa.array([DOCUMENTS[o]["text"] for o in origins], pa.large_string()),
         "assigned": pa.array([o[:2] for o in origins]),
         "source": pa.array([o[:2] for o in origins]),
+        "code_lang": pa.nulls(len(origins), pa.string()),
     }
     measure = Measure(MeasureSettings())
     batch = pa.RecordBatch.from_arrays(
-        [columns.get(name, columns["assigned"]) for name in measure.reads], list(measure.reads)
+        [columns[name] for name in measure.reads], list(measure.reads)
     )
     signals = measure(batch)
     verdict = decide(columns | dict(zip(signals.schema.names, signals.columns, strict=True)), rules)
