@@ -101,7 +101,10 @@ def run(
     overrides: Overrides = None,
     runner: Annotated[str, typer.Option("--runner", help="local, spark or dataflow.")] = "local",
     workers: Annotated[
-        int, typer.Option("--workers", min=0, help="Worker processes; 0: one a core.")
+        int,
+        typer.Option(
+            "--workers", min=0, help="Worker processes; 0: as many as cores and data ask."
+        ),
     ] = 0,
 ) -> None:
     """Run everything from raw corpora to token shards; what is done already is not done again.
@@ -120,10 +123,22 @@ def run(
         from pipelines.runners import Runner, usable_cores
         from pipelines.summary import print_summary
 
-        beam_runner = Runner("local", workers or usable_cores(), tuple(context.args))
+        count = workers or min(usable_cores(), workers_for(settings))
+        beam_runner = Runner("local", count, tuple(context.args))
         job = Run(settings, out, beam_runner, reporter())
         job.execute(chosen)
         print_summary(console(), out, job)
+
+
+BYTES_PER_WORKER = 16_000_000
+"""Text below which another worker costs more to start, at every stage, than it gives."""
+
+
+def workers_for(config: Config) -> int:
+    """Return how many workers the data is worth: small corpora are done in one process."""
+    from pipelines.readers.plan import estimated_bytes
+
+    return 1 + estimated_bytes(config.sources) // BYTES_PER_WORKER
 
 
 def parse_stages(text: str | None) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import glob
 import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pipelines.files import is_remote
@@ -86,6 +86,15 @@ def plan_splits(name: str, source: Source, ingest: Ingest) -> list[Split]:
 def expansion(path: str) -> int:
     """Return how many bytes of text a byte of the file holds, about, by its compression."""
     return next((ratio for ending, ratio in RATIO.items() if path.endswith(ending)), 1)
+
+
+def estimated_bytes(sources: Mapping[str, Source]) -> int:
+    """Return how many bytes of text the sources hold, about, from the sizes of their files."""
+    return sum(
+        file.size * expansion(file.path)
+        for name, source in sources.items()
+        for file in list_files(name, source)
+    )
 
 
 def _count(file: File, kind: str, ingest: Ingest) -> int:
