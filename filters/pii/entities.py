@@ -32,35 +32,37 @@ PERSON = "PERSON"
 class Kind:
     """A kind of trigger: what it can lead to, and how far a value reaches around it, in bytes.
 
-    `before` is the most that a value may start before its trigger. A window shows
-    `CONTEXT_BYTES` more on each side, and `after` beyond the trigger's end.
+    `before` is the most that a value may start before its trigger, `after` the most that it may
+    end behind it. A window shows `margin` more on each side, for context words.
     """
 
     name: str
     entities: tuple[str, ...]
     before: int
     after: int
+    margin: int
 
-
-KINDS = (
-    Kind("mail", (EMAIL, URL_CREDENTIALS), 240, 240),
-    Kind("number", (PHONE, RRN, FRN, BRN, LICENCE, CARD, ACCOUNT), 64, 120),
-    Kind("place", (ADDRESS,), 180, 260),
-    Kind("plate", (VEHICLE,), 32, 24),
-    Kind("code", (IBAN, CRYPTO, PASSPORT), 12, 80),
-    Kind("ip", (IP,), 48, 60),
-    Kind("secret", (API_KEY, PRIVATE_KEY), 8, 640),
-    Kind("name", (PERSON,), 40, 60),
-)
-MAIL, NUMBER, PLACE, PLATE, CODE, ADDRESS_IP, SECRET, NAME = range(len(KINDS))
-
-ENTITIES = tuple(entity for kind in KINDS for entity in kind.entities)
-"""Every entity type, in the order of the kinds."""
 
 CONTEXT_BEFORE, CONTEXT_AFTER = 40, 20
 """Characters before and after a value in which a context word raises its score."""
 CONTEXT_BYTES = 4 * CONTEXT_BEFORE
 """The same in UTF-8 bytes, at four a character."""
+
+_MARGIN = CONTEXT_BYTES + 16
+KINDS = (
+    Kind("mail", (EMAIL, URL_CREDENTIALS), 160, 216, 16),
+    Kind("number", (PHONE, RRN, FRN, BRN, LICENCE, CARD, ACCOUNT), 64, 120, _MARGIN),
+    Kind("place", (ADDRESS,), 180, 260, _MARGIN),
+    Kind("plate", (VEHICLE,), 32, 24, _MARGIN),
+    Kind("code", (IBAN, CRYPTO, PASSPORT), 12, 80, _MARGIN),
+    Kind("ip", (IP,), 48, 60, _MARGIN),
+    Kind("secret", (API_KEY, PRIVATE_KEY), 8, 640, _MARGIN),
+    Kind("name", (PERSON,), 40, 60, 64),
+)
+MAIL, NUMBER, PLACE, PLATE, CODE, ADDRESS_IP, SECRET, NAME = range(len(KINDS))
+
+ENTITIES = tuple(entity for kind in KINDS for entity in kind.entities)
+"""Every entity type, in the order of the kinds."""
 
 CONTEXT_GAIN = 0.4
 """What a context word adds to a score (Presidio's own enhancer adds 0.35)."""
@@ -220,7 +222,6 @@ NUMBER_WORDS = tuple(
         (
             *PHONE_WORDS,
             *ACCOUNT_WORDS,
-            *BANKS,
             *RRN_WORDS,
             *FRN_WORDS,
             *BRN_WORDS,

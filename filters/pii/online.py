@@ -34,9 +34,9 @@ _PROTOCOL_DOMAINS = words("openssh.com libssh.org putty.projects.tartarus.org")
 _NO_MAILBOX = words("git hg svn this super return break continue self")
 """Users of version control over SSH, and keywords that take a label (Kotlin's `this@Name`)."""
 
-_LOCAL = r"[A-Za-z0-9_](?:[A-Za-z0-9._%+'-]{0,62}[A-Za-z0-9_])?"
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_NOT_INSIDE = r"(?<![A-Za-z0-9_])(?<![A-Za-z0-9_][.%+'-])"
+_LOCAL = r"(?>[A-Za-z0-9_](?:[A-Za-z0-9._+'-]{0,62}[A-Za-z0-9_])?)"
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38}[A-Za-z0-9])?"
+_NOT_INSIDE = r"(?<![A-Za-z0-9_])(?<![A-Za-z0-9_][.+'-])"
 _NO_USERINFO = r"(?<!://[^\s/@\0]{1,150})"
 _AT = (
     r"(?:[ \t]?[\(\[\{<][ \t]?(?:at|@|골뱅이)[ \t]?[\)\]\}>][ \t]?|[ \t]?골뱅이[ \t]?|[ \t]@[ \t]"
@@ -133,7 +133,7 @@ EMAILS = Finder(
     (
         Shape(
             "plain",
-            rf"{_NOT_INSIDE}{_LOCAL}{_NO_USERINFO}(?:@|%40)(?:{_LABEL}\.){{1,8}}[A-Za-z]{{2,24}}"
+            rf"{_NOT_INSIDE}{_LOCAL}{_NO_USERINFO}(?:@|%40)(?:{_LABEL}\.){{1,4}}[A-Za-z]{{2,24}}"
             r"(?![A-Za-z0-9])(?!-[A-Za-z0-9])(?!\.[A-Za-z0-9])(?!@)",
             STRONG,
         ),
@@ -182,7 +182,13 @@ ADDRESSES = Finder(
 _WHOLE = r"(?<![0-9A-Za-z])"
 WALLETS = Finder(
     CRYPTO,
-    (Shape("Bitcoin", rf"{_WHOLE}(?:bc1|[13])[a-zA-HJ-NP-Z0-9]{{25,59}}(?![0-9A-Za-z])", WEAK),),
+    (
+        Shape(
+            "Bitcoin",
+            rf"{_WHOLE}(?:bc1[0-9a-z]{{25,59}}|[13][1-9A-Za-z]{{25,34}})(?![0-9A-Za-z])",
+            WEAK,
+        ),
+    ),
     (),
     lambda value: Verdict.CERTAIN,
     "CryptoRecognizer",

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from filters.kernels import buffers
 from filters.pii.entities import (
-    CONTEXT_BYTES,
+    BANKS,
     HANGUL_DIGITS,
     KEY_PREFIXES,
     KINDS,
@@ -31,14 +31,8 @@ from filters.pii.entities import (
     SECRET_WORDS,
 )
 from filters.pii.regions import PROVINCES
-from filters.pii.scan import (
-    KEY_BLOCK,
-    NUMERAL,
-    PLACE_MARK,
-    PLATE_MARK,
-    REGION_MARK,
-    triggers,
-)
+from filters.pii.scan import KEY_BLOCK, triggers
+from filters.pii.shapes import NUMERAL, PLACE_MARK, PLATE_MARK, REGION_MARK
 
 ALL_KINDS = (1 << len(KINDS)) - 1
 USUAL_KINDS = ALL_KINDS & ~(1 << NAME)
@@ -64,7 +58,6 @@ NAME_LABELS = (
 )
 """What stands beside a person's name, for the optional PERSON type."""
 
-_MARGIN = CONTEXT_BYTES + 16
 _REACH = 1024
 
 Words = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.bool_]]
@@ -115,6 +108,7 @@ def tables() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], tuple[Words,
             flags[ord(syllable) - 0xAC00] |= flag
     lists = (
         NUMBER_WORDS,
+        BANKS,
         (*PLACE_WORDS, *PROVINCES),
         PASSPORT_WORDS,
         SECRET_WORDS,
@@ -178,8 +172,8 @@ def _windows(
         row,
         start,
         end,
-        _to_character(data, np.maximum(start - _MARGIN, low), high),
-        _to_character(data, np.minimum(end + reach + _MARGIN, high), high),
+        _to_character(data, np.maximum(start - KINDS[kind].margin, low), high),
+        _to_character(data, np.minimum(end + reach + KINDS[kind].margin, high), high),
     )
 
 
