@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from filters import prose
+from filters.hints import LANGUAGES
 from filters.kernels import HANGUL, JAMO, MARK, SPACE, classify, kernel, next_codepoint
 
 EXTENSIONS = {
@@ -21,24 +22,15 @@ EXTENSIONS = {
     "rs": "rust", "scala": "scala", "sh": "shell", "sql": "sql", "swift": "swift",
     "ts": "typescript", "tsx": "typescript", "vue": "vue", "zig": "zig",
 }  # fmt: skip
-_SHEBANG = re.compile(r"^#!.{0,80}?(python|bash|zsh|sh|node|perl|ruby|lua|php)")
+_SHEBANG = re.compile(rb"#!.{0,80}?(python|bash|zsh|sh|node|perl|ruby|lua|php)")
 _SHELLS = {"bash": "shell", "zsh": "shell", "sh": "shell", "node": "javascript"}
-_CONTENT = (
-    ("rust", re.compile(r"^\s*(?:pub(?:\([a-z]+\))? )?(?:fn|impl|mod|use) .*[{;(]", re.M)),
-    ("go", re.compile(r"^package \w+$|^func [(\w].*\{$", re.M)),
-    ("python", re.compile(r"^\s*(?:def|class) \w+.*:$|^(?:from [\w.]+ )?import [\w., ]+$", re.M)),
-    ("java", re.compile(r"^(?:import|package) [\w.]+;$|^\s*public (?:final )?class ", re.M)),
-    ("kotlin", re.compile(r"^\s*(?:(?:private|override|internal) )?(?:fun|val) \w+.*[{=:]", re.M)),
-    ("c", re.compile(r"^\s*#\s*(?:include\s*[<\"]|define |ifn?def )", re.M)),
-    ("typescript", re.compile(r"^(?:export|import) .*(?:from ['\"]|\{$)|^interface \w+", re.M)),
-    ("javascript", re.compile(r"^(?:const|let|var|function) \w+", re.M)),
-)
-CONTENT_WINDOW = 4000
-"""Characters that the guess from content looks at."""
 
 
-def code_language(text: str, meta: dict[str, Any]) -> str | None:
-    """Return the programming language by declared name, file name, shebang, then content."""
+def code_language(head: bytes, meta: dict[str, Any], votes: npt.NDArray[np.float64]) -> str | None:
+    """Return the programming language by declared name, file name, shebang, then content.
+
+    `head`: the first bytes; `votes`: its row of `hints.language_votes`. None if nothing tells.
+    """
     declared = meta.get("language")
     if isinstance(declared, str) and declared:
         return declared.lower()
@@ -47,14 +39,15 @@ def code_language(text: str, meta: dict[str, Any]) -> str | None:
         known = EXTENSIONS.get(path.rsplit(".", 1)[1].lower())
         if known:
             return known
-    start = text[:CONTENT_WINDOW]
-    if shebang := _SHEBANG.match(start):
-        return _SHELLS.get(shebang.group(1), shebang.group(1))
-    found = [(len(pattern.findall(start)), name) for name, pattern in _CONTENT]
-    count, name = max(found, key=lambda pair: pair[0])
-    return name if count else None
+    if shebang := _SHEBANG.match(head):
+        name = shebang.group(1).decode()
+        return _SHELLS.get(name, name)
+    best = int(np.argmax(votes))
+    return LANGUAGES[best] if votes[best] >= LEAST_VOTES else None
 
 
+LEAST_VOTES = 1.0
+"""Votes (filters.hints) below which content names no language."""
 FEATURES = 13
 """Columns of code_features; see there."""
 _OPERATORS = np.zeros(128, np.bool_)

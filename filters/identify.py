@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from filters import prose
 from filters.codelang import code_features, code_language, code_score
+from filters.hints import language_votes
 from filters.kernels import HANGUL, JAMO, LATIN, Bytes, Offsets, buffers, everywhere
 from filters.scripts import LETTERS, script_counts, shares
 from schemas.config import Identify as Settings
@@ -46,6 +47,8 @@ ODDS = 4.0
 """How much likelier one English function word makes English where no other language's occurs."""
 WINDOW = 600
 """Characters of each of the three windows that the model sees."""
+HEAD = 128
+"""Bytes from the start that may hold a shebang."""
 REACH = 16_000
 """Bytes from start, middle and end that are cleaned to take the windows from."""
 CODE_ABOVE = 0.5
@@ -172,8 +175,10 @@ class Identify:
         ]
         meta = batch.column("meta")
         code_lang: list[str | None] = [None] * len(text)
+        votes = language_votes(data, offsets, is_code)
         for row in np.flatnonzero(is_code):
-            name = code_language(_start(data, offsets, int(row)), _object(meta[int(row)].as_py()))
+            head = data[offsets[row] : min(offsets[row] + HEAD, offsets[row + 1])].tobytes()
+            name = code_language(head, _object(meta[int(row)].as_py()), votes[row])
             code_lang[row] = name or UNKNOWN_CODE
         columns: dict[str, Any] = {
             "lang": pa.array(found.lang, pa.string()),
@@ -256,6 +261,7 @@ def compile_kernels() -> None:
     words = np.asarray(prose.function_words(data, offsets, everywhere(offsets)))
     code_score(code_features(data, offsets, everywhere(offsets)), words)
     decide_by_script(script_counts(text), words)
+    language_votes(data, offsets, everywhere(offsets))
 
 
 def _weigh_english(ranked: dict[str, float], words: npt.NDArray[np.int64]) -> None:
@@ -272,12 +278,6 @@ def _weigh_english(ranked: dict[str, float], words: npt.NDArray[np.int64]) -> No
     total = value * odds + (1 - min(value, 1.0))
     for name in ranked:
         ranked[name] *= (odds if name == ENGLISH else 1.0) / total
-
-
-def _start(data: Bytes, offsets: Offsets, row: int) -> str:
-    """Return the first REACH bytes of a row as text."""
-    start, end = int(offsets[row]), int(offsets[row + 1])
-    return data[start : min(end, start + REACH)].tobytes().decode("utf-8", "ignore")
 
 
 def _object(meta: str | None) -> dict[str, Any]:
