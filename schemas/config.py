@@ -14,6 +14,27 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from schemas.rules import ALL, parse_condition
 
 Action = Literal["mask", "pseudonymise", "drop", "keep"]
+Entity = Literal[
+    "EMAIL_ADDRESS",
+    "URL_CREDENTIALS",
+    "PHONE_NUMBER",
+    "KR_RRN",
+    "KR_FRN",
+    "KR_BRN",
+    "KR_DRIVER_LICENSE",
+    "CREDIT_CARD",
+    "KR_BANK_ACCOUNT",
+    "KR_ADDRESS",
+    "KR_VEHICLE",
+    "IBAN_CODE",
+    "CRYPTO",
+    "KR_PASSPORT",
+    "IP_ADDRESS",
+    "API_KEY",
+    "PRIVATE_KEY",
+    "PERSON",
+]
+"""Types of personal data; names as Presidio's where it has one."""
 Format = Literal["auto", "jsonl", "parquet", "text", "warc", "html", "tree"]
 
 _SCALE = {"k": 10**3, "m": 10**6, "b": 10**9, "t": 10**12}
@@ -167,9 +188,9 @@ class Pii(Section):
     """Personal data: what to find, and what to do with it when tokens are written."""
 
     action: Action = "mask"
-    entities: dict[str, Action] = {}
+    entities: dict[Entity, Action] = {}
     """An action of its own by entity type, such as `EMAIL_ADDRESS: keep`."""
-    disable: list[str] = ["PERSON"]
+    disable: list[Entity] = ["PERSON"]
     """Entity types not to look for. Names are found beside a label only (담당자 …, … 님)."""
     drop_above: int | None = Field(None, ge=0)
     """Documents with more spans than this are dropped."""

@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow as pa
 
 from filters.kernels import buffers
-from filters.pii.entities import CODE_THRESHOLD, ENTITIES, KINDS
+from filters.pii.entities import CODE_THRESHOLD, KINDS
 from filters.pii.prefilter import Windows, find_windows
 from schemas.config import Pii
-from schemas.errors import InputError, RunFault
+from schemas.errors import RunFault
 
 if TYPE_CHECKING:
     from filters.pii.analyser import Hit
@@ -57,7 +57,6 @@ class Redact:
     reads: tuple[str, ...] = ("text", "assigned")
 
     def __init__(self, settings: Pii) -> None:
-        check_types(settings)
         from filters.pii.analyser import Analyser
 
         self._kinds = 0
@@ -184,13 +183,3 @@ def _best(cluster: list[Hit]) -> list[Hit]:
         if all(hit.end <= other.start or hit.start >= other.end for other in chosen):
             chosen.append(hit)
     return sorted(chosen)
-
-
-def check_types(settings: Pii) -> None:
-    """Raise InputError where the config names an entity type that does not exist."""
-    for key, names in (("pii.disable", settings.disable), ("pii.entities", settings.entities)):
-        for name in names:
-            if name not in ENTITIES:
-                raise InputError(
-                    f"{key}: no entity type {name!r}; known: {', '.join(sorted(ENTITIES))}"
-                )

@@ -13,6 +13,8 @@ throughout a document, drawn with the config's key.
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,12 +23,12 @@ from filters.kernels import buffers
 from filters.pii.entities import EMAIL, ENTITIES, FRN, PHONE, RRN
 from filters.pii.forms import dialling_code, digit_places, mail_mark
 from filters.pii.pseudonym import Pseudonyms
-from schemas.config import Action, Pii
+from schemas.config import Action, Entity, Pii
 
 
 def action_of(settings: Pii, entity: str) -> Action:
     """Return what the config does with an entity type."""
-    return settings.entities.get(entity, settings.action)
+    return settings.entities.get(cast(Entity, entity), settings.action)
 
 
 def masked(value: str, entity: str, settings: Pii) -> str:
