@@ -21,7 +21,7 @@ TOGETHER = 16_384
 """Characters read in one call."""
 
 _WIDE_DIGITS = {0xFF10 + digit: 0x30 + digit for digit in range(10)}
-_MAIL_PLAIN = {**_WIDE_DIGITS, 0xFF20: ord("@")}
+_MAIL_PLAIN = {0xFF20: ord("@")}
 _PLAIN = {
     **_WIDE_DIGITS,
     0xFF20: ord("@"),

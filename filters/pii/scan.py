@@ -336,9 +336,7 @@ def triggers(data, offsets, wanted, classes, flags, words):  # type: ignore[no-u
                     until, total, odd = loose_run(data, at, end, flags)
                     following = max(at + 3, until)
                     high = following
-                    kinds = _PLACE | _PLATE
-                    if total >= 4:
-                        kinds |= _NUMBER | _IP | _CODE
+                    kinds = _PLACE | _PLATE | _NUMBER | _IP | _CODE
             else:  # ( [ { <
                 place = at + 1
                 if place < end:

@@ -62,8 +62,18 @@ def without_prefilter(texts: list[str]) -> list[list[Span]]:
             hits[row] += more
     return [
         [
-            (len(text[: hit.start].encode()), len(text[: hit.end].encode()), hit.entity)
-            for hit in resolve(row)
+            (hit.start, hit.end, hit.entity)
+            for hit in resolve(
+                [
+                    Hit(
+                        len(text[: hit.start].encode()),
+                        len(text[: hit.end].encode()),
+                        hit.entity,
+                        hit.score,
+                    )
+                    for hit in row
+                ]
+            )
         ]
         for text, row in zip(texts, hits, strict=True)
     ]
