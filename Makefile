@@ -17,6 +17,7 @@ help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: $(VENV)/.runtime $(VENV)/.project $(MODEL) ## Install into .venv what a run needs
+	$(BIN)/python -m pipelines.warm
 
 dev: setup $(VENV)/.dev ## Install what tests, lint and types need too
 

@@ -66,7 +66,9 @@ def exit_codes() -> Iterator[None]:
     except BibimError as error:
         if os.environ.get("BIBIM_DEBUG") and error.__cause__ is not None:
             Console(stderr=True).print(str(error.__cause__), highlight=False, markup=False)
-        Console(stderr=True).print(f"bibim: {error}", style="red", highlight=False, markup=False)
+        Console(stderr=True, soft_wrap=True).print(
+            f"bibim: {error}", style="red", highlight=False, markup=False
+        )
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
         Console(stderr=True).print("bibim: stopped; run the same command again to go on")

@@ -63,4 +63,7 @@ def warm() -> bool:
 
 
 if __name__ == "__main__":
-    compile_group(int(sys.argv[1]))
+    if len(sys.argv) > 1:
+        compile_group(int(sys.argv[1]))
+    else:
+        print("kernels: compiled" if warm() else "kernels: ready")
