@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from filters.counting import MOST_BITS, deal, parts_of
 from filters.kernels import find_slot, kernel, mix64, next_codepoint, table_size
 from filters.signals.family import PROSE, Family
 
@@ -31,33 +32,89 @@ def _hash_windows(data, begin, end, hashes, power):  # type: ignore[no-untyped-d
 
 
 @kernel
-def _keep_repeated(hashes, windows, once, twice):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Move to the front of `hashes` those that may stand twice; return how many.
+def _keep_repeated(hashes, begin, end, once, twice):  # type: ignore[no-untyped-def]  # typed by Numba
+    """Move to `begin` on those of `hashes[begin:end]` that may stand twice; return how many.
 
     Two bit maps say which bits were met and which were met again. What stands once is nearly
     always left out, so the exact table is small.
     """
     words = 16
-    while words * 64 < 8 * windows:
+    while words * 64 < 8 * (end - begin):
         words *= 2
     once[:words] = 0
     twice[:words] = 0
     mask = np.uint64(words - 1)
     one = np.uint64(1)
-    for index in range(windows):
+    for index in range(begin, end):
         key = hashes[index]
         word = (key >> np.uint64(7)) & mask
         bit = one << ((key >> np.uint64(1)) & np.uint64(63))
         twice[word] |= once[word] & bit
         once[word] |= bit
     left = 0
-    for index in range(windows):
+    for index in range(begin, end):
         key = hashes[index]
         word = (key >> np.uint64(7)) & mask
         if twice[word] & (one << ((key >> np.uint64(1)) & np.uint64(63))):
-            hashes[left] = key
+            hashes[begin + left] = key
             left += 1
     return left
+
+
+@kernel
+def _share(hashes, windows, dealt, places, starts):  # type: ignore[no-untyped-def]  # typed by Numba
+    """Return the share of the most frequent windows; the last three arguments are scratch."""
+    bits = parts_of(windows)
+    if bits:
+        deal(hashes, windows, bits, dealt, places, starts)
+    else:
+        dealt = hashes
+        starts[0], starts[1] = 0, windows
+    widest = 0
+    for part in range(1 << bits):
+        widest = max(widest, starts[part + 1] - starts[part])
+    words = 16
+    while words * 64 < 8 * widest:
+        words *= 2
+    once, twice = np.empty(words, np.uint64), np.empty(words, np.uint64)
+    room = 0
+    table, counts = np.empty(0, np.uint64), np.empty(0, np.int32)
+    ranks = np.zeros(256, np.int64)  # how many different windows stand k times
+    different = windows
+    for part in range(1 << bits):
+        begin = starts[part]
+        left = _keep_repeated(dealt, begin, starts[part + 1], once, twice)
+        if left == 0:
+            continue
+        size = table_size(left)
+        if size > room:
+            room = size
+            table, counts = np.empty(room, np.uint64), np.empty(room, np.int32)
+        slots = table[:size]
+        slots[:] = 0
+        counts[:size] = 0
+        most = 0
+        for index in range(begin, begin + left):
+            slot = find_slot(slots, dealt[index])
+            slots[slot] = dealt[index]
+            counts[slot] += 1
+            most = max(most, counts[slot])
+            different -= counts[slot] > 1
+        if most >= len(ranks):
+            wider = np.zeros(2 * most, np.int64)
+            wider[: len(ranks)] = ranks
+            ranks = wider
+        for slot in range(size):
+            ranks[counts[slot]] += 1
+    open_places = int(np.sqrt(different))
+    taken = 0
+    for count in range(len(ranks) - 1, 1, -1):
+        here = min(open_places, ranks[count])
+        taken += here * count
+        open_places -= here
+        if open_places == 0:
+            break
+    return taken / windows
 
 
 @kernel
@@ -77,49 +134,15 @@ def compute(data, offsets, where):  # type: ignore[no-untyped-def]  # typed by N
     for row in range(rows):
         if where[row]:
             longest = max(longest, offsets[row + 1] - offsets[row])
-    hashes = np.empty(longest, np.uint64)
-    words = 16
-    while words * 64 < 8 * longest:
-        words *= 2
-    once, twice = np.empty(words, np.uint64), np.empty(words, np.uint64)
-    room = 1 << 12
-    keys, counts = np.empty(room, np.uint64), np.empty(room, np.int32)
+    hashes, dealt = np.empty(longest, np.uint64), np.empty(longest, np.uint64)
+    places = np.empty(longest, np.int32)
+    starts = np.empty((1 << MOST_BITS) + 1, np.int64)
     for row in range(rows):
         if not where[row]:
             continue
         windows = _hash_windows(data, offsets[row], offsets[row + 1], hashes, power)
-        left = _keep_repeated(hashes, windows, once, twice)
-        if left == 0:
-            continue
-        size = table_size(left)
-        if size > room:
-            room = size
-            keys, counts = np.empty(room, np.uint64), np.empty(room, np.int32)
-        table = keys[:size]
-        table[:] = 0
-        counts[:size] = 0
-        different = windows - left
-        most = 0
-        for index in range(left):
-            slot = find_slot(table, hashes[index])
-            if table[slot] == 0:
-                table[slot] = hashes[index]
-                different += 1
-            counts[slot] += 1
-            most = max(most, counts[slot])
-        # Counts are small numbers: rank them by counting how many windows stand k times.
-        ranks = np.zeros(most + 1, np.int64)
-        for slot in range(size):
-            ranks[counts[slot]] += 1
-        open_places = int(np.sqrt(different))
-        taken = 0
-        for count in range(most, 1, -1):
-            here = min(open_places, ranks[count])
-            taken += here * count
-            open_places -= here
-            if open_places == 0:
-                break
-        out[row, 0] = taken / windows
+        if windows:
+            out[row, 0] = _share(hashes, windows, dealt, places, starts)
     return out
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from filters import units as u
-from filters.kernels import Bytes, Mask, Offsets, kernel, table_size
+from filters.kernels import Bytes, Mask, Offsets, kernel
 from filters.ngrams import DUPLICATE, TOP, repeated_ngrams
 from filters.signals.family import PROSE, Family
 
@@ -39,52 +39,16 @@ def _measure(data, offsets, where):  # type: ignore[no-untyped-def]  # typed by 
     hashes = np.empty(longest + 1, np.uint64)
     sums = np.empty(longest + 1, np.int64)
     totals = np.empty(u.COUNTS, np.int64)
-    room = 1 << 12
-    width = table_size(room)
-    keys, counts, firsts = (
-        np.empty(width, np.uint64),
-        np.empty(width, np.int32),
-        np.empty(width, np.int32),
-    )
-    places, values, slots = (
-        np.empty(room, np.int32),
-        np.empty(room, np.uint64),
-        np.empty(room, np.int32),
-    )
     for row in range(rows):
         if not where[row]:
             continue
         units = u.cut_units(data, offsets[row], offsets[row + 1], hashes, sums, totals)
-        if units > room:
-            room = units
-            width = table_size(room)
-            keys, counts, firsts = (
-                np.empty(width, np.uint64),
-                np.empty(width, np.int32),
-                np.empty(width, np.int32),
-            )
-            places, values, slots = (
-                np.empty(room, np.int32),
-                np.empty(room, np.uint64),
-                np.empty(room, np.int32),
-            )
         for index in range(u.COUNTS):
             out[row, index] = totals[index]
         out[row, u.ENGLISH] = _bits(totals[u.ENGLISH])
         out[row, u.KOREAN] = _bits(totals[u.KOREAN])
-        out[row, _WIDTH - 1] = repeated_ngrams(
-            hashes,
-            sums,
-            units,
-            max(totals[u.CHARS], 1),
-            keys,
-            counts,
-            firsts,
-            places,
-            values,
-            slots,
-            out[row, u.COUNTS : _WIDTH - 1],
-        )
+        shares = out[row, u.COUNTS : _WIDTH - 1]
+        out[row, _WIDTH - 1] = repeated_ngrams(hashes, sums, units, max(totals[u.CHARS], 1), shares)
     return out
 
 

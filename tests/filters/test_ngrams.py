@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filters.kernels import table_size
 from filters.ngrams import DUPLICATE, TOP, repeated_ngrams
 
 
@@ -17,13 +16,8 @@ def fast(words: list[str], chars: int) -> tuple[np.ndarray, int]:
     n = len(words)
     hashes = np.array([hash_of(word) for word in words] + [0], np.uint64)
     sums = np.cumsum([0, *map(len, words)]).astype(np.int64)
-    width = table_size(n)
     out = np.zeros(len(TOP) + len(DUPLICATE))
-    different = repeated_ngrams(
-        hashes, sums, n, chars, np.zeros(width, np.uint64), np.zeros(width, np.int32),
-        np.zeros(width, np.int32), np.zeros(n, np.int32), np.zeros(n, np.uint64),
-        np.zeros(n, np.int32), out,
-    )  # fmt: skip
+    different = repeated_ngrams(hashes, sums, n, chars, out)
     return out, different
 
 
@@ -65,3 +59,13 @@ def test_a_phrase_said_twice_is_found_whole():
     found, _ = fast(words, sum(map(len, words)))
     assert found[-1] > 0.15
     assert fast(words[:30], 100)[0][len(TOP) :].max() == 0
+
+
+def test_a_text_of_many_parts_is_counted_like_a_short_one():
+    random = np.random.default_rng(5)
+    words = [f"w{i}" for i in random.integers(0, 3000, 60_000)]
+    words += words[:25_000]
+    chars = sum(map(len, words)) + len(words)
+    found, different = fast(words, chars)
+    assert found == pytest.approx(slow(words, chars))
+    assert different == len(set(words))

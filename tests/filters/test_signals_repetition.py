@@ -31,3 +31,11 @@ def test_one_character_over_and_over_is_all_repetition():
 
 def test_a_text_shorter_than_a_window_has_none():
     assert signals(SIGNALS, "가나다")[0]["char_repetition"] == 0
+
+
+def test_a_long_text_is_counted_in_parts_with_the_same_result():
+    import random
+
+    letters = random.Random(3).choices("ab가", k=120_000)
+    text = "".join(letters) + "한 번 더 " * 4000
+    assert signals(SIGNALS, text)[0]["char_repetition"] == pytest.approx(by_definition(text))
