@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import logging
+import subprocess
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -365,3 +367,22 @@ def test_a_failure_names_no_value(redact: Redact, monkeypatch: pytest.MonkeyPatc
 def test_usual_kinds_leave_out_names_only():
     left = [kind.entities for n, kind in enumerate(KINDS) if not USUAL_KINDS >> n & 1]
     assert left == [("PERSON",)]
+
+
+def test_a_worker_that_redacts_loads_no_torch():
+    program = (
+        "import sys, pyarrow as pa\n"
+        "from filters.pii.annotator import Redact\n"
+        "from schemas.config import Pii\n"
+        "assert 'presidio_analyzer' not in sys.modules\n"
+        "rows = {'text': pa.array(['010-1234-5678'], pa.large_string()), 'assigned': ['ko']}\n"
+        "Redact(Pii())(pa.record_batch(rows))\n"
+        "assert 'presidio_analyzer' in sys.modules\n"
+        "assert 'torch' not in sys.modules\n"
+        "import torch\n"  # and it can still be loaded by what needs it
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
