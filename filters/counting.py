@@ -41,11 +41,11 @@ def deal(keys, items, bits, dealt, places, starts):  # type: ignore[no-untyped-d
         starts[part + 1] += starts[part]
     heads = starts[:parts].copy()
     for index in range(items):
-        part = np.int64(keys[index] >> shift)
-        at = heads[part]
+        own = np.int64(keys[index] >> shift)
+        at = heads[own]
         dealt[at] = keys[index]
         places[at] = index
-        heads[part] = at + 1
+        heads[own] = at + 1
 
 
 @kernel

@@ -53,7 +53,7 @@ JOINING = "*`_|\\+^%$&~@#"
 """Marks that in Korean text run together into one unit, whichever they are (as Kiwi has it)."""
 REPEATING = "-./:,!?;="
 """Marks that run together only with themselves."""
-HANGUL_STYLE = 100
+HANGUL_STYLE = 1000
 """A text with a Hangul syllable in so many bytes or fewer is cut as Kiwi cuts; others as spaCy:
 digits, `_` and inner full stops belong to a word, and a mark of JOINING stands alone."""
 

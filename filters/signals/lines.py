@@ -60,11 +60,12 @@ def _scan(data, begin, end, line_keys, paragraph_keys, total):  # type: ignore[n
     paragraph = np.uint64(0)
     paragraph_chars = 0
     while at <= end:
-        head = last = before_last = third_last = np.uint32(0)
+        head = last = before_last = np.uint32(0)
         after_head = np.uint32(0)
         value = FNV_OFFSET
         line_value = FNV_OFFSET
         length = visible = 0
+        dots = final_dots = 0  # full stops side by side
         closed = False
         while at < end:
             cp, at = next_codepoint(data, at)
@@ -74,11 +75,14 @@ def _scan(data, begin, end, line_keys, paragraph_keys, total):  # type: ignore[n
             length += 1
             value = (value ^ np.uint64(cp)) * FNV_PRIME
             if classify(cp) == SPACE:
+                dots = 0
                 continue
+            dots = dots + 1 if cp == 46 else 0
+            final_dots = dots
             if head == 0:
                 head = cp
                 after_head = np.uint32(data[at]) if at < end else np.uint32(0)
-            third_last, before_last, last = before_last, last, cp
+            before_last, last = last, cp
             visible = length
             line_value = value
         total[CHARS] += length + closed
@@ -89,8 +93,7 @@ def _scan(data, begin, end, line_keys, paragraph_keys, total):  # type: ignore[n
             total[LONGEST] = max(total[LONGEST], visible)
             bullet = head in (42, 45, 0xB7) and after_head == 32
             total[BULLET_LINES] += bullet or (head < 0x10000 and _BULLET[head])
-            if last == 0x2026 or (last == 46 and before_last == 46 and third_last == 46):
-                total[ELLIPSIS_LINES] += 1
+            total[ELLIPSIS_LINES] += last == 0x2026 or final_dots >= 3
             terminal = last < 0x10000 and _TERMINAL[last]
             total[PUNCTUATED] += terminal
             # A closing mark after the full stop, or none at all, ends a Korean sentence too.
