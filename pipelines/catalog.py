@@ -10,6 +10,7 @@ from functools import lru_cache
 
 import pyarrow as pa
 
+from filters.pii.mask import drop_types
 from pipelines.shards import Columns
 from schemas.config import Config
 from schemas.documents import DOCUMENT
@@ -99,6 +100,10 @@ def effective_rules(config: Config, before: str | None = None) -> list[Rule]:
         by_step["dedup"].append(Rule(ALL, "duplicate_of", "null", None, "duplicate"))
     if config.pii.drop_above is not None:
         by_step["redact"] += _all("pii_count", f"<={config.pii.drop_above}", "pii_count")
+    by_step["redact"] += [
+        Rule(ALL, "pii_types", "lacks", entity, f"pii_{entity.lower()}")
+        for entity in drop_types(config.pii)
+    ]
     if config.toxicity.drop_above is not None:
         by_step["screen"] += _all("toxicity", f"<={config.toxicity.drop_above}", "toxicity")
     if config.toxicity.spam_above is not None:

@@ -211,7 +211,9 @@ _STEPS = (
     Step(
         name="redact",
         stage="redact",
-        settings=lambda c: _without(c.pii, "action", "entities", "drop_above"),
+        settings=lambda c: _without(
+            c.pii, "action", "entities", "drop_above", "keep_demographics", "key"
+        ),
         modules=("filters.pii.annotator",),
         models=_no_models,
         reads=("identify",),
