@@ -26,10 +26,10 @@ _SHEBANG = re.compile(rb"#!.{0,80}?(python|bash|zsh|sh|node|perl|ruby|lua|php)")
 _SHELLS = {"bash": "shell", "zsh": "shell", "sh": "shell", "node": "javascript"}
 
 
-def code_language(head: bytes, meta: dict[str, Any], votes: npt.NDArray[np.float64]) -> str | None:
-    """Return the programming language by declared name, file name, shebang, then content.
+def code_language(head: bytes, meta: dict[str, Any], guess: str | None) -> str | None:
+    """Return the programming language by declared name, file name, shebang, then `guess`.
 
-    `head`: the first bytes; `votes`: its row of `hints.language_votes`. None if nothing tells.
+    `head`: the first bytes; `guess`: of `guess_language`. None if nothing tells.
     """
     declared = meta.get("language")
     if isinstance(declared, str) and declared:
@@ -42,8 +42,17 @@ def code_language(head: bytes, meta: dict[str, Any], votes: npt.NDArray[np.float
     if shebang := _SHEBANG.match(head):
         name = shebang.group(1).decode()
         return _SHELLS.get(name, name)
-    best = int(np.argmax(votes))
-    return LANGUAGES[best] if votes[best] >= LEAST_VOTES else None
+    return guess
+
+
+def guess_language(votes: npt.NDArray[np.float64]) -> list[str | None]:
+    """Return for each row of `hints.language_votes` the language that its lines speak for."""
+    best = votes.argmax(axis=1)
+    most = votes.max(axis=1)
+    return [
+        LANGUAGES[index] if vote >= LEAST_VOTES else None
+        for index, vote in zip(best.tolist(), most.tolist(), strict=True)
+    ]
 
 
 LEAST_VOTES = 1.0

@@ -11,7 +11,7 @@ import numpy as np
 
 from filters.kernels import find_slot, kernel, table_size
 
-PART = 1 << 14
+PART = 1 << 13
 """Items a part at most, about; its table (twice as many slots) stays in the second-level cache."""
 MOST_BITS = 12
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from filters import prose
-from filters.codelang import code_features, code_language, code_score
+from filters.codelang import code_features, code_language, code_score, guess_language
 from filters.hints import language_votes
 from filters.kernels import HANGUL, JAMO, LATIN, Bytes, Offsets, buffers, everywhere
 from filters.scripts import LETTERS, script_counts, shares
@@ -175,10 +175,11 @@ class Identify:
         ]
         meta = batch.column("meta")
         code_lang: list[str | None] = [None] * len(text)
-        votes = language_votes(data, offsets, is_code)
-        for row in np.flatnonzero(is_code):
-            head = data[offsets[row] : min(offsets[row] + HEAD, offsets[row + 1])].tobytes()
-            name = code_language(head, _object(meta[int(row)].as_py()), votes[row])
+        guesses = guess_language(np.asarray(language_votes(data, offsets, is_code)))
+        ends = offsets.tolist()
+        for row in np.flatnonzero(is_code).tolist():
+            head = data[ends[row] : min(ends[row] + HEAD, ends[row + 1])].tobytes()
+            name = code_language(head, _object(meta[row].as_py()), guesses[row])
             code_lang[row] = name or UNKNOWN_CODE
         columns: dict[str, Any] = {
             "lang": pa.array(found.lang, pa.string()),

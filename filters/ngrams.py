@@ -86,8 +86,10 @@ def repeated_ngrams(hashes, sums, units, chars, out):  # type: ignore[no-untyped
         if 2 <= n <= 4:
             best, best_head = 0, 0
             for group in range(known):
+                if sizes[group] < best:
+                    continue
                 head = places[heads[group]]
-                if sizes[group] > best or (sizes[group] == best and head < best_head):
+                if sizes[group] > best or head < best_head:
                     best, best_head = sizes[group], head
             size = sums[best_head + n] - sums[best_head] + n - 1
             out[n - 2] = min(1.0, best * size / chars)
