@@ -45,7 +45,7 @@ def _units(data, begin, end, by_char, units):  # type: ignore[no-untyped-def]  #
     while at < end:
         cp, at = next_codepoint(data, at)
         kind = classify(cp)
-        plain = kind != SPACE and kind != MARK
+        plain = kind != SPACE and kind != MARK  # noqa: PLR1714  # compiles to two tests
         if by_char:
             if plain:
                 units[count] = np.uint64(fold(cp)) + np.uint64(1)
@@ -89,7 +89,21 @@ def _has_hangul(data, at, end):  # type: ignore[no-untyped-def]  # typed by Numb
 
 
 @kernel
-def _scan(data, offsets, by_char, n, keys, items, k, heads, entries, next_entry, lengths, wholes, owners):  # type: ignore[no-untyped-def]  # typed by Numba  # fmt: skip
+def _scan(  # type: ignore[no-untyped-def]  # typed by Numba
+    data,
+    offsets,
+    by_char,
+    n,
+    keys,
+    items,
+    k,
+    heads,
+    entries,
+    next_entry,
+    lengths,
+    wholes,
+    owners,
+):
     """Return (share, longest run, item) of each row: windows of `n` units, and short items.
 
     A short item is found by its first `k` units (`heads`, an open table whose `entries` begin
