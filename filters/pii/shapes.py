@@ -239,7 +239,7 @@ def _phone_shape(data, at, count, sizes, before):  # type: ignore[no-untyped-def
     first, second = data[at], data[at + 1] if sizes[0] > 1 else np.uint8(0)
     total = 0
     if before == 40 and sizes[0] == 3 and count > 2 and sizes[1] == 3 and sizes[2] == 4:
-        return True  # (NXX) NXX-XXXX
+        return True  # area code in brackets, then 3 and 4 digits
     if first == 48:  # 0
         if second == 48 and sizes[0] > 3 and data[at + 2] == 56 and data[at + 3] == 50:
             return True  # 0082
