@@ -49,7 +49,6 @@ MEANINGS = {
     "sources.NAME.format": "How to read it; `auto` goes by the file's name.",
     "ingest.max_reject_share": "Share of a source that may be unreadable; above it the run stops.",
     "ingest.max_document_bytes": "Longer records are rejected, never cut.",
-    "ingest.extractor": "What turns HTML into text.",
     "dedup.enabled": "Whether duplicates are looked for and dropped.",
     "dedup.ngram": "Units a shingle.",
     "dedup.permutations": "Hashes a signature: more are surer and slower.",

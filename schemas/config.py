@@ -119,7 +119,6 @@ class Ingest(Section):
     max_document_bytes: Bytes = 64_000_000
     shard_bytes: Bytes = 16_000_000
     """Uncompressed input that one document shard takes, about."""
-    extractor: Literal["trafilatura"] = "trafilatura"
 
 
 class Identify(Section):
@@ -158,8 +157,6 @@ class Dedup(Section):
     """Check candidate pairs by exact Jaccard before they are joined."""
     prefer: list[str] = []
     """Sources whose copy survives, first wins; then the longest, then the smallest id."""
-    max_bucket: int = Field(10_000, ge=2)
-    """Above it a bucket's members are only linked to its first, never compared in pairs."""
     seed: int = Field(1, ge=0, lt=2**32)
 
     @model_validator(mode="after")
