@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from audit.reading import documents_of, finished_steps, rules_of
 from filters.decide import breaks, in_scope
-from pipelines.catalog import columns_of, step_schemas
+from pipelines.catalog import columns_of, cut_columns, step_schemas
 from pipelines.shards import read_batches
 from schemas.config import Config
 from schemas.documents import DOCUMENT
@@ -147,7 +147,9 @@ def _excerpt(batch: pa.RecordBatch, config: Config, seen: bool) -> str:
     if seen and batch.column("pii_spans").null_count == 0:
         from filters.pii.mask import apply_spans
 
-        text = apply_spans(batch.column("text"), batch.column("pii_spans"), config.pii)[0].as_py()
+        cuts = [batch.column(n) for n in cut_columns(config)]
+        spans = batch.column("pii_spans")
+        text = apply_spans(batch.column("text"), spans, config.pii, cuts)[0].as_py()
     else:
         text = batch.column("text")[0].as_py()
     return str(text[:EXCERPT])

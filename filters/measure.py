@@ -10,8 +10,10 @@ import numpy as np
 import pyarrow as pa
 
 import filters.signals
+from filters.cuts import CUTS
 from filters.kernels import Mask, buffers, everywhere
 from filters.signals.family import CODE, Family
+from filters.tails import find_tails
 from schemas.config import Measure as Settings
 
 
@@ -28,7 +30,8 @@ def families() -> tuple[Family, ...]:
 
 def meanings() -> dict[str, str]:
     """Return what each column means: unit, range and source."""
-    return {name: text for family in families() for name, text in family.columns.items()}
+    signals = {name: text for family in families() for name, text in family.columns.items()}
+    return signals | {"tails": "boilerplate at the edges, left out of the tokens: start, end, kind"}
 
 
 def _type(family: Family, name: str) -> pa.DataType:
@@ -36,11 +39,15 @@ def _type(family: Family, name: str) -> pa.DataType:
 
 
 class Measure:
-    """Annotates the heuristic signals; a column is null where its family does not apply."""
+    """Annotates the heuristic signals; a column is null where its family does not apply.
+
+    The last column, `tails`, is what `filters.tails` would cut; never null, empty for code.
+    """
 
     reads = ("text", "assigned", "code_lang")
     schema = pa.schema(
         [(name, _type(family, name)) for family in families() for name in family.columns]
+        + [("tails", CUTS)]
     )
 
     def __init__(self, settings: Settings) -> None:
@@ -60,6 +67,7 @@ class Measure:
             for index, name in enumerate(family.columns):
                 column = pa.array(values[:, index], pa.float64(), mask=~where)
                 columns.append(column.cast(_type(family, name)))
+        columns.append(find_tails(data, offsets, taken & ~code))
         return pa.RecordBatch.from_arrays(columns, schema=self.schema)
 
 

@@ -79,6 +79,11 @@ def step_of(column: str) -> str:
     raise KeyError(column)
 
 
+def cut_columns(config: Config) -> list[str]:
+    """Return the columns of `filters.cuts.CUTS` that are cut from the text when it is encoded."""
+    return ["tails"] if config.measure.cut_tails else []
+
+
 def _all(column: str, condition: str, reason: str) -> list[Rule]:
     return [
         Rule(rule.scope, rule.column, rule.op, rule.value, reason)

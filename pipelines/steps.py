@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.catalog import STEPS, effective_rules
+from pipelines.catalog import STEPS, cut_columns, effective_rules
 from pipelines.code import code_version
 from pipelines.context import Context
 from pipelines.runners import Runner
@@ -175,7 +175,7 @@ _STEPS = (
     Step(
         name="measure",
         stage="measure",
-        settings=lambda c: _without(c.measure),
+        settings=lambda c: _without(c.measure, "cut_tails"),
         modules=("filters.measure", "filters.signals"),
         models=_no_models,
         reads=("identify",),
@@ -247,6 +247,7 @@ _STEPS = (
             _without(c.tokenizer, "path"),
             _sampling_weights(c),
             _without(c.pii, "drop_above"),
+            cut_columns(c),
         ],
         modules=("pipelines.tokenize",),
         models=_tokenizer_file,

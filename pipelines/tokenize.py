@@ -18,11 +18,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from filters.cuts import cut_keys
 from filters.pii.mask import apply_spans
 from mixtures.keys import base_keys, id_matrix
 from mixtures.runs import SUFFIX, Run, copy_slices, index_digest, read_header, write_run
 from mixtures.tokenizer import MODEL, Tokenizer
 from mixtures.training import CARD, VOCABULARY, Card, describe, train_tokenizer, write_tokenizer
+from pipelines.catalog import cut_columns
 from pipelines.code import code_version
 from pipelines.context import Context
 from pipelines.files import atomic_path
@@ -33,9 +35,15 @@ from pipelines.stage import stored_batches
 from schemas.errors import RunFault
 from schemas.manifest import Shard, content_key, read_manifest, sha256_file
 
-TOKENS: Final = pa.schema([pa.field("tokens", pa.int32()), pa.field("run_offset", pa.int64())])
-"""Annotation columns: tokens with the document's end, and where they begin in the run; null
-where the document has never survived."""
+TOKENS: Final = pa.schema(
+    [
+        pa.field("tokens", pa.int32()),
+        pa.field("run_offset", pa.int64()),
+        pa.field("cut_key", pa.int64()),
+    ]
+)
+"""Annotation columns: tokens with the document's end, where they begin in the run, and a hash of
+what was cut from the text before (0: nothing); null where the document has never survived."""
 
 FOLDER: Final = "tokenizer"
 _NEW: Final = "_new"
@@ -197,8 +205,9 @@ def tokenize_shard(ctx: Context, task: ShardTask, sha256: str) -> Shard:
     path = folder / task.name
     survivors = ctx.survivors(task.name)
     old = _stored(path, task, sha256)
-    counts, offsets = old if old is not None else (_nothing(task.rows), _nothing(task.rows))
-    wanted = survivors & (offsets < 0)
+    counts, offsets, keys = old if old is not None else (_nothing(task.rows),) * 3
+    cuts = _cut_keys(ctx, task)
+    wanted = survivors & ((offsets < 0) | (keys != cuts))
     if old is not None and not wanted.any():
         shard = Shard(
             name=task.name,
@@ -212,7 +221,9 @@ def tokenize_shard(ctx: Context, task: ShardTask, sha256: str) -> Shard:
         return shard
     tokenizer = _tokenizer(ctx.folder(FOLDER), sha256)
     encoded = _encode(ctx, task, tokenizer, wanted)
+    counts, keys = counts.copy(), keys.copy()
     counts[wanted] = encoded.counts
+    keys[wanted] = cuts[wanted]
     rows = np.flatnonzero(counts >= 0)
     order = rows[np.lexsort((base_keys(encoded.ids[rows, 8:]), base_keys(encoded.ids[rows])))]
     places = _nothing(task.rows)
@@ -231,7 +242,7 @@ def tokenize_shard(ctx: Context, task: ShardTask, sha256: str) -> Shard:
     return write_shard(
         path,
         TOKENS,
-        _annotation(counts, places, encoded.groups),
+        _annotation(counts, places, keys, encoded.groups),
         key=task.key,
         documents_sha256=task.documents_sha256,
         stats=_stats(run_path(path), int(wanted.sum())),
@@ -277,29 +288,44 @@ class _Newly:
 def _encode(
     ctx: Context, task: ShardTask, tokenizer: Tokenizer, wanted: npt.NDArray[np.bool_]
 ) -> _Newly:
-    """Encode the wanted rows, a row group at a time, personal data masked."""
+    """Encode the wanted rows, a row group at a time: boilerplate cut, personal data masked."""
     made = _Newly(tokenizer.dtype)
     start = 0
-    for batch in ctx.read(task.name, ["id", "text", "pii_spans"], task.documents_sha256):
+    cuts = cut_columns(ctx.config)
+    for batch in ctx.read(task.name, ["id", "text", "pii_spans", *cuts], task.documents_sha256):
         selected = wanted[start : start + batch.num_rows]
         start += batch.num_rows
         made.add_group(id_matrix(batch.column("id")))
         if selected.any():
             chosen = batch.filter(pa.array(selected))
-            texts = apply_spans(chosen.column("text"), chosen.column("pii_spans"), ctx.config.pii)
+            texts = apply_spans(
+                chosen.column("text"),
+                chosen.column("pii_spans"),
+                ctx.config.pii,
+                [chosen.column(name) for name in cuts],
+            )
             encoded = tokenizer.encode_documents(texts)
             made.add_tokens(encoded.tokens, encoded.counts)
     return made
+
+
+def _cut_keys(ctx: Context, task: ShardTask) -> npt.NDArray[np.int64]:
+    """Return for each row a hash of what is to be cut from it (see `filters.cuts.cut_keys`)."""
+    columns = cut_columns(ctx.config)
+    if not columns:
+        return np.zeros(task.rows, np.int64)
+    batches = ctx.read(task.name, columns, task.documents_sha256)
+    return np.concatenate(
+        [np.zeros(0, np.int64)] + [cut_keys(batch.columns, batch.num_rows) for batch in batches]
+    )
 
 
 def _nothing(rows: int) -> npt.NDArray[np.int64]:
     return np.full(rows, -1, dtype=np.int64)
 
 
-def _stored(
-    path: Path, task: ShardTask, sha256: str
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None:
-    """Return tokens and places of every row (-1: none) if they and the run still hold.
+def _stored(path: Path, task: ShardTask, sha256: str) -> tuple[npt.NDArray[np.int64], ...] | None:
+    """Return tokens, places and cut keys of every row (-1: none) if they and the run still hold.
 
     They hold when shard and run carry the task's key, the same tokenizer and the same index.
     """
@@ -314,14 +340,17 @@ def _stored(
         )
         for name in TOKENS.names
     ]
-    counts, offsets = columns
+    counts, offsets, keys = columns
     if header.index != index_digest(counts.astype(np.int32), offsets):
         return None
-    return counts, offsets
+    return counts, offsets, keys
 
 
 def _annotation(
-    counts: npt.NDArray[np.int64], places: npt.NDArray[np.int64], groups: list[int]
+    counts: npt.NDArray[np.int64],
+    places: npt.NDArray[np.int64],
+    keys: npt.NDArray[np.int64],
+    groups: list[int],
 ) -> Iterator[pa.RecordBatch]:
     start = 0
     for size in groups:
@@ -332,6 +361,7 @@ def _annotation(
             [
                 pa.array(counts[part].astype(np.int32), pa.int32(), mask=none),
                 pa.array(places[part], pa.int64(), mask=none),
+                pa.array(keys[part], pa.int64(), mask=none),
             ],
             schema=TOKENS,
         )

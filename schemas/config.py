@@ -137,7 +137,11 @@ class Identify(Section):
 
 
 class Measure(Section):
-    """Heuristic signals. Nothing to set yet: thresholds are rules."""
+    """Heuristic signals. Thresholds are rules."""
+
+    cut_tails: bool = True
+    """Leave boilerplate at a document's edges (copyright lines, reporters' sign-offs, cookie
+    banners: column `tails`) out of its tokens."""
 
 
 class Dedup(Section):

@@ -13,12 +13,14 @@ throughout a document, drawn with the config's key.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from filters.cuts import flat_spans
 from filters.kernels import buffers
 from filters.pii.entities import EMAIL, ENTITIES, FRN, PHONE, RRN
 from filters.pii.forms import dialling_code, digit_places, mail_mark
@@ -50,41 +52,52 @@ def _starred(value: str, places: list[int]) -> str:
 
 
 def apply_spans(
-    text: pa.LargeStringArray, spans: pa.ListArray, settings: Pii
+    text: pa.LargeStringArray,
+    spans: pa.ListArray,
+    settings: Pii,
+    cuts: Sequence[pa.ListArray] = (),
 ) -> pa.LargeStringArray:
-    """Return `text` with `spans` (see `annotator.SPANS`) masked as the config says.
+    """Return `text` with `spans` (see `annotator.SPANS`) masked as the config says, `cuts` cut.
 
     Types with action `keep` or `drop` stay: documents dropped for them never get here (see
-    `drops`). A null row of `spans` changes nothing. Only documents with spans are touched; the
-    rest is copied as one piece.
+    `drops`). `cuts` are columns of `filters.cuts.CUTS`; a value that a cut reaches goes with
+    it. A null row changes nothing. Only documents with spans or cuts are touched; the rest is
+    copied as one piece.
     """
-    if len(spans) == 0 or spans.null_count == len(spans):
+    columns = [column for column in (spans, *cuts) if len(pc.list_flatten(column))]
+    if not columns:
         return text
     data, offsets = buffers(text)
     view = memoryview(data.data)
-    flat = pc.list_flatten(spans)
-    rows = np.asarray(pc.list_parent_indices(spans)).astype(np.int64)
-    starts = np.asarray(flat.field("start")).astype(np.int64) + offsets[rows]
-    ends = np.asarray(flat.field("end")).astype(np.int64) + offsets[rows]
-    types = flat.field("type").to_pylist()
+    rows, starts, ends = (
+        np.concatenate(part) for part in zip(*map(flat_spans, columns), strict=True)
+    )
+    types: list[str | None] = [None] * len(rows)
+    if columns[0] is spans:
+        types[: len(pc.list_flatten(spans))] = pc.list_flatten(spans).field("type").to_pylist()
+    order = np.lexsort((ends, starts, rows))
+    starts, ends = starts + offsets[rows], ends + offsets[rows]
     pieces: list[bytes | memoryview] = []
     grown = np.zeros(len(text) + 1, np.int64)
     at = int(offsets[0])
     pseudonyms: dict[int, Pseudonyms] = {}
-    for row, start, end, entity in zip(
-        rows.tolist(), starts.tolist(), ends.tolist(), types, strict=True
-    ):
-        action = action_of(settings, entity)
-        if action in ("keep", "drop"):
+    for index in order.tolist():
+        row, start, end = int(rows[index]), int(starts[index]), int(ends[index])
+        entity = types[index]
+        action = None if entity is None else action_of(settings, entity)
+        if action in ("keep", "drop") or end <= at:
             continue
-        value = str(view[start:end], "utf-8")
-        if action == "pseudonymise":
-            if row not in pseudonyms:
-                whole = view[int(offsets[row]) : int(offsets[row + 1])]
-                pseudonyms = {row: Pseudonyms(settings.key, whole)}
-            replaced = pseudonyms[row].of(value, entity).encode()
-        else:
-            replaced = masked(value, entity, settings).encode()
+        replaced = b""
+        if entity is not None and start >= at:
+            value = str(view[start:end], "utf-8")
+            if action == "pseudonymise":
+                if row not in pseudonyms:
+                    whole = view[int(offsets[row]) : int(offsets[row + 1])]
+                    pseudonyms = {row: Pseudonyms(settings.key, whole)}
+                replaced = pseudonyms[row].of(value, entity).encode()
+            else:
+                replaced = masked(value, entity, settings).encode()
+        start = max(start, at)
         pieces += [view[at:start], replaced]
         grown[row + 1] += len(replaced) - (end - start)
         at = end

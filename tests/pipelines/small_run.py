@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import xxhash
 
+from filters.cuts import CUTS
 from pipelines.context import Context
 from pipelines.files import write_manifest
 from pipelines.shards import Columns, ShardTask, read_batches, shard_name, write_shard
@@ -34,6 +35,7 @@ GIVEN = pa.schema(
         pa.field("bytes", pa.int64()),
         pa.field("exact_hash", pa.binary(16)),
         pa.field("pii_spans", pa.list_(SPAN)),
+        pa.field("tails", CUTS),
         pa.field("kept", pa.bool_()),
     ]
 )
@@ -99,8 +101,11 @@ def write_documents(
     keep(out, lambda source, row: True)
 
 
-def keep(out: Path, kept: Callable[[str, int], bool]) -> None:
-    """Write the given annotations anew; `kept(source, row of its shard)` says what survives."""
+def keep(out: Path, kept: Callable[[str, int], bool], cut: str | None = None) -> None:
+    """Write the given annotations anew; `kept(source, row of its shard)` says what survives.
+
+    `cut` is a string that is cut where a document ends with it.
+    """
     manifest = read_manifest(out / "documents")
     assert manifest is not None
     for shard in manifest.shards:
@@ -116,6 +121,7 @@ def keep(out: Path, kept: Callable[[str, int], bool]) -> None:
                             "bytes": len(row["text"].encode()),
                             "exact_hash": xxhash.xxh3_128_digest(row["text"].encode()),
                             "pii_spans": _spans(row["text"]),
+                            "tails": _tails(row["text"], cut),
                             "kept": kept(row["source"], start + number),
                         }
                         for number, row in enumerate(rows)
@@ -131,6 +137,13 @@ def keep(out: Path, kept: Callable[[str, int], bool]) -> None:
             key="given",
             documents_sha256=shard.sha256,
         )
+
+
+def _tails(text: str, cut: str | None) -> list[dict[str, Any]]:
+    if not cut or not text.endswith(cut):
+        return []
+    end = len(text.encode())
+    return [{"start": end - len(cut.encode()), "end": end, "kind": "copyright"}]
 
 
 def _spans(text: str) -> list[dict[str, Any]]:

@@ -68,7 +68,7 @@ def stored(ctx: SmallContext) -> dict[str, tuple[pa.Table, list[list[int] | None
         rows: list[list[int] | None] = []
         with Run(run_path(path)) as run:
             for count, offset in zip(
-                *(table[n].to_pylist() for n in table.column_names), strict=True
+                *(table[n].to_pylist() for n in ("tokens", "run_offset")), strict=True
             ):
                 rows.append(None if count is None else run.read(offset, offset + count).tolist())
         found[path.name] = (table, rows)
@@ -232,3 +232,21 @@ def test_receipts_and_manifest_parts_name_the_run(tmp_path: Path):
     assert shard.stats["run_bytes"] == path.stat().st_size
     assert pc.sum(pq.read_table(path.with_suffix(".parquet"))["tokens"]).as_py() > 0
     assert read_manifest(ctx.folder("documents")) is not None
+
+
+def test_what_a_stage_cuts_is_encoded_anew_and_the_rest_is_not(tmp_path: Path):
+    ctx = small(tmp_path)
+    run_tokenize(Runner(workers=1), ctx, shard_tasks(tmp_path))
+    tokenizer = Tokenizer.load(tmp_path / "tokenizer")
+    keep(tmp_path, lambda source, row: True, cut="yield")
+    texts = {task.name: texts_of(ctx, task.name) for task in shard_tasks(tmp_path)}
+    for task in shard_tasks(tmp_path):
+        shard = tokenize_shard(ctx, task, tokenizer.sha256)
+        cut = [text.endswith("yield") for text in texts[task.name]]
+        assert 0 < shard.stats["computed"] == sum(cut) < len(cut)
+    for name, (table, rows) in stored(ctx).items():
+        for text, tokens, key in zip(texts[name], rows, table["cut_key"].to_pylist(), strict=True):
+            assert tokens is not None
+            left = text.replace("someone@", "****@").removesuffix("yield")
+            assert tokenizer.decode(tokens) == left
+            assert (key != 0) == text.endswith("yield")
