@@ -104,8 +104,8 @@ def annotate(texts: list[str], component: str) -> tuple[pa.Table, float, float]:
         middle = time.process_time()
         measured = measure(
             pa.RecordBatch.from_arrays(
-                [batch["text"], found["assigned"], found["code_lang"]],
-                names=["text", "assigned", "code_lang"],
+                [batch["text"], found["assigned"], found["code_lang"], batch["meta"]],
+                names=["text", "assigned", "code_lang", "meta"],
             )
         )
         first, second = first + middle - begin, second + time.process_time() - middle

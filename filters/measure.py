@@ -12,6 +12,7 @@ import pyarrow as pa
 import filters.signals
 from filters.cuts import CUTS
 from filters.kernels import Mask, buffers, everywhere
+from filters.repair import repaired_share
 from filters.signals.family import CODE, Family
 from filters.tails import find_tails
 from schemas.config import Measure as Settings
@@ -31,7 +32,14 @@ def families() -> tuple[Family, ...]:
 def meanings() -> dict[str, str]:
     """Return what each column means: unit, range and source."""
     signals = {name: text for family in families() for name, text in family.columns.items()}
-    return signals | {"tails": "boilerplate at the edges, left out of the tokens: start, end, kind"}
+    return signals | {
+        "repaired": "characters that ingest repaired per character (`filters/repair.py`)",
+        "tails": "boilerplate at the edges, left out of the tokens: start, end, kind",
+    }
+
+
+CHARS = 1
+"""Place of `chars` among the columns."""
 
 
 def _type(family: Family, name: str) -> pa.DataType:
@@ -41,20 +49,21 @@ def _type(family: Family, name: str) -> pa.DataType:
 class Measure:
     """Annotates the heuristic signals; a column is null where its family does not apply.
 
-    The last column, `tails`, is what `filters.tails` would cut; never null, empty for code.
+    After the signals stand `repaired`, which `ingest` counted, and `tails`, what `filters.tails`
+    would cut; neither is ever null.
     """
 
-    reads = ("text", "assigned", "code_lang")
+    reads = ("text", "assigned", "code_lang", "meta")
     schema = pa.schema(
         [(name, _type(family, name)) for family in families() for name in family.columns]
-        + [("tails", CUTS)]
+        + [("repaired", pa.float32()), ("tails", CUTS)]
     )
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return the columns of `schema` for `batch` (text, assigned, code_lang)."""
+        """Return the columns of `schema` for `batch` (text, assigned, code_lang, meta)."""
         data, offsets = buffers(batch.column("text"))
         taken = np.asarray(batch.column("assigned").is_valid())
         code = np.asarray(batch.column("code_lang").is_valid())
@@ -67,6 +76,8 @@ class Measure:
             for index, name in enumerate(family.columns):
                 column = pa.array(values[:, index], pa.float64(), mask=~where)
                 columns.append(column.cast(_type(family, name)))
+        repaired = repaired_share(batch.column("meta"), columns[CHARS].to_numpy())
+        columns.append(pa.array(repaired, pa.float32()))
         columns.append(find_tails(data, offsets, taken & ~code))
         return pa.RecordBatch.from_arrays(columns, schema=self.schema)
 

@@ -1,9 +1,9 @@
-"""Units: pieces of text about as long as a morpheme, cut by rules, for counting.
+"""Units: pieces of text about as long as a morpheme, for counting.
 
 FineWeb2's thresholds for Korean count Kiwi's morphemes, FineWeb's for English spaCy's tokens.
 Either is far too slow to be made of every document. A unit is cut where the class of
-characters changes; a run of Hangul then gives up its particles and endings, from the
-back, and a syllable that holds two morphemes (한 = 하 + ㄴ) counts twice, as in Kiwi's spans.
+characters changes; a run of Hangul is cut by `filters.boundaries`, a small model of where Kiwi
+cuts it, and a syllable that holds two morphemes (한 = 하 + ᆫ) counts in both, as in Kiwi's spans.
 docs/signals.md says how often verdicts over units agree with those over slow tokens.
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from filters.boundaries import FEATURES, judge
 from filters.kernels import (
     CLASS_OF,
     DIGIT,
@@ -28,79 +29,44 @@ from filters.kernels import (
     next_codepoint,
 )
 
-FREE = """
-    은 는 을 를 의 에 에서 에게 으로 까지 부터 처럼 보다 마다 조차 밖에 이나 라고 이라고 이라는
-    라는 하 한 할 해 했 던 되 된 될 됐 봤 왔 났 졌 였 갔 줬 웠 운 습니다 세요 으면 으며 으니
-    지만 는데 은데 는지 도록 거나 면서 려면 었 았 들 어서 아서 어야 아야 어요 아요 해야 하여
-    네요 군요 거든 니까 십시오 적
-"""
-"""Particles and endings cut off whatever stands before them (one syllable is enough)."""
-BOUND = """
-    이 가 도 만 로 와 과 나 랑 서 고 며 면 지 게 자 니 네 요 죠 까 기 여 어 아 다 인 화 성 음 됨
-    함 형 번째 수 시 라
-"""
-"""Cut off only after two syllables or a one-syllable verb: 추가 and 파일 end with none."""
-VERBS = "하되있없같않보주들찾만좋"
-DOUBLE = "한할해했된될됐됨함봤왔났졌였갔줬웠운"
-"""Syllables that hold two morphemes."""
 KOREAN_STOPS = "의 다 이 는 에 을 한 년 하 은 를 했 고 에서 가 있 으로 인 월 로 되"
 """FineWeb2's configuration for kor_Hang."""
 ENGLISH_STOPS = ("the", "be", "to", "of", "and", "that", "have", "with")
 """Gopher (Rae et al. 2021, appendix A1.1)."""
-LONGEST_ENDING = 4
-MOST_CUTS = 4
 JOINING = "*`_|\\+^%$&~@#"
 """Marks that in Korean text run together into one unit, whichever they are (as Kiwi has it)."""
 REPEATING = "-./:,!?;="
 """Marks that run together only with themselves."""
+MOST_SUFFIX, LONG = 5, 6
+"""In Korean text `page.md` and `example.com` are one unit, as in Kiwi: up to so many letters."""
 HANGUL_STYLE = 1000
 """A text with a Hangul syllable in so many bytes or fewer is cut as Kiwi cuts; others as spaCy:
 digits, `_` and inner full stops belong to a word, and a mark of JOINING stands alone."""
 
-_FREE, _BOUND, _DOUBLE = 1, 2, 4
-_BASE, _LAST = 0xAC00, 0xD7A3
-_IN_BLOCK = 28  # syllables that differ in their last consonant alone
-_BIEUP = 17
-_NI, _DA, _SEUP = ord("니"), ord("다"), ord("습")
 
-
-def _code(word: str) -> int:
-    """Return up to four syllables as one integer, 16 bits each, the last one lowest."""
-    value = 0
-    for syllable in word:
-        value = value << 16 | ord(syllable)
-    return value
-
-
-def _slot(code: int, size: int) -> int:
-    return ((code * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF) >> 40) & (size - 1)
-
-
-def _tables() -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    """Return codes (open addressing), what each one is, and lengths by last syllable."""
-    kinds: dict[str, int] = {}
-    for words, kind in ((FREE.split(), _FREE), (BOUND.split(), _BOUND), (DOUBLE, _DOUBLE)):
-        for word in words:
-            kinds[word] = kinds.get(word, 0) | kind
+def _stop_table() -> npt.NDArray[np.uint8]:
+    """Return for each syllable 1 + the number of the one-syllable stop word that it is, or 0."""
+    table = np.zeros(1 << 16, np.uint8)
     for index, word in enumerate(KOREAN_STOPS.split()):
-        kinds[word] = kinds.get(word, 0) | (index + 1) << 3
-    codes, values = np.zeros(2048, np.uint64), np.zeros(2048, np.uint8)
-    lengths = np.zeros(_LAST - _BASE + 1, np.uint8)
-    for word, kind in kinds.items():
-        slot = _slot(_code(word), len(codes))
-        while codes[slot]:
-            slot = (slot + 1) % len(codes)
-        codes[slot], values[slot] = _code(word), kind
-        lengths[ord(word[-1]) - _BASE] |= 1 << len(word)
-    return codes, values, lengths
+        if len(word) == 1:
+            table[ord(word)] = index + 1
+    return table
 
 
-_CODES, _KINDS, _LENGTHS = _tables()
-_VERB = np.zeros(_LAST - _BASE + 1, np.bool_)
-_VERB[[ord(verb) - _BASE for verb in VERBS]] = True
+_STOPS = _stop_table()
+_LONG_STOPS = np.array(
+    [
+        (ord(word[0]) << 16 | ord(word[1]), index + 1)
+        for index, word in enumerate(KOREAN_STOPS.split())
+        if len(word) == 2
+    ],
+    np.int64,
+)
 _STOP_CODES = np.array([int.from_bytes(w.encode(), "big") for w in ENGLISH_STOPS], np.uint64)
 _JOINS = np.zeros(128, np.bool_)
 _JOINS[[ord(mark) for mark in JOINING]] = True
+_ENDS_ADDRESS = np.zeros(128, np.bool_)
+_ENDS_ADDRESS[[ord(mark) for mark in "()[]<>{}\"'`|*"]] = True
 _REPEATS = np.zeros(128, np.bool_)
 _REPEATS[[ord(mark) for mark in REPEATING]] = True
 
@@ -112,112 +78,89 @@ letter; NAMED: with a letter or a digit, which is what datatrove counts as no sy
 
 
 @kernel
-def _kind(code):  # type: ignore[no-untyped-def]  # typed by Numba
-    slot = np.int64((code * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(40)) & 2047
-    while _CODES[slot] != 0:
-        if _CODES[slot] == code:
-            return np.int64(_KINDS[slot])
-        slot = (slot + 1) & 2047
-    return 0
-
-
-@kernel
 def _syllable(data, at):  # type: ignore[no-untyped-def]  # typed by Numba
     return ((data[at] & 0x0F) << 12) | ((data[at + 1] & 0x3F) << 6) | (data[at + 2] & 0x3F)
 
 
 @kernel
-def cut_hangul(data, start, end, ends):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Cut the run of syllables `data[start:end]` (three bytes each); return the pieces.
+def _ascii_letters(data, at, end):  # type: ignore[no-untyped-def]  # typed by Numba
+    """Return how many ASCII letters stand from `at` on, LONG where there are more."""
+    count = 0
+    while at + count < end and count < LONG and CLASS_OF[data[at + count]] == LATIN:
+        count += 1
+    return count
 
-    `ends` (int64 [2 * MOST_CUTS + 2, 2]) gets start and end of every piece, from the back. A piece
-    that holds two morphemes stands there twice.
+
+@kernel
+def _address_length(data, at, end):  # type: ignore[no-untyped-def]  # typed by Numba
+    """Return how many bytes from `at` on are `http://…` or `https://…`, 0 where neither begins.
+
+    It ends before white space, brackets, quotes and all that is not ASCII.
     """
-    pieces = 0
-    cuts = 0
-    while cuts < MOST_CUTS:
-        length = (end - start) // 3
-        if length >= 3:
-            third = np.int64(_syllable(data, end - 9))
-            if (
-                _syllable(data, end - 3) == _DA
-                and _syllable(data, end - 6) == _NI
-                and (third - _BASE) % _IN_BLOCK == _BIEUP
-                and third != _SEUP
-            ):  # 합니다 = 하 + ᆸ니다
-                ends[pieces, 0], ends[pieces, 1] = end - 9, end
-                ends[pieces + 1, 0], ends[pieces + 1, 1] = end - 9, end - 6
-                pieces += 2
-                cuts += 1
-                end -= 9
-                if end == start:
-                    return pieces
-                continue
-        if length < 2:
-            break
-        fits = _LENGTHS[np.int64(_syllable(data, end - 3)) - _BASE]
-        if fits == 0:
-            break
-        taken = 0
-        for size in range(min(LONGEST_ENDING, length - 1), 0, -1):
-            if not (fits >> size) & 1:
-                continue
-            code = np.uint64(0)
-            for at in range(end - 3 * size, end, 3):
-                code = (code << np.uint64(16)) | np.uint64(_syllable(data, at))
-            kind = _kind(code)
-            after_verb = length == size + 1 and _VERB[np.int64(_syllable(data, start)) - _BASE]
-            if kind & _FREE or (kind & _BOUND and (length > size + 1 or after_verb)):
-                taken = size
-                ends[pieces, 0], ends[pieces, 1] = end - 3 * size, end
-                pieces += 1
-                if kind & _DOUBLE:
-                    ends[pieces, 0], ends[pieces, 1] = end - 3 * size, end
-                    pieces += 1
-                break
-        if taken == 0:
-            break
-        end -= 3 * taken
-        cuts += 1
-    if end > start:
-        ends[pieces, 0], ends[pieces, 1] = start, end
-        pieces += 1
-    return pieces
+    stop = at + 4
+    if stop + 3 >= end or data[at] != 104 or data[at + 1] != 116 or data[at + 2] != 116:
+        return 0
+    if data[at + 3] != 112:
+        return 0
+    stop += data[stop] == 115
+    if stop + 3 >= end or data[stop] != 58 or data[stop + 1] != 47 or data[stop + 2] != 47:
+        return 0
+    stop += 3
+    while stop < end and 32 < data[stop] < 127 and not _ENDS_ADDRESS[data[stop]]:
+        stop += 1
+    return stop - at
+
+
+@kernel
+def _tag_length(data, at, end):  # type: ignore[no-untyped-def]  # typed by Numba
+    """Return how many bytes from `at` on make a tag after `#`, as in `#include` (Kiwi)."""
+    if at >= end or CLASS_OF[data[at]] != LATIN:
+        return 0
+    stop = at
+    while stop < end and (
+        CLASS_OF[data[stop]] in (LATIN, DIGIT) or data[stop] == 95 or data[stop] == 45
+    ):
+        stop += 1
+    return stop - at
 
 
 @kernel
 def _stop_of(data, start, end):  # type: ignore[no-untyped-def]  # typed by Numba
     """Return 1 + the number of the Korean stop word that this piece is, or 0."""
-    if end - start > 6:
-        return 0
-    code = np.uint64(_syllable(data, start))
+    if end - start == 3:
+        return np.int64(_STOPS[_syllable(data, start)])
     if end - start == 6:
-        code = (code << np.uint64(16)) | np.uint64(_syllable(data, start + 3))
-    return _kind(code) >> 3
+        both = np.int64(_syllable(data, start)) << 16 | np.int64(_syllable(data, start + 3))
+        for index in range(len(_LONG_STOPS)):
+            if _LONG_STOPS[index, 0] == both:
+                return _LONG_STOPS[index, 1]
+    return 0
 
 
 @kernel
-def cut_units(data, begin, end, hashes, sums, counts):  # type: ignore[no-untyped-def]  # Numba
+def cut_units(data, begin, end, weights, hashes, sums, counts):  # type: ignore[no-untyped-def]  # Numba
     """Cut one text into units; return how many.
 
-    `hashes` (uint64) gets a hash of each unit, `sums` (int64) the characters before it; both
-    hold `end - begin + 1` or more. `counts` (int64 [COUNTS]) gets the totals;
-    ENGLISH and KOREAN are bit sets of the stop words that occur.
+    `weights` are of `boundaries.load_weights`. `hashes` (uint64) gets a hash of each unit,
+    `sums` (int64) the characters before it; both hold `end - begin + 1` or more. `counts`
+    (int64 [COUNTS]) gets the totals; ENGLISH and KOREAN are bit sets of the stop words that occur.
     """
     counts[:] = 0
-    ends = np.empty((2 * MOST_CUTS + 2, 2), np.int64)
+    slots = np.empty(FEATURES, np.int64)
     units = alpha_units = named_units = unit_chars = 0
     words = alpha_words = named_words = word_chars = 0
     hashmarks = ellipses = chars = newlines = 0
     english = korean = 0
     word_length = 0  # of the word that is open; 0: none
     word_letter = word_digit = False
+    line_begins = True
     sums[0] = 0
     total = 0
     syllables = 0
     for at in range(begin, end):
         syllables += 0xEA <= data[at] <= 0xED
     korean_style = syllables * HANGUL_STYLE >= end - begin
+    longest_suffix = MOST_SUFFIX if korean_style else LONG
     at = begin
     while at < end:
         start = at
@@ -226,6 +169,7 @@ def cut_units(data, begin, end, hashes, sums, counts):  # type: ignore[no-untype
         if kind == SPACE:
             chars += 1
             newlines += cp == 10
+            line_begins = line_begins or cp == 10
             if word_length:
                 words += 1
                 alpha_words += word_letter
@@ -236,6 +180,7 @@ def cut_units(data, begin, end, hashes, sums, counts):  # type: ignore[no-untype
                 word_letter = word_digit = False
             continue
         length = 1
+        begins_line, line_begins = line_begins, False
         if kind == HANGUL:
             while at < end and 0xEA <= data[at] <= 0xED:
                 cp, after = next_codepoint(data, at)
@@ -246,18 +191,24 @@ def cut_units(data, begin, end, hashes, sums, counts):  # type: ignore[no-untype
             chars += length
             word_length += length
             word_letter = True
-            for piece in range(cut_hangul(data, start, at, ends) - 1, -1, -1):
-                first, last = ends[piece, 0], ends[piece, 1]
-                hashes[units] = hash_bytes(data, first, last)
-                total += (last - first) // 3
-                units += 1
-                alpha_units += 1
-                named_units += 1
-                unit_chars += (last - first) // 3
-                sums[units] = total
-                stop = _stop_of(data, first, last)
-                if stop:
-                    korean |= 1 << (stop - 1)
+            first = place = start
+            while place < at:
+                ends, meets = judge(data, start, at, place, weights, slots)
+                place += 3
+                for again in range(2):  # once where two morphemes meet, once where one ends
+                    if not (meets if again == 0 else ends):
+                        continue
+                    hashes[units] = hash_bytes(data, first, place)
+                    total += (place - first) // 3
+                    units += 1
+                    alpha_units += 1
+                    named_units += 1
+                    unit_chars += (place - first) // 3
+                    sums[units] = total
+                    stop = _stop_of(data, first, place)
+                    if stop:
+                        korean |= 1 << (stop - 1)
+                    first = place if again else place - 3
             continue
         value = (FNV_OFFSET ^ np.uint64(cp)) * FNV_PRIME
         if kind == MARK:
@@ -265,11 +216,23 @@ def cut_units(data, begin, end, hashes, sums, counts):  # type: ignore[no-untype
                 hashmarks += 1
             elif cp == 0x2026:
                 ellipses += 1
-            if cp < 128 and (_JOINS[cp] or _REPEATS[cp]):
+            if cp == 35 and korean_style and _tag_length(data, at, end):
+                stop = at + _tag_length(data, at, end)
+                for place in range(at, stop):
+                    value = (value ^ np.uint64(data[place])) * FNV_PRIME
+                length += stop - at
+                at = stop
+                word_letter = True
+                alpha_units += 1
+                named_units += 1
+                unit_chars += length
+            elif cp < 128 and (_JOINS[cp] or _REPEATS[cp]):
                 joins = _JOINS[cp] and korean_style
                 while at < end and data[at] < 128 and (joins or _REPEATS[cp]):
                     byte = data[at]
                     if byte != cp and not (joins and _JOINS[byte]):
+                        break
+                    if byte == 35 and joins and _tag_length(data, at + 1, end):
                         break
                     value = (value ^ np.uint64(byte)) * FNV_PRIME
                     hashmarks += byte == 35
@@ -290,6 +253,11 @@ def cut_units(data, begin, end, hashes, sums, counts):  # type: ignore[no-untype
                 value = (value ^ np.uint64(byte)) * FNV_PRIME
                 length += 1
                 at += 1
+            numbered = korean_style and begins_line and at + 1 < end
+            if numbered and data[at] == 46 and data[at + 1] == 32:  # 1. of a list is one unit
+                value = (value ^ np.uint64(46)) * FNV_PRIME
+                length += 1
+                at += 1
             chars += length
             word_length += length
             word_digit = True
@@ -297,16 +265,28 @@ def cut_units(data, begin, end, hashes, sums, counts):  # type: ignore[no-untype
             unit_chars += length
         else:
             code = np.uint64(cp | 32) if cp < 128 else ~np.uint64(0)
-            while at < end:
+            address = _address_length(data, start, end)
+            if address:
+                code = ~np.uint64(0)
+                dots = 0
+                for place in range(at, start + address):
+                    value = (value ^ np.uint64(data[place])) * FNV_PRIME
+                    hashmarks += data[place] == 35
+                    dots = dots + 1 if data[place] == 46 else 0
+                    ellipses += dots > 0 and dots % 3 == 0
+                length = address
+                at = start + address
+            while at < end and address == 0:
                 byte = data[at]
                 if byte < 128:
                     if CLASS_OF[byte] != kind:
-                        if korean_style or kind != LATIN:
+                        if kind != LATIN:
                             break
                         if byte == 46:  # inner full stop
-                            if at + 1 >= end or CLASS_OF[data[at + 1]] != LATIN:
+                            letters = _ascii_letters(data, at + 1, end)
+                            if letters < 1 + korean_style or letters > longest_suffix:
                                 break
-                        elif byte != 95 and not 48 <= byte <= 57:
+                        elif korean_style or (byte != 95 and not 48 <= byte <= 57):
                             break
                     value = (value ^ np.uint64(byte)) * FNV_PRIME
                     code = (code << np.uint64(8)) | np.uint64(byte | 32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from filters.clean import clean_text
+from filters.repair import META, repair
 from pipelines.context import Context
 from pipelines.files import remove_temporary
 from pipelines.readers import read_split
@@ -21,11 +21,12 @@ from pipelines.readers.base import ReadStats, Record, Reject, Split, excerpt
 from pipelines.readers.plan import plan_splits
 from pipelines.runners import Runner, deal
 from pipelines.shards import RECEIPTS, read_receipts, write_shard
-from schemas.config import Config
+from schemas.config import Config, Repair, Source
 from schemas.documents import BATCH_BYTES, BATCH_ROWS, DOCUMENT, REJECT, document_id
 from schemas.errors import RunFault
 from schemas.manifest import Manifest, content_key, read_manifest
 
+CODE = "code"
 SHOWN = 3
 """Rejects that the message about too many of them shows."""
 
@@ -57,12 +58,21 @@ def ingest_tasks(config: Config) -> list[IngestTask]:
 class Collector:
     """Gathers the rows of one split, and counts what it lets through."""
 
-    def __init__(self, split: Split, component: str, license_: str | None) -> None:
+    def __init__(self, split: Split, source: Source, repairs: Sequence[Repair]) -> None:
         self.split = split
-        self.component = component
-        self.license = license_
+        self.component = source.component
+        self.license = source.license
+        # Code is what its bytes are: only what every document undergoes is done to it.
+        self.repairs: Sequence[Repair] = () if source.component == CODE else repairs
         self.stats: dict[str, Any] = Counter(
-            records=0, documents=0, rejects=0, faults=0, raw_bytes=0, text_bytes=0, text_chars=0
+            records=0,
+            documents=0,
+            rejects=0,
+            faults=0,
+            raw_bytes=0,
+            text_bytes=0,
+            text_chars=0,
+            repaired=0,
         )
         self.rejected: list[dict[str, Any]] = []
 
@@ -87,7 +97,7 @@ class Collector:
     def row(self, record: Record) -> dict[str, Any] | None:
         """Return the document's row, or None after rejecting text that is not Unicode."""
         try:
-            text = clean_text(record.text)
+            text, repairs = repair(record.text, self.repairs)
         except UnicodeEncodeError as error:
             detail = f"a lone surrogate at character {error.start}"
             shown = excerpt(record.text.encode("utf-8", "replace"))
@@ -98,12 +108,14 @@ class Collector:
             )
             return None
         if not text.strip():
-            detail = "nothing is left without NUL and byte-order marks"
+            detail = "nothing is left without NUL, control and zero-width characters"
             self.reject(Reject(record.file, record.position, record.raw_bytes, "no_text", detail))
             return None
         origin = f"{record.file}:{record.position}"
+        meta = {**(record.meta or {}), META: repairs} if repairs else record.meta
         self.stats["records"] += 1
         self.stats["documents"] += 1
+        self.stats["repaired"] += bool(repairs)
         self.stats["raw_bytes"] += record.raw_bytes
         self.stats["text_bytes"] += len(text.encode())
         self.stats["text_chars"] += len(text)
@@ -115,7 +127,7 @@ class Collector:
             "url": record.url,
             "license": record.license or self.license,
             "timestamp": record.timestamp,
-            "meta": orjson.dumps(record.meta, default=str).decode() if record.meta else None,
+            "meta": orjson.dumps(meta, default=str).decode() if meta else None,
             "origin": origin,
             "raw_bytes": record.raw_bytes,
         }
@@ -130,7 +142,7 @@ class IngestSplit(beam.DoFn):
     def process(self, task: IngestTask) -> Iterator[str]:
         """Write `documents/NAME`, and `rejects/NAME` where there are rejects."""
         source = self._ctx.config.sources[task.split.source]
-        collector = Collector(task.split, source.component, source.license)
+        collector = Collector(task.split, source, self._ctx.config.ingest.repair)
         read = ReadStats()
         stats: dict[str, Any] = {}
 

@@ -35,6 +35,7 @@ Entity = Literal[
     "PERSON",
 ]
 """Types of personal data; names as Presidio's where it has one."""
+Repair = Literal["controls", "zero_width", "mojibake", "jamo", "html"]
 Format = Literal["auto", "jsonl", "parquet", "text", "warc", "html", "tree"]
 
 _SCALE = {"k": 10**3, "m": 10**6, "b": 10**9, "t": 10**12}
@@ -117,6 +118,9 @@ class Ingest(Section):
 
     max_reject_share: Unit = 0.01
     max_document_bytes: Bytes = 64_000_000
+    repair: list[Repair] = ["controls", "zero_width", "mojibake", "jamo", "html"]
+    """What is put right in text that is not code (`filters/repair.py`); the signal `repaired`
+    tells how much was. Unicode is brought to NFC in any case."""
     shard_bytes: Bytes = 16_000_000
     """Uncompressed input that one document shard takes, about."""
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from filters import units as u
+from filters.boundaries import load_weights
 from filters.kernels import Bytes, Mask, Offsets, kernel
 from filters.ngrams import DUPLICATE, TOP, repeated_ngrams
 from filters.signals.family import PROSE, Family
@@ -28,7 +29,7 @@ def _bits(value):  # type: ignore[no-untyped-def]  # typed by Numba
 
 
 @kernel
-def _measure(data, offsets, where):  # type: ignore[no-untyped-def]  # typed by Numba
+def _measure(data, offsets, where, weights):  # type: ignore[no-untyped-def]  # typed by Numba
     """Return float64 [rows, COUNTS + 10]: counts of units, shares of n-grams, different units."""
     rows = len(offsets) - 1
     out = np.zeros((rows, _WIDTH))
@@ -42,7 +43,8 @@ def _measure(data, offsets, where):  # type: ignore[no-untyped-def]  # typed by 
     for row in range(rows):
         if not where[row]:
             continue
-        units = u.cut_units(data, offsets[row], offsets[row + 1], hashes, sums, totals)
+        begin, end = offsets[row], offsets[row + 1]
+        units = u.cut_units(data, begin, end, weights, hashes, sums, totals)
         for index in range(u.COUNTS):
             out[row, index] = totals[index]
         out[row, u.ENGLISH] = _bits(totals[u.ENGLISH])
@@ -54,7 +56,7 @@ def _measure(data, offsets, where):  # type: ignore[no-untyped-def]  # typed by 
 
 def compute(data: Bytes, offsets: Offsets, where: Mask) -> npt.NDArray[np.float64]:
     """Return the columns of SIGNALS for each row."""
-    out = _measure(data, offsets, where)
+    out = _measure(data, offsets, where, load_weights())
     words = np.maximum(out[:, u.WORDS], 1)
     units = np.maximum(out[:, u.UNITS], 1)
     return np.column_stack(

@@ -28,8 +28,9 @@ def batch(values: Sequence[str], kinds: Sequence[tuple[str | None, str | None]])
             texts(*values),
             pa.array([component for component, _ in kinds], pa.string()),
             pa.array([language for _, language in kinds], pa.string()),
+            pa.nulls(len(kinds), pa.string()),
         ],
-        names=["text", "assigned", "code_lang"],
+        names=["text", "assigned", "code_lang", "meta"],
     )
 
 

@@ -84,8 +84,8 @@ def verdicts(values: list[str], component: str) -> list[str]:
     found = Identify(IdentifySettings())(batch)
     measured = Measure(MeasureSettings())(
         pa.RecordBatch.from_arrays(
-            [batch["text"], found["assigned"], found["code_lang"]],
-            names=["text", "assigned", "code_lang"],
+            [batch["text"], found["assigned"], found["code_lang"], batch["meta"]],
+            names=["text", "assigned", "code_lang", "meta"],
         )
     )
     columns = dict(zip(measured.schema.names, measured.columns, strict=True))

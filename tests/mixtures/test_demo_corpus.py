@@ -223,6 +223,7 @@ def test_the_rules_drop_the_junk_and_keep_what_was_written(monkeypatch: pytest.M
         "assigned": pa.array([o[:2] for o in origins]),
         "source": pa.array([o[:2] for o in origins]),
         "code_lang": pa.nulls(len(origins), pa.string()),
+        "meta": pa.nulls(len(origins), pa.string()),
     }
     measure = Measure(MeasureSettings())
     batch = pa.RecordBatch.from_arrays(

@@ -1,0 +1,268 @@
+"""Repair of text: what encodings, editors and web pages broke, put right before anything reads it.
+
+Documents hold NFC, no NUL, `\\n` line ends and no byte-order mark, always. Text that is not code
+is repaired further, by kinds that the config can leave out:
+
+- `controls`: control characters go (tab and newline stay);
+- `zero_width`: zero-width and directional marks and soft hyphens go; a joiner stays between
+  characters of the scripts and emoji that need it;
+- `mojibake`: UTF-8 that was read as Latin-1 or Windows-1252, also twice (`ftfy`), and EUC-KR that
+  was read as Latin-1 (ÇÑ±Û → 한글), which ftfy leaves;
+- `jamo`: half-width Hangul, and syllables that were typed or stored letter by letter
+  (ㅎㅏㄴㄱㅡㄹ → 한글); ㅋㅋ and ㅠㅠ stay;
+- `html`: character references and tags of formatting, in text that is no Markdown.
+
+Counts say how many characters each repair replaced; `measure` makes the column `repaired` of them.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from collections.abc import Callable, Collection
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from schemas.config import Repair
+
+META: Final = "repaired"
+"""Key of a document's `meta` under which its repairs are counted."""
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x9f]+")
+_JOINING = "\u0600-\u08ff\u0900-\u0fff\u1780-\u18af\u2190-\u2bff\ufe0f\U0001f000-\U0001faff"
+_ZERO_WIDTH = re.compile(
+    "[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f]+"
+    f"|(?<![{_JOINING}])[\u200c\u200d]+|[\u200c\u200d]+(?![{_JOINING}])"
+)
+_SUSPECT_LINE = re.compile(
+    "[\u00c2-\u00f4\u0413\u0412][\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc"
+    "\u2013\u2014\u2018-\u201e\u2020-\u2022\u2026\u2030\u2039\u203a\u20ac\u2122]"
+)
+_EUC_KR = re.compile("[\u00a1-\u00fe]{4,}")
+LEAST_SYLLABLES = 3
+"""Hangul syllables in a line that EUC-KR read as Latin-1 must give before it is believed."""
+
+_LEADS = "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ"
+_VOWELS = "ㅏㅐㅑㅒㅓㅔㅕㅖㅗㅘㅙㅚㅛㅜㅝㅞㅟㅠㅡㅢㅣ"
+_TAILS = " ㄱㄲㄳㄴㄵㄶㄷㄹㄺㄻㄼㄽㄾㄿㅀㅁㅂㅄㅅㅆㅇㅈㅊㅋㅌㅍㅎ"
+_SYLLABLE = f"[{_LEADS}][{_VOWELS}](?:[{_TAILS[1:]}](?![{_VOWELS}]))?"
+_ONE_SYLLABLE = re.compile(_SYLLABLE)
+_PAIR = re.compile("[ㄱ-ㅎ][ㅏ-ㅣ]")
+_LETTERED = re.compile(f"(?<![ㄱ-ㅣ])(?:{_SYLLABLE}){{2,}}(?![ㄱ-ㅣ])")
+_HALF_WIDTH = re.compile("[\uffa0-\uffdc]+")
+_NARROW = {
+    code: (unicodedata.decomposition(chr(code)).split() or ["", ""])[-1]
+    for code in range(0xFFA0, 0xFFDD)
+}
+_WIDE = {code: chr(int(wide, 16)) for code, wide in _NARROW.items() if wide} | {0xFFA0: ""}
+
+_MARKDOWN = re.compile(r"`|\]\(|^#{1,6} |^\s*\|", re.M)
+_REFERENCE = re.compile(r"&(?:#\d{1,7}|#x[0-9a-fA-F]{1,6}|[a-zA-Z]{2,8});")
+_BREAK = re.compile(r"<(?:br|/p|/div|/li|/tr|/h[1-6])\s{0,3}/?>", re.I)
+_TAG = re.compile(
+    r"</?(?:a|b|i|u|p|hr|em|li|ol|ul|td|th|tr|div|img|big|del|ins|sub|sup|font|span|small|center"
+    r"|table|tbody|strong|strike|h[1-6])(?:\s[^<>]{0,300})?/?>",
+    re.I,
+)
+
+
+def normalise(text: str) -> str:
+    """Return `text` in NFC without NUL and byte-order marks, lines ended by `\\n`.
+
+    Decomposed Hangul (NFD, as macOS writes it) composes. Raises UnicodeEncodeError where
+    `text` holds a lone surrogate, which no UTF-8 can.
+    """
+    if not text.isascii():
+        text.encode("utf-8")  # a lone surrogate raises here
+        if not unicodedata.is_normalized("NFC", text):
+            text = unicodedata.normalize("NFC", text)
+        text = text.replace("\ufeff", "")
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.replace("\0", "") if "\0" in text else text
+
+
+def repair(text: str, kinds: Collection[Repair]) -> tuple[str, dict[str, int]]:
+    """Return `text` normalised and repaired, and how many characters each repair replaced.
+
+    A second repair changes nothing. Raises UnicodeEncodeError as `normalise` does.
+    """
+    text = normalise(text)
+    counts: dict[str, int] = {}
+    present = set(text)  # one fast pass tells which repairs have nothing to do
+    for kind, (signs, mend) in _REPAIRS.items():
+        if kind in kinds and not signs.isdisjoint(present):
+            text, count = mend(text)
+            if count:
+                counts[kind] = count
+                present = set(text)
+    return (normalise(text) if counts else text), counts
+
+
+def _mojibake(text: str) -> tuple[str, int]:
+    if not (_SUSPECT_LINE.search(text) or _EUC_KR.search(text)):
+        return text, 0
+    count = 0
+    lines = text.split("\n")
+    for number, line in enumerate(lines):
+        mended = _mend_line(line)
+        if mended != line:
+            lines[number] = mended
+            count += len(line) - _unchanged(line, mended)
+    return "\n".join(lines), count
+
+
+def _mend_line(line: str) -> str:
+    if line.isascii():
+        return line
+    mended = [line]
+    if _SUSPECT_LINE.search(line):
+        import ftfy
+
+        mended.append(ftfy.fix_encoding(line))
+    if _EUC_KR.search(line):
+        decoded, found = _from_euc_kr(line)
+        if found >= LEAST_SYLLABLES:
+            mended.append(decoded)
+    return min(mended, key=_accented)  # either takes the other's mojibake for its own now and then
+
+
+def _accented(line: str) -> int:
+    """Return how many letters of Latin-1 are left: what every kind of mojibake is full of."""
+    return sum("\x80" <= char <= "\u024f" for char in line)
+
+
+def _from_euc_kr(line: str) -> tuple[str, int]:
+    """Return the line with its runs of EUC-KR decoded, and how many Hangul syllables they gave.
+
+    A run counts where it decodes as a whole and at least four in five characters are Hangul.
+    """
+    found = 0
+
+    def decode(match: re.Match[str]) -> str:
+        nonlocal found
+        try:
+            text = match[0].encode("latin-1").decode("euc-kr")
+        except UnicodeDecodeError:
+            return match[0]
+        syllables = sum("가" <= char <= "힣" for char in text)
+        if syllables < 0.8 * len(text) or len(set(text)) < 2:  # ······ is a row of dots
+            return match[0]
+        found += syllables
+        return text
+
+    return _EUC_KR.sub(decode, line), found
+
+
+def _unchanged(before: str, after: str) -> int:
+    """Return how many characters both have at their ends in common."""
+    least = min(len(before), len(after))
+    head = next((i for i in range(least) if before[i] != after[i]), least)
+    tail = next((i for i in range(least - head) if before[-1 - i] != after[-1 - i]), least - head)
+    return head + tail
+
+
+def _controls(text: str) -> tuple[str, int]:
+    return _remove(_CONTROLS, text)
+
+
+def _zero_width(text: str) -> tuple[str, int]:
+    return _remove(_ZERO_WIDTH, text)
+
+
+def _jamo(text: str) -> tuple[str, int]:
+    wide, narrow = _replace(_HALF_WIDTH, text, lambda match: match[0].translate(_WIDE))
+    if not _PAIR.search(wide):
+        return wide, narrow
+    whole, lettered = _replace(_LETTERED, wide, _composed)
+    return whole, max(narrow, lettered) if narrow and lettered else narrow + lettered
+
+
+def _composed(match: re.Match[str]) -> str:
+    return _ONE_SYLLABLE.sub(_syllable, match[0])
+
+
+def _syllable(match: re.Match[str]) -> str:
+    letters = match[0]
+    tail = _TAILS.index(letters[2]) if len(letters) > 2 else 0
+    return chr(0xAC00 + (_LEADS.index(letters[0]) * 21 + _VOWELS.index(letters[1])) * 28 + tail)
+
+
+def _html(text: str) -> tuple[str, int]:
+    marked = "<" in text and (_BREAK.search(text) or _TAG.search(text))
+    if not (marked or ("&" in text and _REFERENCE.search(text))) or _MARKDOWN.search(text):
+        return text, 0
+    total = 0
+    for _ in range(3):  # &amp;lt; was escaped twice
+        text, broken = _replace(_BREAK, text, lambda match: "\n")
+        text, tags = _remove(_TAG, text)
+        text, named = _replace(_REFERENCE, text, _character)
+        total += broken + tags + named
+        if not named:
+            break
+    return text, total
+
+
+def _character(match: re.Match[str]) -> str:
+    char = html.unescape(match[0])
+    return " " if char == "\xa0" else char
+
+
+def _remove(pattern: re.Pattern[str], text: str) -> tuple[str, int]:
+    return _replace(pattern, text, lambda match: "")
+
+
+def _replace(
+    pattern: re.Pattern[str], text: str, new: Callable[[re.Match[str]], str]
+) -> tuple[str, int]:
+    """Return `text` with each match replaced, and how many characters were replaced."""
+    count = 0
+
+    def counted(match: re.Match[str]) -> str:
+        nonlocal count
+        put = new(match)
+        count += len(match[0]) if put != match[0] else 0
+        return put
+
+    return pattern.sub(counted, text), count
+
+
+def _range(*pairs: tuple[int, int]) -> frozenset[str]:
+    return frozenset(chr(code) for low, high in pairs for code in range(low, high + 1))
+
+
+_REPAIRS: dict[Repair, tuple[frozenset[str], Callable[[str], tuple[str, int]]]] = {
+    # Mojibake first: its bytes look like controls.
+    "mojibake": (_range((0xB0, 0xF4), (0x412, 0x413)), _mojibake),
+    "controls": (_range((0, 8), (11, 12), (14, 31), (0x7F, 0x9F)), _controls),
+    "zero_width": (
+        _range((0xAD, 0xAD), (0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F)),
+        _zero_width,
+    ),
+    "jamo": (frozenset(_VOWELS) | _range((0xFFA0, 0xFFDC)), _jamo),
+    "html": (frozenset("&<"), _html),
+}
+"""Kind to the characters without one of which there is nothing to repair, and the repair."""
+
+
+def repaired_share(meta: pa.StringArray, chars: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return for each row the characters that were repaired per character that it has.
+
+    `meta` is the documents' column; a row without repairs has 0.
+    """
+    share = np.zeros(len(meta))
+    for row in np.flatnonzero(
+        np.asarray(pc.fill_null(pc.match_substring(meta, f'"{META}"'), False))
+    ).tolist():
+        record = orjson.loads(meta[row].as_py())
+        counts = record.get(META) if isinstance(record, dict) else None
+        if isinstance(counts, dict):
+            total = sum(value for value in counts.values() if isinstance(value, int))
+            share[row] = total / max(chars[row], 1)
+    return share
