@@ -3,13 +3,14 @@
     python benchmarks/signals.py speed     [--data ../shared/data] [--mb 20]
     python benchmarks/signals.py peer      --peer PEER/bin/python [--documents 100]
     python benchmarks/signals.py agreement --peer PEER/bin/python [--documents 500]
-    python benchmarks/signals.py languages
+    python benchmarks/signals.py languages [--judge JUDGE/bin/python]
     python benchmarks/signals.py code [--fit]
     python benchmarks/signals.py growth
 
 Each prints a table and, with `--json FILE`, writes the figures. One thread, processor time, kernels
-compiled before. `peer` and `agreement` want an environment of datatrove's own; see
-datatrove_signals.py. `code --fit` prints the weights of filters/codelang.py anew.
+compiled before. `peer` and `agreement` want an environment of datatrove's own, see
+datatrove_signals.py; `languages --judge` wants one with lingua-language-detector. `code --fit`
+prints the weights of filters/codelang.py anew.
 """
 
 from __future__ import annotations
@@ -63,8 +64,8 @@ RULES = {  # as the peer is set: FineWeb2's for Korean, Gopher's and FineWeb's f
         "dup_10gram": (0, 0.10),
     },
 }  # fmt: skip
-UNIT_SCALE = 1.04
-"""Repeated n-grams of units take a little more than those of morphemes: our Korean thresholds."""
+JUDGED = 0.9
+"""Confidence from which the judge's "English" corrects a label."""
 
 
 def records(data: Path, name: str) -> Iterator[dict[str, Any]]:
@@ -176,24 +177,21 @@ def agreement(args: argparse.Namespace) -> dict[str, Any]:
     for name in ("ko_docs", "ko_reviews", "en_docs"):
         component = CORPORA[name]
         texts = sample(args.data, name, args.documents)
-        theirs = ask_peer(args.peer, texts, LANGUAGE[component])["numbers"]
+        answer = ask_peer(args.peer, texts, LANGUAGE[component])
+        theirs = answer["numbers"]
         table, _, _ = annotate(texts, component)
         both = [np.ones(len(texts), bool), np.ones(len(texts), bool)]
         rows = {}
         for column, (low, high) in RULES[component].items():
             ours = np.asarray(table[column].to_numpy(), np.float64)
             peers = np.array([row[column] for row in theirs])
-            scaled = component == "ko" and column.startswith("dup_") and "gram" in column
-            ends = (high * UNIT_SCALE if scaled else high, high)
-            kept = [
-                (low <= values) & (values <= end)
-                for values, end in zip((ours, peers), ends, strict=True)
-            ]
+            kept = [(low <= values) & (values <= high) for values in (ours, peers)]
             both = [one & other for one, other in zip(both, kept, strict=True)]
             rows[column] = {
                 "kept %": round(100 * kept[0].mean(), 1),
                 "peer keeps %": round(100 * kept[1].mean(), 1),
                 "agree %": round(100 * (kept[0] == kept[1]).mean(), 2),
+                "same number %": round(100 * (np.abs(ours - peers) <= 1e-6).mean(), 1),
                 "median": round(float(np.median(ours)), 4),
                 "peer's median": round(float(np.median(peers)), 4),
             }
@@ -202,8 +200,20 @@ def agreement(args: argparse.Namespace) -> dict[str, Any]:
             "peer keeps %": round(100 * both[1].mean(), 1),
             "agree %": round(100 * (both[0] == both[1]).mean(), 2),
         }
+        if component == "en":
+            rows["C4"] = _c4_agreement(table, answer["verdicts"]["c4"])
         found |= {f"{name} {key}": row for key, row in rows.items()}
     return found
+
+
+def _c4_agreement(table: pa.Table, verdicts: list[str]) -> dict[str, Any]:
+    ours = (np.asarray(table["c4_sentences"]) >= 5) & (np.asarray(table["c4_banned"]) == 0)
+    peers = np.array([not verdict for verdict in verdicts])
+    return {
+        "kept %": round(100 * ours.mean(), 1),
+        "peer keeps %": round(100 * peers.mean(), 1),
+        "agree %": round(100 * (ours == peers).mean(), 2),
+    }
 
 
 def languages(args: argparse.Namespace) -> dict[str, Any]:
@@ -223,7 +233,19 @@ def languages(args: argparse.Namespace) -> dict[str, Any]:
         for label, key in zip(labels, (_letters(row["text"]) for row in rows), strict=True)
     ]
     found: dict[str, Any] = {}
-    for name, real in (("as labelled", labels), ("untranslated ones corrected", truth)):
+    truths = {"as labelled": (said, labels), "word for word English corrected": (said, truth)}
+    if args.judge:
+        judged = [
+            "en" if label != "en" and english_by >= JUDGED else label
+            for label, english_by in zip(labels, _judge(args.judge, rows), strict=True)
+        ]
+        truths["corrected by lingua"] = (said, judged)
+        # The most that any program can reach: the corrected labels, measured by the old ones.
+        truths["lingua's corrections as an answer, as labelled"] = (judged, labels)
+        found["labels that lingua corrects"] = {
+            "n": sum(a != b for a, b in zip(judged, labels, strict=True))
+        }
+    for name, (said, real) in truths.items():
         scores = []
         for language in sorted(set(labels)):
             hit = sum(a == b == language for a, b in zip(said, real, strict=True))
@@ -238,6 +260,27 @@ def languages(args: argparse.Namespace) -> dict[str, Any]:
         }
     found["corrected labels"] = {"n": sum(a != b for a, b in zip(truth, labels, strict=True))}
     return found
+
+
+def _judge(python: str, rows: list[dict[str, Any]]) -> list[float]:
+    """Return how sure lingua, in an environment of its own, is that each text is English."""
+    program = (
+        "import json, sys; from lingua import Language, LanguageDetectorBuilder as B;"
+        "d = B.from_all_languages().build();"
+        "print(json.dumps([d.compute_language_confidence(json.loads(t), Language.ENGLISH)"
+        " for t in sys.stdin]))"
+    )
+    done = subprocess.run(
+        [python, "-c", program],
+        input="".join(json.dumps(row["text"]) + "\n" for row in rows),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        sys.exit(f"{python}: {done.stderr.strip()[-2000:]}")
+    answer: list[float] = json.loads(done.stdout)
+    return answer
 
 
 def _letters(text: str) -> str:
@@ -359,6 +402,7 @@ def main() -> None:
     parser.add_argument("--mb", type=float, default=20, help="of each corpus")
     parser.add_argument("--documents", type=int, default=100, help="of each corpus")
     parser.add_argument("--peer", help="the interpreter of datatrove's environment")
+    parser.add_argument("--judge", help="the interpreter of an environment with lingua")
     parser.add_argument("--fit", action="store_true")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()

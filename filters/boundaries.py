@@ -15,14 +15,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from filters.kernels import kernel, mix64
+from filters.kernels import kernel
 
 BITS = 18
 """Two to this many weights; features share them by hash (Weinberger et al. 2009)."""
 MODEL = Path(__file__).parent / "models" / "boundaries.npz"
-FEATURES = 15
-END_FEATURES = 9
-"""The first so many are of "a morpheme ends here", the rest of "two morphemes meet in here"."""
+FEATURES = 9
 SYLLABLES = 0xD7A3 - 0xAC00 + 1
 _BASE = 0xAC00 - 1  # 0 is the edge of the run
 
@@ -31,7 +29,7 @@ Weights = npt.NDArray[np.int8]
 
 @lru_cache(1)
 def load_weights() -> Weights:
-    """Return int8 [2 ** BITS + 2]: weights by hash, then the bias of either question."""
+    """Return int8 [2 ** BITS + 1, 2]: weights by hash of either question; the last are biases."""
     with np.load(MODEL) as file:
         weights: Weights = file["weights"]
     return weights
@@ -54,7 +52,9 @@ def _at(data, start, end, place):  # type: ignore[no-untyped-def]  # typed by Nu
 def _slot(kind, one, two, three, four):  # type: ignore[no-untyped-def]  # typed by Numba
     """Return the weight's place of the feature `kind` over up to four syllables."""
     packed = one | two << np.uint64(14) | three << np.uint64(28) | four << np.uint64(42)
-    return np.int64(mix64(packed ^ np.uint64(kind) << np.uint64(58)) >> np.uint64(64 - BITS))
+    packed ^= np.uint64(kind) << np.uint64(58)
+    packed ^= packed >> np.uint64(29)
+    return np.int64((packed * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - BITS))
 
 
 @kernel
@@ -80,12 +80,6 @@ def features(data, start, end, place, slots):  # type: ignore[no-untyped-def]  #
     slots[6] = _slot(7, following, after, zero, zero)
     slots[7] = _slot(8, here, edges, zero, zero)
     slots[8] = _slot(9, following, edges, zero, zero)
-    slots[9] = _slot(10, here, following, zero, zero)
-    slots[10] = _slot(11, previous, here, zero, zero)
-    slots[11] = _slot(12, previous, here, following, zero)
-    slots[12] = _slot(13, here, following, after, zero)
-    slots[13] = _slot(14, before, previous, here, zero)
-    slots[14] = _slot(15, here, edges, zero, zero)
 
 
 @kernel
@@ -95,10 +89,9 @@ def judge(data, start, end, place, weights, slots):  # type: ignore[no-untyped-d
     `slots` is room for `features`. The run's last syllable always ends one.
     """
     features(data, start, end, place, slots)
-    ends = np.int64(weights[1 << BITS])
-    for index in range(END_FEATURES):
-        ends += weights[slots[index]]
-    meets = np.int64(weights[(1 << BITS) + 1])
-    for index in range(END_FEATURES, FEATURES):
-        meets += weights[slots[index]]
+    ends = np.int64(weights[1 << BITS, 0])
+    meets = np.int64(weights[1 << BITS, 1])
+    for index in range(FEATURES):
+        ends += weights[slots[index], 0]
+        meets += weights[slots[index], 1]
     return ends > 0 or place + 3 >= end, meets > 0

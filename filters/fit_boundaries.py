@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from filters.boundaries import BITS, END_FEATURES, FEATURES, features
+from filters.boundaries import BITS, FEATURES, features
 from filters.kernels import kernel
 from filters.labelled import is_held, read_texts
 
@@ -90,19 +90,20 @@ def _features_of(data, found):  # type: ignore[no-untyped-def]  # typed by Numba
 
 
 @kernel
-def _epoch(slots, answers, order, weights, squares, first, last, bias, rate, decay):  # type: ignore[no-untyped-def]  # Numba
-    """One pass of AdaGrad over one question; return the mean loss."""
+def _epoch(slots, answers, order, weights, squares, rate, decay):  # type: ignore[no-untyped-def]  # typed by Numba
+    """One pass of AdaGrad over one question (weights float64 [2 ** BITS + 1]); the mean loss."""
+    bias = len(weights) - 1
     loss = 0.0
     for row in order:
         score = weights[bias]
-        for index in range(first, last):
+        for index in range(FEATURES):
             score += weights[slots[row, index]]
         likely = 1.0 / (1.0 + np.exp(-score))
         truth = 1.0 if answers[row] else 0.0
         loss -= np.log(max(likely if answers[row] else 1 - likely, 1e-12))
         slope = likely - truth
-        for index in range(first, last + 1):
-            place = slots[row, index] if index < last else bias
+        for index in range(FEATURES + 1):
+            place = slots[row, index] if index < FEATURES else bias
             gradient = slope + decay * weights[place]
             squares[place] += gradient * gradient
             weights[place] -= rate * gradient / np.sqrt(squares[place])
@@ -113,20 +114,18 @@ def fit_boundaries(
     slots: Slots, ends: Labels, meets: Labels, seed: int = 0
 ) -> npt.NDArray[np.int8]:
     """Return the weights as `filters.boundaries.load_weights` gives them."""
-    weights = np.zeros((1 << BITS) + 2)
-    squares = np.full(len(weights), 1e-6)
+    answers = (ends, meets)
+    weights = [np.zeros((1 << BITS) + 1) for _ in answers]
+    squares = [np.full((1 << BITS) + 1, 1e-6) for _ in answers]
     chance = np.random.default_rng(seed)
     for epoch in range(EPOCHS):
         order = chance.permutation(len(slots))
         losses = [
-            _epoch(slots, answers, order, weights, squares, *columns, bias, RATE, DECAY)
-            for answers, columns, bias in (
-                (ends, (0, END_FEATURES), 1 << BITS),
-                (meets, (END_FEATURES, FEATURES), (1 << BITS) + 1),
-            )
+            _epoch(slots, answer, order, weight, square, RATE, DECAY)
+            for answer, weight, square in zip(answers, weights, squares, strict=True)
         ]
-        print(f"epoch {epoch + 1} of {EPOCHS}: loss {losses[0]:.4f}, {losses[1]:.4f}")
-    scaled = np.round(np.clip(weights / CLIP, -1, 1) * 127)
+        print(f"epoch {epoch + 1} of {EPOCHS}: loss {losses[0]:.4f}, {losses[1]:.4f}", flush=True)
+    scaled = np.round(np.clip(np.column_stack(weights) / CLIP, -1, 1) * 127)
     return scaled.astype(np.int8)
 
 

@@ -32,7 +32,15 @@ FNV_OFFSET = np.uint64(14695981039346656037)
 FNV_PRIME = np.uint64(1099511628211)
 
 
-def kernel(function: Any) -> Any:
+def inlined(function: Any) -> Any:
+    """Compile `function` as `kernel` does, and into its callers.
+
+    For what is asked at every byte: a call with arrays costs more than a small answer.
+    """
+    return kernel(function, inline="always")
+
+
+def kernel(function: Any, inline: str = "never") -> Any:
     """Compile `function` without the GIL and keep the machine code for the next process.
 
     Numba looks only at the file of a function to tell whether its machine code is stale, not at
@@ -44,7 +52,8 @@ def kernel(function: Any) -> Any:
     base = Path(usual) if usual else Path(__file__).parent / "__pycache__"
     config.CACHE_DIR = str(base / f"kernels-{_sources(function.__code__.co_filename)}")
     try:
-        return numba.njit(nogil=True, cache=True, boundscheck=False)(function)
+        options = {"nogil": True, "cache": True, "boundscheck": False, "inline": inline}
+        return numba.njit(**options)(function)
     finally:
         config.CACHE_DIR = usual
 

@@ -14,6 +14,7 @@ from filters.cuts import CUTS
 from filters.kernels import Mask, buffers, everywhere
 from filters.repair import repaired_share
 from filters.signals.family import CODE, Family
+from filters.syntax import syntax_ok
 from filters.tails import find_tails
 from schemas.config import Measure as Settings
 
@@ -33,6 +34,8 @@ def meanings() -> dict[str, str]:
     """Return what each column means: unit, range and source."""
     signals = {name: text for family in families() for name, text in family.columns.items()}
     return signals | {
+        "syntax_ok": "1 where a Python file parses, 0 where not; null elsewhere and unless "
+        "`measure.check_syntax`",
         "repaired": "characters that ingest repaired per character (`filters/repair.py`)",
         "tails": "boilerplate at the edges, left out of the tokens: start, end, kind",
     }
@@ -49,14 +52,14 @@ def _type(family: Family, name: str) -> pa.DataType:
 class Measure:
     """Annotates the heuristic signals; a column is null where its family does not apply.
 
-    After the signals stand `repaired`, which `ingest` counted, and `tails`, what `filters.tails`
-    would cut; neither is ever null.
+    After the signals stand `syntax_ok` (`filters.syntax`), `repaired`, which `ingest` counted,
+    and `tails`, what `filters.tails` would cut; the last two are never null.
     """
 
     reads = ("text", "assigned", "code_lang", "meta")
     schema = pa.schema(
         [(name, _type(family, name)) for family in families() for name in family.columns]
-        + [("repaired", pa.float32()), ("tails", CUTS)]
+        + [("syntax_ok", pa.float32()), ("repaired", pa.float32()), ("tails", CUTS)]
     )
 
     def __init__(self, settings: Settings) -> None:
@@ -76,6 +79,10 @@ class Measure:
             for index, name in enumerate(family.columns):
                 column = pa.array(values[:, index], pa.float64(), mask=~where)
                 columns.append(column.cast(_type(family, name)))
+        if self._settings.check_syntax:
+            columns.append(syntax_ok(batch.column("text"), batch.column("code_lang")))
+        else:
+            columns.append(pa.nulls(batch.num_rows, pa.float32()))
         repaired = repaired_share(batch.column("meta"), columns[CHARS].to_numpy())
         columns.append(pa.array(repaired, pa.float32()))
         columns.append(find_tails(data, offsets, taken & ~code))
@@ -87,3 +94,4 @@ def compile_kernels() -> None:
     data, offsets = buffers(pa.array(["가 a", "x = 1;"], pa.large_string()))
     for family in families():
         family.compute(data, offsets, everywhere(offsets))
+    find_tails(data, offsets, everywhere(offsets))

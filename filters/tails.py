@@ -12,10 +12,10 @@ from functools import reduce
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from filters.cuts import build_cuts
-from filters.kernels import Bytes, Mask, Offsets
+from filters.kernels import Bytes, Mask, Offsets, kernel
+from filters.needles import found_between, needles
 
 REACH = 1000
 """Bytes at either edge that are looked at."""
@@ -63,13 +63,20 @@ WEAK = frozenset({"sign-off", "share-bar", "policies"})
 """Kinds that a sentence of the text may look like: cut where two lines stand together, or one
 beside a line of another kind."""
 _COMPILED = {kind: re.compile(pattern) for kind, pattern in _PATTERNS.items()}
-_WORDS = (
-    r"(?i)copyright|\(c\)|©|ⓒ|저작권|reserved|무단|금지|기자|특파원|통신원|앵커|논설위원|사진|영상|취재"
-    r"|편집|출처|자료|그래픽|제보|구독|바로가기|문의|share|follow us|sign up|related"
-    r"|posted|filed|leave a|공유|댓글|관련|뉴스|기사|다음|목록|인쇄|스크랩|좋아요|추천|cookie|쿠키"
-    r"|by continuing|privacy|terms|contact|sitemap|개인정보|약관|수집|등록|판매|센터|청소년"
+_SIGNS = """
+    copyright (c) ©_ ©1 ©2 ⓒ 저작권 reserved 무단 금지 기자 특파원 통신원 앵커 논설위원 사진 영상
+    취재 편집 출처 자료 그래픽 제보 구독 바로가기 문의 share follow_us sign_up related posted filed
+    leave_a 공유 댓글 관련 뉴스 기사 다음 목록 인쇄 스크랩 좋아요 추천 cookie 쿠키 by_continuing
+    privacy terms contact sitemap 개인정보 약관 수집 등록 판매 센터 청소년
+"""
+"""Without one of these no line is boilerplate; `_` stands for a space."""
+_TAIL, _HEAD = 1, 2
+_WANTED = needles(
+    [
+        (sign.replace("_", " "), _HEAD | _TAIL if sign in ("cookie", "쿠키") else _TAIL)
+        for sign in _SIGNS.split()
+    ]
 )
-"""Without one of these no line is boilerplate: RE2 over all edges at once finds who has none."""
 
 
 def line_kind(line: str) -> str | None:
@@ -88,7 +95,7 @@ def find_tails(data: Bytes, offsets: Offsets, where: Mask) -> pa.ListArray:
     rows = len(offsets) - 1
     owners: list[int] = []
     spans: list[tuple[int, int, str]] = []
-    for row in _candidates(data, offsets, where):
+    for row in np.flatnonzero(_candidates(data, offsets, where, _WANTED)).tolist():
         begin, end = int(offsets[row]), int(offsets[row + 1])
         found = _edges(data, begin, end)
         if found and sum(stop - start for start, stop, _ in found) <= KEPT * (end - begin):
@@ -97,29 +104,39 @@ def find_tails(data: Bytes, offsets: Offsets, where: Mask) -> pa.ListArray:
     return build_cuts(rows, owners, spans)
 
 
-def _candidates(data: Bytes, offsets: Offsets, where: Mask) -> list[int]:
-    chosen = np.flatnonzero(where)
-    begins, ends = offsets[:-1][chosen], offsets[1:][chosen]
-    heads = _strings(data, begins, np.minimum(ends, begins + REACH))
-    tails = _strings(data, np.maximum(begins, ends - REACH), ends)
-    # Compared as bytes, since an edge may cut a character in two.
-    hits = pc.or_(
-        pc.match_substring_regex(heads, "(?i)cookie|쿠키|by continuing"),
-        pc.match_substring_regex(tails, _WORDS),
-    )
-    rows: list[int] = chosen[np.asarray(hits)].tolist()
-    return rows
+@kernel
+def _says_something(byte):  # type: ignore[no-untyped-def]  # typed by Numba
+    return byte >= 0x80 or 48 <= byte <= 57 or 65 <= byte <= 90 or 97 <= byte <= 122
 
 
-def _strings(data: Bytes, starts: Offsets, ends: Offsets) -> pa.LargeBinaryArray:
-    lengths = ends - starts
-    places = np.concatenate([[0], np.cumsum(lengths)])
-    index = np.arange(int(places[-1])) + np.repeat(starts - places[:-1], lengths)
-    return pa.LargeBinaryArray.from_buffers(
-        pa.large_binary(),
-        len(starts),
-        [None, pa.py_buffer(places.astype(np.int64)), pa.py_buffer(data[index])],
-    )
+@kernel
+def _candidates(data, offsets, where, wanted):  # type: ignore[no-untyped-def]  # typed by Numba
+    """Return bool [rows]: whether the last line, or the first, holds a sign of boilerplate."""
+    text, starts, kinds, begins = wanted
+    rows = len(offsets) - 1
+    out = np.zeros(rows, np.bool_)
+    for row in range(rows):
+        if not where[row]:
+            continue
+        begin, end = offsets[row], offsets[row + 1]
+        stop, start = end, begin
+        while stop > begin and not _says_something(data[stop - 1]):
+            stop -= 1
+        low = stop
+        while low > begin and data[low - 1] != 10 and stop - low < REACH:
+            low -= 1
+        while stop < end and data[stop] != 10:
+            stop += 1  # "(c)" ends with a mark
+        while start < end and not _says_something(data[start]):
+            start += 1
+        high = start
+        while high < end and data[high] != 10 and high - start < REACH:
+            high += 1
+        out[row] = (
+            found_between(data, low, stop, text, starts, kinds, begins) != 0
+            or found_between(data, start, high, text, starts, kinds, begins) & _HEAD != 0
+        )
+    return out
 
 
 def _edges(data: Bytes, begin: int, end: int) -> list[tuple[int, int, str]]:

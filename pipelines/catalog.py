@@ -118,6 +118,11 @@ def effective_rules(config: Config, before: str | None = None) -> list[Rule]:
     for scope, conditions in config.rules.items():
         for column, condition in conditions.items():
             by_step[rule_step(scope, column)] += parse_condition(scope, column, condition)
+            if column == "syntax_ok" and not config.measure.check_syntax:
+                raise InputError(
+                    f"rules.{scope}.syntax_ok reads what is not measured; "
+                    "set measure.check_syntax: true"
+                )
     last = len(STEPS) if before is None else STEPS.index(before)
     return [rule for step in STEPS[:last] for rule in by_step[step]]
 

@@ -133,7 +133,7 @@ class Identify(Section):
     thresholds: dict[str, Unit] = {"ko": 0.842, "en": 0.4}
     """Least score by language: below it, `lang` is `und`. Korean: FineWeb2 kor_Hang. English
     lower: technical pages are full of names."""
-    default_threshold: Unit = 0.3
+    default_threshold: Unit = 0.2
     """For languages without one of their own: enough for a label. Before a component is fed
     with another language, raise its threshold (FineWeb and DCLM ask 0.65 for English)."""
     components: dict[str, str] = {"ko": "ko", "en": "en"}
@@ -143,6 +143,9 @@ class Identify(Section):
 class Measure(Section):
     """Heuristic signals. Thresholds are rules."""
 
+    check_syntax: bool = False
+    """Parse Python files (column `syntax_ok`). Costs three times as much as all other signals of
+    code together; a rule of `code` that reads it needs it."""
     cut_tails: bool = True
     """Leave boilerplate at a document's edges (copyright lines, reporters' sign-offs, cookie
     banners: column `tails`) out of its tokens."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from filters.kernels import Bytes, kernel
+from filters.kernels import Bytes, Mask, Offsets, kernel
+from filters.needles import found_at, found_between, needles, strings
 from filters.signals.family import CODE, Family
-
-Ints = npt.NDArray[np.int64]
 
 ENCODED_RUN = 64
 """Bytes of letters, digits and `+/=` without a break from which a run counts as encoded data."""
@@ -29,18 +28,12 @@ _MARKUP = ("<?xml", "<!doctype", "<html", "<svg")
 """How XML, HTML and SVG begin."""
 
 
-def _needles(words: list[tuple[str, int]]) -> tuple[Bytes, Ints, Ints]:
-    """Return the bytes of all needles, where each starts (one more at the end), what it marks."""
-    texts = [word.replace("_", " ").encode() for word, _ in words]
-    starts = np.cumsum([0, *map(len, texts)])
-    kinds = np.array([kind for _, kind in words])
-    return np.frombuffer(b"".join(texts), np.uint8), starts, kinds
-
-
-_TEXT, _STARTS, _KINDS = _needles([(w, kind) for line, kind in _MARKERS for w in line.split()])
-_OPEN, _OPEN_STARTS, _OPEN_KINDS = _needles([(word, 1) for word in _MARKUP])
-_FIRST = np.zeros(256, np.bool_)
-_FIRST[_TEXT[_STARTS[:-1]]] = True
+_MARKS = needles([(w.replace("_", " "), kind) for line, kind in _MARKERS for w in line.split()])
+_OPEN = strings([(word, 1) for word in _MARKUP])
+_OPENS, _CLOSES = 1, 2
+_HIDE = strings(
+    [("<script", _OPENS), ("<style", _OPENS), ("</script", _CLOSES), ("</style", _CLOSES)]
+)
 
 _PLAIN, _UPPER, _DIGIT, _BLANK = 1, 2, 4, 8
 _BYTES = np.zeros(256, np.uint8)
@@ -51,42 +44,32 @@ _BYTES[[ord(c) for c in " \t\r"]] = _BLANK
 
 
 @kernel
-def _found(data, at, end, text, starts, kinds):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return the kinds, or-ed, of the needles that stand at `at`, whatever their case."""
-    found = 0
-    for needle in range(len(kinds)):
-        length = starts[needle + 1] - starts[needle]
-        if at + length > end:
-            continue
-        same = 0
-        while same < length:
-            byte = data[at + same]
-            if 65 <= byte <= 90:
-                byte += 32
-            if byte != text[starts[needle] + same]:
-                break
-            same += 1
-        if same == length:
-            found |= kinds[needle]
-    return found
-
-
-@kernel
-def _marks(data, begin, end):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return the kinds, or-ed, of all needles between `begin` and `end`."""
-    found = 0
-    for at in range(begin, end):
+def _visible(data, begin, end, text, starts, kinds):  # type: ignore[no-untyped-def]  # typed by Numba
+    """Return how many bytes of markup are text: outside tags, scripts, styles and white space."""
+    visible = 0
+    hidden = False  # inside <script> or <style>
+    at = begin
+    while at < end:
         byte = data[at]
-        if _FIRST[byte + 32 if 65 <= byte <= 90 else byte]:
-            found |= _found(data, at, end, _TEXT, _STARTS, _KINDS)
-    return found
+        if byte == 60 and (not hidden or (at + 1 < end and data[at + 1] == 47)):
+            kind = found_at(data, at, end, text, starts, kinds)
+            hidden = kind == _OPENS or (hidden and kind != _CLOSES)
+            while at < end and data[at] != 62:
+                at += 1
+        elif not hidden and byte > 32:
+            visible += 1
+        at += 1
+    return visible
 
 
 @kernel
-def compute(data, offsets, where):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return float64 [rows, 6], the columns of SIGNALS."""
+def _measure(data, offsets, where, wanted, opening, hide):  # type: ignore[no-untyped-def]  # typed by Numba
+    """Return float64 [rows, 8], the columns of SIGNALS."""
+    text, starts, kinds, begins = wanted
+    open_text, open_starts, open_kinds = opening
+    hide_text, hide_starts, hide_kinds = hide
     rows = len(offsets) - 1
-    out = np.zeros((rows, 6))
+    out = np.zeros((rows, 8))
     for row in range(rows):
         if not where[row]:
             continue
@@ -129,14 +112,26 @@ def compute(data, offsets, where):  # type: ignore[no-untyped-def]  # typed by N
         out[row, 0] = encoded / max(end - begin, 1)
         out[row, 1] = comments / max(lines, 1)
         out[row, 2] = values / max(lines, 1)
-        marks = _marks(data, begin, min(end, begin + HEAD))
+        head = min(end, begin + HEAD)
+        marks = found_between(data, begin, head, text, starts, kinds, begins)
         out[row, 3] = marks & _GENERATED != 0
         out[row, 4] = marks & _LICENSE != 0
         at = begin
         while at < end and (_BYTES[data[at]] & _BLANK or data[at] == 10):
             at += 1
-        out[row, 5] = _found(data, at, end, _OPEN, _OPEN_STARTS, _OPEN_KINDS) != 0
+        markup = found_at(data, at, end, open_text, open_starts, open_kinds) != 0
+        out[row, 5] = markup
+        out[row, 6] = 1.0
+        out[row, 7] = end - begin
+        if markup:
+            out[row, 7] = _visible(data, begin, end, hide_text, hide_starts, hide_kinds)
+            out[row, 6] = out[row, 7] / max(end - begin, 1)
     return out
+
+
+def compute(data: Bytes, offsets: Offsets, where: Mask) -> npt.NDArray[np.float64]:
+    """Return the columns of SIGNALS for each row."""
+    return np.asarray(_measure(data, offsets, where, _MARKS, _OPEN, _HIDE))
 
 
 SIGNALS = Family(
@@ -147,7 +142,12 @@ SIGNALS = Family(
         "generated": "1 where the head of the file says that it was generated",
         "license_header": "1 where the head of the file names a licence or copyright",
         "markup": "1 where the file begins as XML, SVG or HTML does",
+        "visible_text": "share of bytes that a reader of markup sees; 1 where the file is none "
+        "(StarCoder: at least 0.2)",
+        "visible_bytes": "bytes that a reader of markup sees; all where it is none (StarCoder: "
+        "at least 100)",
     },
     compute=compute,
     kind=CODE,
+    counts=frozenset({"visible_bytes"}),
 )

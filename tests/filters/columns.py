@@ -25,7 +25,7 @@ odd_text = st.text(
                 "가나다한국어의은 the of{};()\n\n\t#*`ㅋㅋㅠ…!?.-_|/日本かなé0123456789𝒳🙂\u0301\u200b"
             )
         ),
-        st.characters(exclude_categories=("Cs",)),
+        st.characters(exclude_categories=("Cs",), exclude_characters="\0"),
     ),
     max_size=300,
 )

@@ -43,4 +43,15 @@ def test_heads_of_files_tell_generated_licensed_and_markup():
 @settings(deadline=None)
 @given(odd_text)
 def test_shares_stay_in_range_for_any_text(text: str):
-    assert all(0 <= value <= 1 for value in signals(SIGNALS, text)[0].values())
+    (found,) = signals(SIGNALS, text)
+    assert 0 <= found.pop("visible_bytes") <= len(text.encode())
+    assert all(0 <= value <= 1 for value in found.values())
+
+
+def test_what_a_reader_of_markup_sees_is_outside_tags_scripts_and_styles():
+    page = "<html><head><style>p {}</style><script>a < b</script></head><p>읽는 글</p></html>"
+    (found,) = signals(SIGNALS, page)
+    assert found["visible_bytes"] == len("읽는글".encode())
+    assert found["visible_text"] == found["visible_bytes"] / len(page.encode())
+    (plain,) = signals(SIGNALS, "int x = a < b;")
+    assert (plain["visible_text"], plain["visible_bytes"]) == (1, 14)

@@ -1,0 +1,136 @@
+"""C4's rules (Raffel et al. 2020, section 2.2) as signals.
+
+C4 removes lines and then pages; here documents are immutable, so a page says how much of it C4
+would keep. A line counts where it ends with a terminal mark (and no ellipsis), holds three words,
+none over 1000 characters, and speaks neither of javascript nor of policies and cookies.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from filters.kernels import SPACE, Bytes, Mask, Offsets, classify, kernel, next_codepoint
+from filters.needles import found_between, needles
+from filters.signals.family import PROSE, Family
+
+LEAST_WORDS = 3
+LONGEST_WORD = 1000
+_LINE, _PAGE = 1, 2
+_WANTED = needles(
+    [
+        *(
+            (words, _LINE)
+            for words in (
+                "javascript", "terms of use", "privacy policy", "cookie policy", "uses cookies",
+                "use of cookies", "use cookies",
+            )
+        ),
+        ("lorem ipsum", _PAGE),
+    ]
+)  # fmt: skip
+
+
+@kernel
+def _without_citation(data, begin, end):  # type: ignore[no-untyped-def]  # typed by Numba
+    """Return where the line ends without `[12]`, `[edit]` or `[citation needed]` at its end."""
+    while end > begin and data[end - 1] == 93:
+        at = end - 2
+        digits = True
+        while at > begin and data[at] != 91 and end - at < 18:
+            digits &= 48 <= data[at] <= 57
+            at -= 1
+        length = end - at
+        if data[at] != 91 or not (digits or length in (6, 17)):
+            return end
+        end = at
+    return end
+
+
+@kernel
+def _words(data, begin, end):  # type: ignore[no-untyped-def]  # typed by Numba
+    """Return (words of a line, characters of the longest)."""
+    at = begin
+    words = longest = length = 0
+    while at < end:
+        cp, at = next_codepoint(data, at)
+        if classify(cp) == SPACE:
+            words += length > 0
+            length = 0
+        else:
+            length += 1
+            longest = max(longest, length)
+    return words + (length > 0), longest
+
+
+@kernel
+def _sentences(data, begin, end):  # type: ignore[no-untyped-def]  # typed by Numba
+    """Return how many sentences a line holds: a mark, white space, then no small letter."""
+    count = 1
+    for at in range(begin, end - 2):
+        if data[at] in (33, 46, 63) and data[at + 1] == 32:
+            count += not 97 <= data[at + 2] <= 122
+    return count
+
+
+@kernel
+def _measure(data, offsets, where, wanted):  # type: ignore[no-untyped-def]  # typed by Numba
+    """Return float64 [rows, 3], the columns of SIGNALS."""
+    text, starts, kinds, begins = wanted
+    rows = len(offsets) - 1
+    out = np.zeros((rows, 3))
+    for row in range(rows):
+        if not where[row]:
+            continue
+        at, end = offsets[row], offsets[row + 1]
+        lines = kept = sentences = banned = 0
+        while at < end:
+            start = at
+            while at < end and data[at] != 10:
+                at += 1
+            stop = at
+            at += 1
+            while start < stop and data[start] in (9, 13, 32):
+                start += 1
+            while start < stop and data[stop - 1] in (9, 13, 32):
+                stop -= 1
+            if start == stop:
+                continue
+            lines += 1
+            stop = _without_citation(data, start, stop)
+            if stop == start or data[stop - 1] not in (33, 34, 39, 46, 63):
+                continue
+            if stop - start >= 3 and data[stop - 1] == data[stop - 2] == data[stop - 3] == 46:
+                continue
+            words, longest = _words(data, start, stop)
+            if words < LEAST_WORDS or longest > LONGEST_WORD:
+                continue
+            found = found_between(data, start, stop, text, starts, kinds, begins)
+            for place in range(start, stop):
+                found |= _PAGE * (data[place] == 123)
+            banned |= found & _PAGE
+            if found:
+                continue
+            kept += 1
+            sentences += _sentences(data, start, stop)
+        out[row, 0] = kept / max(lines, 1)
+        out[row, 1] = sentences
+        out[row, 2] = banned != 0
+    return out
+
+
+def compute(data: Bytes, offsets: Offsets, where: Mask) -> npt.NDArray[np.float64]:
+    """Return the columns of SIGNALS for each row."""
+    return np.asarray(_measure(data, offsets, where, _WANTED))
+
+
+SIGNALS = Family(
+    columns={
+        "c4_lines": "share of lines that C4 would keep",
+        "c4_sentences": "sentences in the lines that C4 would keep (C4: at least 5)",
+        "c4_banned": "1 where such a line holds a curly bracket or lorem ipsum (C4 drops the page)",
+    },
+    compute=compute,
+    kind=PROSE,
+    counts=frozenset({"c4_sentences"}),
+)
