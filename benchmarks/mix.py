@@ -24,6 +24,7 @@ import xxhash
 from mixtures.keys import base_keys
 from mixtures.order import Documents, arrange
 from mixtures.runs import write_run
+from mixtures.solver import Pool
 from mixtures.tokenizer import Tokenizer
 from mixtures.training import train_tokenizer
 from pipelines.mix import Survivors, write_plan, write_shard_files
@@ -94,7 +95,7 @@ def tokenize(paths: list[str]) -> None:
 def made_up(tokens: int, folder: Path) -> Survivors:
     """Write token runs of 5 million tokens each and return their documents."""
     chance = np.random.default_rng(0)
-    pairs = [("code", "code"), ("en", "en"), ("ko", "ko")]
+    pairs = [Pool("code", "code"), Pool("en", "en"), Pool("ko", "ko")]
     ids, pair, counts, run, offset, names = [], [], [], [], [], []
     made = 0
     while made < tokens:

@@ -12,7 +12,7 @@ import importlib
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numba
 import numpy as np
@@ -40,7 +40,7 @@ def inlined(function: Any) -> Any:
     return kernel(function, inline="always")
 
 
-def kernel(function: Any, inline: str = "never") -> Any:
+def kernel(function: Any, inline: Literal["never", "always"] = "never") -> Any:
     """Compile `function` without the GIL and keep the machine code for the next process.
 
     Numba looks only at the file of a function to tell whether its machine code is stale, not at
@@ -52,8 +52,7 @@ def kernel(function: Any, inline: str = "never") -> Any:
     base = Path(usual) if usual else Path(__file__).parent / "__pycache__"
     config.CACHE_DIR = str(base / f"kernels-{_sources(function.__code__.co_filename)}")
     try:
-        options = {"nogil": True, "cache": True, "boundscheck": False, "inline": inline}
-        return numba.njit(**options)(function)
+        return numba.njit(nogil=True, cache=True, boundscheck=False, inline=inline)(function)
     finally:
         config.CACHE_DIR = usual
 

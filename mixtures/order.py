@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from mixtures.balance import Balance, measure
 from mixtures.keys import base_keys, named_key, scramble
-from mixtures.solver import Plan, SourceTokens, solve
+from mixtures.solver import Plan, Pool, SourceTokens, solve
 from schemas.config import ComponentWeight, Mixture
 from schemas.errors import InputError
 
@@ -39,7 +39,7 @@ _EASE: Final = (0.8, 0.55, 0.4, 0.28, 0.2)
 class Documents:
     """The documents that a mixture may use, as columns of one length.
 
-    `ids`: shape (documents, 16). `pair`: number of the document's source and component.
+    `ids`: shape (documents, 16). `pair`: number of the document's pool.
     `tokens`: with the document's end.
     """
 
@@ -62,32 +62,30 @@ class Arrangement:
     shards: npt.NDArray[np.int64]
     balance: Balance
     left_out: dict[str, dict[str, int]]
-    by_source: dict[tuple[str, str], tuple[int, int]]
-    """Tokens and sequences that each (source, component) has in the mixture."""
+    by_source: dict[Pool, tuple[int, int]]
+    """Tokens and sequences that each pool has in the mixture."""
 
     @property
     def by_component(self) -> dict[str, tuple[int, int]]:
         """Tokens and sequences that each component has in the mixture."""
         sums: dict[str, tuple[int, int]] = {}
-        for (_, component), (tokens, sequences) in self.by_source.items():
+        for (_, component, _), (tokens, sequences) in self.by_source.items():
             before = sums.get(component, (0, 0))
             sums[component] = (before[0] + tokens, before[1] + sequences)
         return sums
 
 
-def arrange(
-    documents: Documents, pairs: Sequence[tuple[str, str]], settings: Mixture
-) -> Arrangement:
+def arrange(documents: Documents, pairs: Sequence[Pool], settings: Mixture) -> Arrangement:
     """Solve the mixture over `documents` and put them in order.
 
-    `pairs` names (source, component) of each pair number. Documents so long that no order keeps
+    `pairs` names the pool of each pair number. Documents so long that no order keeps
     `window_tolerance` are left out as long as their component's target is still met.
     Raises InputError if the mixture cannot be met.
     """
     plan = solve(_available(documents, pairs, None), settings)
     names = [component.component for component in plan.components]
     number = {name: index for index, name in enumerate(names)}
-    component = np.array([number.get(name, -1) for _, name in pairs], dtype=np.int64)
+    component = np.array([number.get(pool.component, -1) for pool in pairs], dtype=np.int64)
     best: Arrangement | None = None
     seen: set[tuple[int, ...]] = set()
     for ease in _EASE:
@@ -152,15 +150,15 @@ def _frozen(plan: Plan, settings: Mixture) -> Mixture:
 
 
 def _available(
-    documents: Documents, pairs: Sequence[tuple[str, str]], usable: npt.NDArray[np.bool_] | None
+    documents: Documents, pairs: Sequence[Pool], usable: npt.NDArray[np.bool_] | None
 ) -> list[SourceTokens]:
     pair = documents.pair if usable is None else documents.pair[usable]
     tokens = documents.tokens if usable is None else documents.tokens[usable]
     counts = np.bincount(pair, minlength=len(pairs))
     sums = _sums(pair, tokens, len(pairs))
     return [
-        SourceTokens(source, component, int(sums[index]), int(counts[index]))
-        for index, (source, component) in enumerate(pairs)
+        SourceTokens(pool.source, pool.component, int(sums[index]), int(counts[index]), pool.factor)
+        for index, pool in enumerate(pairs)
     ]
 
 
@@ -174,16 +172,16 @@ def _sums(
 
 
 def _usable(
-    documents: Documents, pairs: Sequence[tuple[str, str]], limits: dict[str, int]
+    documents: Documents, pairs: Sequence[Pool], limits: dict[str, int]
 ) -> npt.NDArray[np.bool_]:
-    by_pair = np.array([limits.get(component, 0) for _, component in pairs], dtype=np.int64)
+    by_pair = np.array([limits.get(pool.component, 0) for pool in pairs], dtype=np.int64)
     usable: npt.NDArray[np.bool_] = documents.tokens <= by_pair[documents.pair]
     return usable
 
 
 def _feasible(
     documents: Documents,
-    pairs: Sequence[tuple[str, str]],
+    pairs: Sequence[Pool],
     plan: Plan,
     settings: Mixture,
     limits: dict[str, int],
@@ -210,7 +208,7 @@ def _feasible(
 
 def _arranged(
     documents: Documents,
-    pairs: Sequence[tuple[str, str]],
+    pairs: Sequence[Pool],
     component: npt.NDArray[np.int64],
     plan: Plan,
     settings: Mixture,
@@ -221,14 +219,13 @@ def _arranged(
     keys = base_keys(documents.ids)
     streams = []
     missing: dict[str, int] = {}  # a small source's misfit goes to the component's next larger
-    for entry in sorted(solved.sources, key=lambda e: (e.tokens, e.source, e.component)):
-        pair = (entry.source, entry.component)
+    for entry in sorted(solved.sources, key=lambda e: (e.tokens, *e.pool)):
         most = int(entry.tokens * Fraction(str(settings.max_epochs)))
         target = min(most, entry.target + missing.get(entry.component, 0)) if entry.target else 0
         if target:
-            number = pairs.index(pair)
+            number = pairs.index(entry.pool)
             rows = np.flatnonzero(usable & (documents.pair == number))
-            stream = _stream(documents, keys, rows, target, pair, solved, settings)
+            stream = _stream(documents, keys, rows, target, entry.pool, solved, settings)
             streams.append((number, *stream))
             lacking = target - int(documents.tokens[stream[0]].sum())
             missing[entry.component] = lacking
@@ -254,8 +251,8 @@ def _arranged(
 
 
 def _by_source(
-    pair: npt.NDArray[np.int32], tokens: npt.NDArray[np.int64], pairs: Sequence[tuple[str, str]]
-) -> dict[tuple[str, str], tuple[int, int]]:
+    pair: npt.NDArray[np.int32], tokens: npt.NDArray[np.int64], pairs: Sequence[Pool]
+) -> dict[Pool, tuple[int, int]]:
     counts = np.bincount(pair, minlength=len(pairs))
     sums = _sums(pair, tokens, len(pairs))
     return {
@@ -290,12 +287,12 @@ def _stream(
     keys: npt.NDArray[np.uint64],
     rows: npt.NDArray[np.int64],
     target: int,
-    pair: tuple[str, str],
+    pool: Pool,
     plan: Plan,
     settings: Mixture,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int16]]:
     """Return the rows and epochs of one source in one component, in the order of its stream."""
-    start = named_key(pair[0], settings.seed)
+    start = named_key(pool.source, settings.seed)
     low = base_keys(documents.ids[:, 8:])[rows]
     rows = rows[np.lexsort((low, keys[rows] - start))]  # wraps around: a circle
     tokens = documents.tokens[rows]

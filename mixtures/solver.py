@@ -10,20 +10,35 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
-from typing import Any
+from typing import Any, NamedTuple
 
 from schemas.config import Mixture
 from schemas.errors import InputError
 
 
+class Pool(NamedTuple):
+    """Documents that are drawn alike: of one source, in one component, with one weight."""
+
+    source: str
+    component: str
+    factor: Fraction = Fraction(1)
+    """How many times its tokens a document weighs (`mixture.upsample`)."""
+
+
 @dataclass(frozen=True)
 class SourceTokens:
-    """What a source has for a component. An `auto` source stands here once a component."""
+    """What a pool has. An `auto` source stands here once a component, and once a factor."""
 
     source: str
     component: str
     tokens: int
     documents: int
+    factor: Fraction = Fraction(1)
+
+    @property
+    def weight(self) -> Fraction:
+        """What it weighs where sources share by their tokens."""
+        return self.tokens * self.factor
 
 
 @dataclass(frozen=True)
@@ -35,6 +50,12 @@ class SourcePlan:
     tokens: int
     documents: int
     target: int
+    factor: Fraction = Fraction(1)
+
+    @property
+    def pool(self) -> Pool:
+        """What it is a plan of."""
+        return Pool(self.source, self.component, self.factor)
 
     @property
     def epochs(self) -> float:
@@ -93,6 +114,7 @@ class Plan:
                 {
                     "source": plan.source,
                     "component": plan.component,
+                    "factor": float(plan.factor),
                     "available": plan.tokens,
                     "documents": plan.documents,
                     "target": plan.target,
@@ -118,7 +140,7 @@ def solve(available: Sequence[SourceTokens], settings: Mixture) -> Plan:
     lacks goes to the others by weight. Raises InputError if the mixture cannot be met, unless
     `allow_short`: the message says by how much, and what would meet it.
     """
-    ordered = sorted(available, key=lambda entry: (entry.component, entry.source))
+    ordered = sorted(available, key=lambda entry: (entry.component, entry.source, entry.factor))
     components = _components(ordered, settings)
     weights = {
         name: _source_weights(name, entries, settings) for name, entries in components.items()
@@ -144,7 +166,9 @@ def solve(available: Sequence[SourceTokens], settings: Mixture) -> Plan:
         plans.append(ComponentPlan(name, share, targets[name], planned))
         limits = [int(entry.tokens * limit) for entry in entries]
         for entry, target in zip(entries, fill(planned, weights[name], limits), strict=True):
-            gives.append(SourcePlan(entry.source, name, entry.tokens, entry.documents, target))
+            gives.append(
+                SourcePlan(entry.source, name, entry.tokens, entry.documents, target, entry.factor)
+            )
     return Plan(tokens, tuple(plans), tuple(gives))
 
 
@@ -240,10 +264,11 @@ def _components(
 def _source_weights(
     component: str, entries: Sequence[SourceTokens], settings: Mixture
 ) -> list[Fraction]:
-    """Return the weights of a component's sources, in order.
+    """Return the weights of a component's pools, in order.
 
-    All named in the config: the weights are relative. Some named: theirs are shares of the
-    component, and the others divide the rest by their tokens.
+    All sources named in the config: the weights are relative. Some named: theirs are shares of
+    the component, and the others divide the rest by their tokens. Pools of one source divide its
+    weight. Tokens count `factor` times.
     """
     named = settings.weights[component].sources if component in settings.weights else {}
     known = {entry.source for entry in entries}
@@ -253,7 +278,10 @@ def _source_weights(
             f"mixture.weights.{component}.sources: {', '.join(unknown)} give nothing to "
             f"{component!r}; its sources are {', '.join(sorted(known))}"
         )
-    others = sum(entry.tokens for entry in entries if entry.source not in named)
+    others = sum((e.weight for e in entries if e.source not in named), Fraction(0))
+    of_source: dict[str, Fraction] = {}
+    for entry in entries:
+        of_source[entry.source] = of_source.get(entry.source, Fraction(0)) + entry.weight
     taken = sum(named.values(), Fraction(0))
     if named and others and taken >= 1:
         missing = sorted(known - set(named))
@@ -264,7 +292,9 @@ def _source_weights(
         )
     rest = 1 - taken if named else Fraction(1)
     return [
-        named[entry.source] if entry.source in named else rest * Fraction(entry.tokens, others or 1)
+        named[entry.source] * entry.weight / (of_source[entry.source] or 1)
+        if entry.source in named
+        else rest * entry.weight / (others or 1)
         for entry in entries
     ]
 

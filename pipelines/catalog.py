@@ -6,6 +6,7 @@ Nothing here loads a model: a stage's columns are known before it runs.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from functools import lru_cache
 
 import pyarrow as pa
@@ -125,6 +126,14 @@ def effective_rules(config: Config, before: str | None = None) -> list[Rule]:
                 )
     last = len(STEPS) if before is None else STEPS.index(before)
     return [rule for step in STEPS[:last] for rule in by_step[step]]
+
+
+def upsample_rules(config: Config) -> list[tuple[Rule, Fraction]]:
+    """Return conditions and factors of `mixture.upsample`. Raises InputError as `rule_step`."""
+    found = [(entry.rule, entry.factor) for entry in config.mixture.upsample]
+    for rule, _ in found:
+        rule_step(rule.scope, rule.column)
+    return found
 
 
 def rule_step(scope: str, column: str) -> str:

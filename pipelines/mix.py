@@ -12,6 +12,7 @@ import json
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,12 +22,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from filters.decide import breaks, in_scope
 from mixtures.keys import id_matrix
 from mixtures.order import Arrangement, Documents, arrange
 from mixtures.runs import Run
 from mixtures.shards import MANIFEST, SEQUENCES, shard_stem, write_index, write_sequences
-from mixtures.solver import Plan, SourceTokens, solve
+from mixtures.solver import Plan, Pool, SourceTokens, solve
 from mixtures.tokenizer import Tokenizer, token_dtype
+from pipelines.catalog import rule_columns, upsample_rules
 from pipelines.context import Context
 from pipelines.files import atomic_path, write_text
 from pipelines.runners import Runner, deal
@@ -35,6 +38,7 @@ from pipelines.tokenize import FOLDER, run_path
 from schemas.config import Config, Mixture
 from schemas.errors import RunFault
 from schemas.manifest import Shard, read_manifest, sha256_file
+from schemas.rules import Rule
 
 MIXTURE: Final = "mixture"
 PLANS: Final = "_plan"
@@ -51,7 +55,7 @@ class Survivors:
     """The documents that a mixture may use, and where their tokens lie."""
 
     documents: Documents
-    pairs: list[tuple[str, str]]
+    pairs: list[Pool]
     runs: list[str]
     """Names of document shards; `run` numbers them."""
     run: npt.NDArray[np.int32]
@@ -100,10 +104,11 @@ def gather(ctx: Context) -> Survivors:
         raise RunFault(f"{ctx.folder('documents')}: no documents; run `ingest` first")
     ids: list[npt.NDArray[np.uint8]] = [np.zeros((0, 16), dtype=np.uint8)]
     run, tokens, offsets = ([np.zeros(0, dtype=np.int64)] for _ in range(3))
-    numbers: dict[tuple[str, str], int] = {}
+    numbers: dict[Pool, int] = {}
+    upsample = upsample_rules(ctx.config)
     pair = [np.zeros(0, dtype=np.int32)]
     names = [shard.name for shard in documents.shards]
-    columns = ["id", "source", "assigned", "tokens", "run_offset"]
+    columns = ["id", "tokens", "run_offset", *rule_columns([rule for rule, _ in upsample])]
     for index, shard in enumerate(documents.shards):
         kept = ctx.survivors(shard.name)
         start = 0
@@ -118,7 +123,7 @@ def gather(ctx: Context) -> Survivors:
                     "have no tokens; run the stage `tokenize`"
                 )
             ids.append(id_matrix(rows.column("id")).copy())
-            pair.append(_number_pairs(rows, numbers))
+            pair.append(_number_pairs(rows, numbers, upsample))
             tokens.append(rows.column("tokens").cast(pa.int64()).to_numpy())
             offsets.append(rows.column("run_offset").to_numpy())
             run.append(np.full(rows.num_rows, index, dtype=np.int64))
@@ -139,20 +144,36 @@ def gather(ctx: Context) -> Survivors:
 
 
 def _number_pairs(
-    rows: pa.RecordBatch, numbers: dict[tuple[str, str], int]
+    rows: pa.RecordBatch, numbers: dict[Pool, int], upsample: Sequence[tuple[Rule, Fraction]]
 ) -> npt.NDArray[np.int32]:
-    """Return the number of each row's (source, component), numbering new ones."""
+    """Return the number of each row's pool, numbering new ones."""
     source = pc.dictionary_encode(rows.column("source"))
     component = pc.dictionary_encode(rows.column("assigned"))
     own = component.dictionary.to_pylist()
+    factors = [Fraction(1), *(factor for _, factor in upsample)]
     code = source.indices.to_numpy().astype(np.int64) * len(own) + component.indices.to_numpy()
+    code = code * len(factors) + _first_that_holds(rows, upsample)
     found, inverse = np.unique(code, return_inverse=True)
     sources = source.dictionary.to_pylist()
-    known = [
-        numbers.setdefault((sources[value // len(own)], own[value % len(own)]), len(numbers))
-        for value in found.tolist()
-    ]
+    known = []
+    for value in found.tolist():
+        (place, part), factor = divmod(value // len(factors), len(own)), value % len(factors)
+        pool = Pool(sources[place], own[part], factors[factor])
+        known.append(numbers.setdefault(pool, len(numbers)))
     return np.array(known, dtype=np.int32)[inverse]
+
+
+def _first_that_holds(
+    rows: pa.RecordBatch, upsample: Sequence[tuple[Rule, Fraction]]
+) -> npt.NDArray[np.int64]:
+    """Return for each row 1 + the place of the first condition that holds, or 0."""
+    found = np.zeros(rows.num_rows, dtype=np.int64)
+    for place, (rule, _) in enumerate(upsample, 1):
+        column = rows.column(rule.column)
+        holds = in_scope(rule, rows.column("assigned"), rows.column("source"))
+        holds &= np.asarray(column.is_valid()) & ~breaks(rule, column)
+        found[(found == 0) & holds] = place
+    return found
 
 
 def _clear(folder: Path, shards: int, anew: bool) -> None:
@@ -177,8 +198,8 @@ def write_plan(path: Path, survivors: Survivors, arrangement: Arrangement, shard
             pa.FixedSizeBinaryArray.from_buffers(
                 pa.binary(16), len(rows), [None, pa.py_buffer(documents.ids[rows].tobytes())]
             ),
-            _dictionary(pair, [source for source, _ in survivors.pairs]),
-            _dictionary(pair, [component for _, component in survivors.pairs]),
+            _dictionary(pair, [pool.source for pool in survivors.pairs]),
+            _dictionary(pair, [pool.component for pool in survivors.pairs]),
             pa.array(arrangement.epochs[part]),
             pa.array(documents.tokens[rows].astype(np.int32)),
             pa.array(survivors.run[rows]),
@@ -341,8 +362,8 @@ def achieved(arrangement: Arrangement) -> dict[str, Any]:
             {**entry, "achieved": tokens, "achieved_share": tokens / total, "sequences": sequences}
         )
     sources = []
-    for entry in record["sources"]:
-        tokens, sequences = arrangement.by_source.get((entry["source"], entry["component"]), (0, 0))
+    for entry, plan in zip(record["sources"], arrangement.plan.sources, strict=True):
+        tokens, sequences = arrangement.by_source.get(plan.pool, (0, 0))
         sources.append({**entry, "achieved": tokens, "sequences": sequences})
     return {"components": components, "sources": sources}
 
@@ -355,8 +376,10 @@ def plan_exact(ctx: Context) -> Plan:
     tokens = np.zeros(len(survivors.pairs), dtype=np.int64)
     np.add.at(tokens, documents.pair, documents.tokens)
     available = [
-        SourceTokens(source, component, int(tokens[index]), int(counts[index]))
-        for index, (source, component) in enumerate(survivors.pairs)
+        SourceTokens(
+            pool.source, pool.component, int(tokens[index]), int(counts[index]), pool.factor
+        )
+        for index, pool in enumerate(survivors.pairs)
     ]
     return solve(available, ctx.config.mixture)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.catalog import STEPS, cut_columns, effective_rules
+from pipelines.catalog import STEPS, cut_columns, effective_rules, upsample_rules
 from pipelines.code import code_version
 from pipelines.context import Context
 from pipelines.runners import Runner
@@ -258,7 +258,7 @@ _STEPS = (
     Step(
         name="mix",
         stage="mix",
-        settings=lambda c: _without(c.mixture),
+        settings=lambda c: [_without(c.mixture), [str(rule) for rule, _ in upsample_rules(c)]],
         modules=("pipelines.mix",),
         models=_no_models,
         reads=("tokenize",),

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from mixtures.solver import SourcePlan
 from mixtures.stats import Fertility
 from pipelines.catalog import effective_rules, rule_step
 from pipelines.context import Context
@@ -204,10 +205,14 @@ def _print_estimate(console: Console, config: Config, sizes: Sizes, out: Path | 
         for source in solved.sources:
             if source.component == component.component:
                 table.add_row(
-                    "", source.source, f"{source.tokens:,}", f"{source.target:,}",
+                    "", _pool_name(source), f"{source.tokens:,}", f"{source.target:,}",
                     f"{source.epochs:.2f}",
                 )  # fmt: skip
     console.print(table)
+
+
+def _pool_name(plan: SourcePlan) -> str:
+    return plan.source if plan.factor == 1 else f"{plan.source} × {float(plan.factor):g}"
 
 
 def _components_of(config: Config, name: str) -> list[str]:

@@ -6,12 +6,13 @@ Every number here that comes from a paper or another project names its source.
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from schemas.rules import ALL, parse_condition
+from schemas.rules import ALL, Rule, parse_condition, parse_rule
 
 Action = Literal["mask", "pseudonymise", "drop", "keep"]
 Entity = Literal[
@@ -263,6 +264,27 @@ def _sum_to_one(weights: dict[str, ComponentWeight]) -> dict[str, ComponentWeigh
     return weights
 
 
+class Upsample(Section):
+    """Documents that weigh more than their tokens."""
+
+    when: str
+    """A condition on a column, such as `knowledge>=0.6`, or `ko.knowledge>=0.6` for one component
+    or source. A document whose column is null is not meant."""
+    factor: Annotated[Fraction, BeforeValidator(parse_share), Field(gt=0)]
+    """How many times its tokens a document weighs: 2 is twice as often as the others."""
+
+    @property
+    def rule(self) -> Rule:
+        """The condition, as a rule."""
+        scoped = re.match(r"\s*[\w*-]+\.\w", self.when)
+        return parse_rule(self.when if scoped else f"{ALL}.{self.when.strip()}")
+
+    @model_validator(mode="after")
+    def _parses(self) -> Upsample:
+        _ = self.rule
+        return self
+
+
 class Mixture(Section):
     """How many tokens, from where, in how many shards."""
 
@@ -274,6 +296,9 @@ class Mixture(Section):
         AfterValidator(_sum_to_one),
     ] = {}
     temperature: float = Field(1.0, gt=0)
+    upsample: list[Upsample] = []
+    """Documents that weigh more, as HyperCLOVA X upsamples knowledge; the first condition that
+    holds counts. Applied to what is left after deduplication; `max_epochs` still limits it."""
     max_epochs: float = Field(4.0, gt=0)
     allow_short: bool = False
     shards: int = Field(8, ge=1, le=99_999)

@@ -10,9 +10,15 @@ from hypothesis import strategies as st
 
 from mixtures.balance import measure, worst_window
 from mixtures.order import Documents, arrange, choose, cut_shards
+from mixtures.solver import Pool
 from schemas.config import Mixture
 
-PAIRS = [("ko-docs", "ko"), ("ko-reviews", "ko"), ("en-docs", "en"), ("code", "code")]
+PAIRS = [
+    Pool("ko-docs", "ko"),
+    Pool("ko-reviews", "ko"),
+    Pool("en-docs", "en"),
+    Pool("code", "code"),
+]
 SIZES = [(6000, 1500, 1.2), (5000, 1000, 0.9), (6000, 700, 1.3), (4000, 2000, 1.4)]
 """Documents, tokens of the median one, and spread (of the logarithm): as real corpora have."""
 
@@ -220,6 +226,6 @@ def test_what_a_small_source_cannot_fit_comes_from_a_larger_one():
     )
     weights = {"ko": {"share": 1, "sources": {"few": 1, "many": 9}}}
     settings_ = Mixture(tokens=50_000, weights=weights, shards=1)
-    made = arrange(documents, [("few", "ko"), ("many", "ko")], settings_)
-    assert made.by_source["few", "ko"] == (4900, 7)
+    made = arrange(documents, [Pool("few", "ko"), Pool("many", "ko")], settings_)
+    assert made.by_source[Pool("few", "ko")] == (4900, 7)
     assert 50_000 - made.by_component["ko"][0] < 40

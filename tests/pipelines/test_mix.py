@@ -262,3 +262,22 @@ def test_an_estimate_needs_bytes_only():
     assert [entry.tokens for entry in available] == [1_001_000, 10_005_000]
     assert plan.planned == 1_000_000
     assert np.isclose(plan.sources[1].epochs, 0.4995, atol=1e-3)
+
+
+def test_documents_that_weigh_twice_stand_twice_as_often(tokenized: Path, tmp_path: Path):
+    out = link(tokenized, tmp_path / "out")
+    heavy = {"when": "ko.bytes>=200", "factor": 2}
+    folder = mix(context(out, upsample=[heavy]))
+    record = json.loads((folder / "manifest.json").read_text("utf-8"))
+    for source in ("ko-a", "ko-b"):
+        epochs = {s["factor"]: s["epochs"] for s in record["sources"] if s["source"] == source}
+        assert epochs.keys() == {1.0, 2.0}
+        assert epochs[2.0] == pytest.approx(2 * epochs[1.0], rel=0.01)
+    assert {s["factor"] for s in record["sources"] if s["component"] != "ko"} == {1.0}
+    assert sum(part["achieved"] for part in record["components"]) == pytest.approx(30_000, rel=0.02)
+
+
+def test_a_condition_on_a_column_that_is_not_there_names_near_ones(tokenized: Path, tmp_path: Path):
+    out = link(tokenized, tmp_path / "out")
+    with pytest.raises(InputError, match="knowledge"):
+        mix(context(out, upsample=[{"when": "knowlege>=0.6", "factor": 2}]))
