@@ -1,0 +1,103 @@
+"""The peers' side of dedup.py: signatures by datatrove, datasketch and rensa.
+
+    PEER/bin/python benchmarks/dedup_peers.py throughput < DOCUMENTS > RESULT
+    PEER/bin/python benchmarks/dedup_peers.py noise < PAIRS > RESULT
+
+DOCUMENTS: one JSON string a line; RESULT of `throughput`: seconds of processor time by peer, 128
+permutations, 5-grams of characters without white space for datasketch and rensa (as ours),
+datatrove's own English words. PAIRS: one JSON list [original, copy] a line; RESULT of `noise`: for
+each peer, whether its default words and bands find the copy. The environment is made with
+
+    python -m venv PEER
+    PEER/bin/pip install datatrove==0.10.0 datasketch==2.0.0 rensa==0.5.0 spacy nltk tldextract \
+        tokenizers ftfy regex "xxhash<4" fasteners
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+N, PERMUTATIONS = 5, 128
+
+
+def _shingles(text: str) -> list[str]:
+    joined = "".join(text.split())
+    return [joined[at : at + N] for at in range(max(1, len(joined) - N + 1))]
+
+
+def _datatrove(buckets: int, hashes: int) -> Any:
+    from datatrove.pipeline.dedup.minhash import MinhashConfig, MinhashDedupSignature
+
+    config = MinhashConfig(n_grams=N, num_buckets=buckets, hashes_per_bucket=hashes)
+    return MinhashDedupSignature("unused", config=config)
+
+
+def throughput(texts: list[str]) -> dict[str, float]:
+    from datasketch import MinHash
+    from rensa import RMinHash
+
+    trove = _datatrove(16, 8)
+
+    def by_datatrove(text: str) -> None:
+        shingles = trove.get_shingles(text)
+        if shingles.size:
+            trove.get_signature(shingles)
+
+    def by_datasketch(text: str) -> None:
+        MinHash(num_perm=PERMUTATIONS).update_batch([s.encode() for s in _shingles(text)])
+
+    def by_rensa(text: str) -> None:
+        minhash = RMinHash(num_perm=PERMUTATIONS, seed=1)
+        minhash.update(_shingles(text))
+        minhash.digest()
+
+    seconds = {}
+    peers: dict[str, Callable[[str], None]] = {
+        "datatrove": by_datatrove,
+        "datasketch": by_datasketch,
+        "rensa": by_rensa,
+    }
+    for name, peer in peers.items():
+        peer(texts[0][:200] or "warm up")
+        begin = time.process_time()
+        for text in texts:
+            peer(text)
+        seconds[name] = time.process_time() - begin
+    return seconds
+
+
+def noise(pairs: list[tuple[str, str]]) -> dict[str, list[bool]]:
+    """datatrove: 14 buckets of 8, 5-grams of words; datasketch: a set of words at 0.8."""
+    from datasketch import MinHash, MinHashLSH
+
+    trove = _datatrove(14, 8)
+
+    def bands(text: str) -> list[list[int]]:
+        shingles = trove.get_shingles(text)
+        return trove.get_signature(shingles) if shingles.size else []
+
+    found: dict[str, list[bool]] = {"datatrove": [], "datasketch": []}
+    for one, other in pairs:
+        a, b = bands(one), bands(other)
+        found["datatrove"].append(any(x == y for x, y in zip(a, b, strict=False)))
+        hashes = []
+        for text in (one, other):
+            minhash = MinHash(num_perm=PERMUTATIONS)
+            minhash.update_batch([word.encode() for word in text.split()])
+            hashes.append(minhash)
+        index = MinHashLSH(threshold=0.8, num_perm=PERMUTATIONS)
+        index.insert("original", hashes[0])
+        found["datasketch"].append("original" in index.query(hashes[1]))
+    return found
+
+
+if __name__ == "__main__":
+    np.seterr(over="ignore")
+    rows = [json.loads(line) for line in sys.stdin]
+    json.dump({"throughput": throughput, "noise": noise}[sys.argv[1]](rows), sys.stdout)
