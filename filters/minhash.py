@@ -4,9 +4,9 @@ Signatures are those of datasketch's scheme `affine32`: with its permutations, a
 hash given to it as `hashfunc`, they are equal bit for bit. The similarity estimate is the
 share of equal values (Broder 1997).
 
-Shingle units: `chars` counts codepoints with white space left out, ASCII in lower case and
-full-width forms as ASCII, because Korean spacing is unreliable; `words` counts what stands
-between white space; `morphemes` counts Kiwi's.
+Shingle units: `chars` counts letters and digits, white space and marks left out, ASCII in lower
+case and full-width forms as ASCII, because spacing and punctuation of Korean are unreliable;
+`words` counts what stands between white space; `morphemes` counts Kiwi's.
 """
 
 from __future__ import annotations
@@ -17,7 +17,17 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from filters.kernels import buffers, hash_bytes, is_space, kernel, mix64, next_codepoint
+from filters.kernels import (
+    MARK,
+    SPACE,
+    buffers,
+    classify,
+    hash_bytes,
+    is_space,
+    kernel,
+    mix64,
+    next_codepoint,
+)
 
 Signatures = npt.NDArray[np.uint32]
 BASE = np.uint64(0x9E3779B97F4A7C15)
@@ -46,8 +56,20 @@ def fold(cp):  # type: ignore[no-untyped-def]  # typed by Numba
 
 @kernel
 def char_units(data, begin, end, units):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Write the folded codepoints of a text that are no white space; return how many."""
+    """Write the folded letters and digits of a text; return how many.
+
+    A text without any gives all its codepoints that are no white space.
+    """
     count = 0
+    at = begin
+    while at < end:
+        cp, at = next_codepoint(data, at)
+        kind = classify(cp)
+        if kind != SPACE and kind != MARK:  # noqa: PLR1714  # compiles to two tests
+            units[count] = np.uint64(fold(cp))
+            count += 1
+    if count:
+        return count
     at = begin
     while at < end:
         cp, at = next_codepoint(data, at)

@@ -157,7 +157,8 @@ class Dedup(Section):
 
     enabled: bool = True
     unit: Literal["chars", "words", "morphemes"] = "chars"
-    """What a shingle counts; `chars` leaves white space out (Korean spacing is unreliable)."""
+    """What a shingle counts; `chars` are letters and digits: white space and marks are left out,
+    since Korean writers and copyists treat both as they please."""
     ngram: int = Field(5, ge=1, le=64)
     threshold: float = Field(0.8, gt=0, lt=1)
     """Jaccard similarity above which two documents are the same."""

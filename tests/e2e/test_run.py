@@ -106,15 +106,17 @@ def test_explain_follows_a_document_from_its_line_to_its_tokens(demo: Path):
     assert "identify" in explanation["annotations"]
 
 
-def test_a_shard_decodes_to_the_redacted_text_of_the_documents_it_names(demo: Path):
+def test_a_shard_decodes_to_the_cut_and_redacted_text_of_the_documents_it_names(demo: Path):
     config = load_config(demo / "config.yaml")
     tokenizer = Tokenizer.load(demo / "tokenizer")
     texts: dict[bytes, str] = {}
     for path in sorted((demo / "documents").glob("*.parquet")):
         documents = pq.read_table(path, columns=["id", "text"])
         spans = pq.read_table(demo / "annotations/redact" / path.name, columns=["pii_spans"])
+        tails = pq.read_table(demo / "annotations/measure" / path.name, columns=["tails"])
         text = documents.column("text").combine_chunks()
-        masked = apply_spans(text, spans.column(0).combine_chunks(), config.pii)
+        cuts = [tails.column(0).combine_chunks()]
+        masked = apply_spans(text, spans.column(0).combine_chunks(), config.pii, cuts)
         ids = documents.column("id").to_pylist()
         texts.update(zip(ids, masked.to_pylist(), strict=True))
     compared = 0

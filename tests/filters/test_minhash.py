@@ -132,3 +132,18 @@ def test_components_are_labelled_by_their_smallest_node(
     of = dict(zip(nodes.tolist(), labels.tolist(), strict=True))
     assert all(of[a] == of[b] for a, b in edges)
     assert all(label == min(n for n in of if of[n] == label) for label in of.values())
+
+
+def test_spaces_marks_case_and_width_do_not_change_a_signature():
+    one = '그는 말했다, "비가 온다." 우산 12개를 샀다! (Rain)'
+    other = "그는말했다 ‘비가 온다’。우산 １２개를 샀다?? rain…"
+    text = pa.array([one, other], pa.large_string())
+    first, second = sign(text, "chars", 5, 64, 1)
+    assert (first == second).all()
+
+
+def test_texts_of_marks_alone_differ_by_their_marks():
+    text = pa.array(["+-+-+-+-+", "*=*=*=*=*", "   "], pa.large_string())
+    first, second, blank = sign(text, "chars", 3, 64, 1)
+    assert (first != second).any()
+    assert (first != blank).any()
