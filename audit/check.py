@@ -139,17 +139,21 @@ def check_rows(out: Path) -> Check:
 
 
 def check_survivors_of_clusters(out: Path, config: Config) -> Check:
-    """Every duplicate names a document that is not itself a duplicate, and that was a candidate."""
+    """Every duplicate names a document that is not itself a duplicate, and that was a candidate.
+
+    What an earlier run holds (`dedup.against`) is not here to be looked for.
+    """
     from pipelines.catalog import effective_rules
 
     before = effective_rules(config, before="dedup")
     survivors: list[pa.Array] = []
     named: list[pa.Array] = []
-    for group in decided(out, config, before, ["id", "duplicate_of"]):
+    for group in decided(out, config, before, ["id", "duplicate_of", "duplicate_kind"]):
         single = pc.is_null(group.columns.column("duplicate_of"))
         standing = pc.and_(pa.array(group.kept), single)
         survivors.append(group.columns.column("id").filter(standing))
-        named.append(group.columns.column("duplicate_of").drop_null())
+        here = pc.fill_null(pc.not_equal(group.columns.column("duplicate_kind"), "earlier"), False)
+        named.append(group.columns.column("duplicate_of").filter(here))
     standing_ids = pa.chunked_array(survivors) if survivors else pa.chunked_array([[]])
     names = pa.chunked_array(named) if named else pa.chunked_array([[]])
     lost = pc.sum(pc.invert(pc.is_in(names, standing_ids))).as_py() or 0 if len(names) else 0

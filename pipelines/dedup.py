@@ -1,52 +1,45 @@
 """Deduplication: packed keys through one GroupByKey, exact check, components, labels by shard.
 
-A document's address is `shard ordinal << 32 | row`, ordinals counting shards by name. Only
-addresses and keys cross the shuffle; texts are read where they lie, once for the documents
-that have a candidate. All results are sorted, so nothing depends on which worker was first.
+Only addresses (see `pipelines.clusters`) and keys cross the shuffle; texts are read where they
+lie, once for the documents that have a candidate. All results are sorted, so nothing depends on
+which worker was first.
 """
 
 from __future__ import annotations
 
 import itertools
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import apache_beam as beam
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from filters.components import components
 from filters.lsh import MISS_WEIGHT, Pairs, band_keys, bands_and_rows, candidates, jaccard
 from filters.minhash import shingle_sets
-from filters.signatures import fixed_binary, morphemes
+from filters.signatures import morphemes
+from pipelines.clusters import (
+    DEDUP,
+    ROW_BITS,
+    Label,
+    clusters_of,
+    fixed_matrix,
+    save_array,
+    work_folder,
+)
 from pipelines.context import Context
+from pipelines.earlier import earlier_shards
 from pipelines.runners import Runner, deal
-from pipelines.shards import ShardTask, write_shard
+from pipelines.shards import ShardTask
 from schemas.config import Dedup
 
-DEDUP = pa.schema(
-    [
-        pa.field("duplicate", pa.bool_(), nullable=False),  # dropped in favour of another
-        pa.field("duplicate_of", pa.binary(16)),  # id of the survivor; null for survivors
-        pa.field("duplicate_kind", pa.string()),  # exact or near, to the survivor
-        pa.field("cluster_id", pa.binary(16)),  # smallest id of the cluster; null outside one
-        pa.field("cluster_size", pa.int32(), nullable=False),  # 1 outside a cluster
-    ]
-)
-"""Columns of `annotations/dedup`. Rows that earlier rules drop take no part."""
+__all__ = ["DEDUP", "run_dedup"]
 
 PARTITIONS = 16
 """Groups of the shuffle: each fits a worker."""
 KEY = np.dtype([("key", "<u8"), ("document", "<i8")])
-WORK = "_work"
-ROW_BITS = 32
-
-
-def _work(ctx: Context) -> Path:
-    return ctx.folder("annotations", "dedup", WORK)
 
 
 def _banding(settings: Dedup) -> tuple[int, int]:
@@ -59,14 +52,15 @@ def _banding(settings: Dedup) -> tuple[int, int]:
 class EmitKeys(beam.DoFn):
     """(ordinal, task) in, (partition, packed keys) out, for the documents that survive."""
 
-    def __init__(self, ctx: Context) -> None:
+    def __init__(self, ctx: Context, settings: Dedup) -> None:
         self._ctx = ctx
+        self._settings = settings
 
     def process(self, element: tuple[int, ShardTask]) -> Iterator[tuple[int, bytes]]:
         """Yield band keys and exact-hash keys with the address of their document."""
         ordinal, task = element
         ctx = self._ctx
-        settings = ctx.config.dedup
+        settings = self._settings
         bands, rows = _banding(settings)
         survivors = ctx.survivors(task.name)
         start = 0
@@ -78,8 +72,8 @@ class EmitKeys(beam.DoFn):
             if not len(alive):
                 continue
             chosen = batch.take(pa.array(alive))
-            signature = _matrix(chosen.column("signature"), 4 * settings.permutations, "<u4")
-            exact = _matrix(chosen.column("exact_hash"), 16, "<u8")
+            signature = fixed_matrix(chosen.column("signature"), 4 * settings.permutations, "<u4")
+            exact = fixed_matrix(chosen.column("exact_hash"), 16, "<u8")
             keys = band_keys(signature, bands, rows)
             keys = np.column_stack([exact[:, 0] ^ (exact[:, 1] >> np.uint64(1)), keys])
             entry = np.empty(keys.size, KEY)
@@ -96,35 +90,24 @@ class EmitKeys(beam.DoFn):
                 yield partition, mine.tobytes()
 
 
-def _matrix(column: pa.Array, width: int, dtype: str) -> npt.NDArray[Any]:
-    """Return the rows of a binary column whose values all have `width` bytes, as a matrix."""
-    fixed = column.cast(pa.binary(width))
-    data = np.frombuffer(fixed.buffers()[1], np.uint8)
-    begin = fixed.offset * width
-    flat = data[begin : begin + len(fixed) * width].view(dtype)
-    return flat.reshape(len(fixed), -1)
-
-
 class FindCandidates(beam.DoFn):
-    """(partition, packed keys) in; writes the partition's candidate pairs, yields its number."""
+    """(partition, packed keys) in; writes the partition's candidate pairs, yields its number.
 
-    def __init__(self, ctx: Context) -> None:
+    Shards from ordinal `own` on are of earlier runs: pairs of two of those say nothing.
+    """
+
+    def __init__(self, ctx: Context, own: int) -> None:
         self._ctx = ctx
+        self._own = own
 
     def process(self, element: tuple[int, Iterable[bytes]]) -> Iterator[int]:
         """Write `pairs-PARTITION.npy`, int64 [pairs, 2]."""
         partition, packed = element
         entries = np.frombuffer(b"".join(packed), KEY)
         pairs = candidates(entries["key"].copy(), entries["document"].copy())
-        _save(_work(self._ctx) / f"pairs-{partition:03d}.npy", pairs)
+        pairs = pairs[pairs[:, 0] >> ROW_BITS < self._own]
+        save_array(work_folder(self._ctx) / f"pairs-{partition:03d}.npy", pairs)
         yield partition
-
-
-def _save(path: Path, array: npt.NDArray[np.generic]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp.npy")
-    np.save(temporary, array)
-    temporary.replace(path)
 
 
 class ExtractShingles(beam.DoFn):
@@ -137,7 +120,7 @@ class ExtractShingles(beam.DoFn):
         """Write rows, offsets and values of the shard's shingle sets as three `.npy` files."""
         ordinal, task = element
         settings = self._ctx.config.dedup
-        work = _work(self._ctx)
+        work = work_folder(self._ctx)
         wanted = np.load(work / "documents.npy", mmap_mode="r")
         low, high = np.int64(ordinal) << ROW_BITS, np.int64(ordinal + 1) << ROW_BITS
         here = wanted[np.searchsorted(wanted, low) : np.searchsorted(wanted, high)]
@@ -156,10 +139,10 @@ class ExtractShingles(beam.DoFn):
             values.append(flat)
             lengths.append(np.diff(places))
         sizes = np.concatenate(lengths) if lengths else np.zeros(0, np.int64)
-        _save(work / f"rows-{ordinal:05d}.npy", np.asarray(rows))
-        _save(work / f"places-{ordinal:05d}.npy", np.concatenate([[0], np.cumsum(sizes)]))
+        save_array(work / f"rows-{ordinal:05d}.npy", np.asarray(rows))
+        save_array(work / f"places-{ordinal:05d}.npy", np.concatenate([[0], np.cumsum(sizes)]))
         flat_all = np.concatenate(values) if values else np.zeros(0, np.uint32)
-        _save(work / f"values-{ordinal:05d}.npy", flat_all)
+        save_array(work / f"values-{ordinal:05d}.npy", flat_all)
         yield ordinal
 
 
@@ -171,7 +154,7 @@ class Verify(beam.DoFn):
 
     def process(self, part: int) -> Iterator[int]:
         """Write `edges-PART.npy`, int64 [pairs, 2]: pairs ordered by shard are read in runs."""
-        work = _work(self._ctx)
+        work = work_folder(self._ctx)
         pairs = np.load(work / f"part-{part:03d}.npy")
         left, right = pairs[:, 0] >> ROW_BITS, pairs[:, 1] >> ROW_BITS
         similar = np.zeros(len(pairs))
@@ -181,7 +164,7 @@ class Verify(beam.DoFn):
             other = _sets(work, int(right[begin]), pairs[begin:end, 1])
             similar[begin:end] = jaccard(*one, *other)
         kept = pairs[similar >= self._ctx.config.dedup.threshold]
-        _save(work / f"edges-{part:03d}.npy", kept)
+        save_array(work / f"edges-{part:03d}.npy", kept)
         yield part
 
 
@@ -194,130 +177,36 @@ def _sets(work: Path, ordinal: int, documents: Pairs) -> tuple[npt.NDArray[np.ui
     return np.asarray(values), np.column_stack([places[index], places[index + 1]])
 
 
-class Label(beam.DoFn):
-    """(ordinal, task) in; writes the shard's annotation from the tables of clusters."""
+class Estimate(beam.DoFn):
+    """Part in; keeps the pairs with earlier runs whose estimated similarity is enough."""
 
-    def __init__(self, ctx: Context) -> None:
+    def __init__(self, ctx: Context, places: Sequence[tuple[Context, ShardTask]]) -> None:
         self._ctx = ctx
+        self._places = places
 
-    def process(self, element: tuple[int, ShardTask]) -> Iterator[str]:
-        """Write `annotations/dedup/NAME` in the row groups of the document shard."""
-        ordinal, task = element
-        path = self._ctx.folder("annotations", "dedup", task.name)
-        batches = self._batches(ordinal, task)
-        write_shard(path, DEDUP, batches, key=task.key, documents_sha256=task.documents_sha256)
-        yield task.name
+    def process(self, part: int) -> Iterator[int]:
+        """Write `edges-earlier-PART.npy`, int64 [pairs, 2]. Pairs are ordered by shard."""
+        work = work_folder(self._ctx)
+        pairs = np.load(work / f"earlier-{part:03d}.npy")
+        settings = self._ctx.config.dedup
+        left, right = pairs[:, 0] >> ROW_BITS, pairs[:, 1] >> ROW_BITS
+        similar = np.zeros(len(pairs))
+        bounds = np.flatnonzero(np.diff(left * (1 << 20) + right, prepend=-1, append=-1))
+        for begin, end in itertools.pairwise(bounds):
+            one = self._signatures(int(left[begin]), pairs[begin:end, 0])
+            other = self._signatures(int(right[begin]), pairs[begin:end, 1])
+            similar[begin:end] = (one == other).mean(axis=1)
+        kept = pairs[similar >= settings.threshold] if settings.verify else pairs
+        save_array(work / f"edges-earlier-{part:03d}.npy", kept)
+        yield part
 
-    def _batches(self, ordinal: int, task: ShardTask) -> Iterator[pa.RecordBatch]:
-        work = _work(self._ctx)
-        clusters = np.load(work / "clusters.npy", mmap_mode="r")
-        low, high = np.int64(ordinal) << ROW_BITS, np.int64(ordinal + 1) << ROW_BITS
-        begin, end = np.searchsorted(clusters["document"], [low, high])
-        mine = np.asarray(clusters[begin:end])
-        rows = mine["document"] - low
-        start = 0
-        for batch in self._ctx.read(task.name, ["id"], task.documents_sha256):
-            count = batch.num_rows
-            chosen = (rows >= start) & (rows < start + count)
-            at, here = rows[chosen] - start, mine[chosen]
-            start += count
-            yield _labelled(count, at, here)
-
-
-def _labelled(count: int, at: npt.NDArray[np.int64], here: npt.NDArray[np.void]) -> pa.RecordBatch:
-    """Return DEDUP's columns for `count` rows; those at `at` have the entries `here`."""
-    duplicate = np.zeros(count, bool)
-    clustered = np.zeros(count, bool)
-    size = np.ones(count, np.int32)
-    survivor = np.zeros((count, 16), np.uint8)
-    cluster = np.zeros((count, 16), np.uint8)
-    exact = np.zeros(count, bool)
-    clustered[at] = True
-    duplicate[at] = here["duplicate"]
-    exact[at] = here["exact"]
-    size[at] = here["size"]
-    survivor[at] = here["survivor"]
-    cluster[at] = here["cluster"]
-    kind = np.where(exact, "exact", "near").astype(object)
-    return pa.RecordBatch.from_arrays(
-        [
-            pa.array(duplicate),
-            _nullable(survivor, duplicate),
-            pa.array(kind, pa.string(), mask=~duplicate),
-            _nullable(cluster, clustered),
-            pa.array(size),
-        ],
-        schema=DEDUP,
-    )
-
-
-def _nullable(values: npt.NDArray[np.uint8], valid: npt.NDArray[np.bool_]) -> pa.Array:
-    rows = fixed_binary(values, 16)
-    return rows.take(pa.array(np.arange(len(values)), mask=~valid))
-
-
-CLUSTER = np.dtype(
-    [
-        ("document", "<i8"),
-        ("survivor", "u1", 16),
-        ("cluster", "u1", 16),
-        ("size", "<i4"),
-        ("duplicate", "?"),
-        ("exact", "?"),
-    ]
-)
-"""One document of a cluster, in `clusters.npy`, ordered by address."""
-
-
-def _members(
-    ctx: Context, tasks: list[ShardTask], nodes: Pairs
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], Pairs, Pairs]:
-    """Return id, content hash, bytes and source rank of the documents at `nodes`."""
-    ids = np.zeros((len(nodes), 16), np.uint8)
-    hashes = np.zeros((len(nodes), 16), np.uint8)
-    sizes = np.zeros(len(nodes), np.int64)
-    ranks = np.zeros(len(nodes), np.int64)
-    prefer = {name: rank for rank, name in enumerate(ctx.config.dedup.prefer)}
-    for ordinal, task in enumerate(tasks):
-        low, high = np.int64(ordinal) << ROW_BITS, np.int64(ordinal + 1) << ROW_BITS
-        begin, end = np.searchsorted(nodes, [low, high])
-        if begin == end:
-            continue
-        rows = pa.array(nodes[begin:end] - low)
-        columns = ["id", "exact_hash", "bytes"]
-        batches = list(ctx.read(task.name, columns, task.documents_sha256))
-        table = pa.Table.from_batches(batches).take(rows).combine_chunks()
-        ids[begin:end] = _matrix(table.column("id").chunk(0), 16, "u1")
-        hashes[begin:end] = _matrix(table.column("exact_hash").chunk(0), 16, "u1")
-        sizes[begin:end] = table.column("bytes").to_numpy()
-        source = task.name.rsplit("-", 1)[0]
-        ranks[begin:end] = prefer.get(source, len(prefer))
-    return ids, hashes, sizes, ranks
-
-
-def clusters_of(ctx: Context, tasks: list[ShardTask], edges: Pairs) -> npt.NDArray[np.void]:
-    """Return an entry (CLUSTER) for every document of a cluster, ordered by address.
-
-    The survivor is of the first source in `prefer`, then the longest, then the smallest id.
-    """
-    nodes, labels = components(edges)
-    out = np.zeros(len(nodes), CLUSTER)
-    if not len(nodes):
-        return out
-    ids, hashes, sizes, ranks = _members(ctx, tasks, nodes)
-    halves = ids.view(">u8").astype(np.uint64)
-    by_choice = np.lexsort((halves[:, 1], halves[:, 0], -sizes, ranks, labels))
-    by_id = np.lexsort((halves[:, 1], halves[:, 0], labels))
-    _, group, count = np.unique(labels, return_inverse=True, return_counts=True)
-    begins = np.concatenate([[0], np.cumsum(count)[:-1]])
-    survivor = by_choice[begins][group]
-    out["document"] = nodes
-    out["survivor"] = ids[survivor]
-    out["cluster"] = ids[by_id[begins][group]]
-    out["size"] = count[group]
-    out["duplicate"] = survivor != np.arange(len(nodes))
-    out["exact"] = (hashes == hashes[survivor]).all(axis=1)
-    return out
+    def _signatures(self, ordinal: int, documents: Pairs) -> npt.NDArray[np.uint32]:
+        ctx, task = self._places[ordinal]
+        width = 4 * self._ctx.config.dedup.permutations
+        batches = list(ctx.read(task.name, ["signature"], task.documents_sha256))
+        rows = pa.array(documents & ((1 << ROW_BITS) - 1))
+        column = pa.Table.from_batches(batches).column(0).take(rows).combine_chunks()
+        return np.asarray(fixed_matrix(column, width, "<u4"))
 
 
 def run_dedup(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
@@ -325,16 +214,18 @@ def run_dedup(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
 
     `tasks` must name every document shard: duplicates know no shards.
     """
-    work = _work(ctx)
+    work = work_folder(ctx)
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     tasks = sorted(tasks, key=lambda task: task.name)
     numbered = list(enumerate(tasks))
-    if ctx.config.dedup.enabled:
-        edges = _edges(runner, ctx, numbered)
-    else:
-        edges = np.zeros((0, 2), np.int64)
-    _save(work / "clusters.npy", clusters_of(ctx, tasks, edges))
+    settings = ctx.config.dedup
+    places = [(ctx, task) for task in tasks]
+    edges = np.zeros((0, 2), np.int64)
+    if settings.enabled:
+        places += earlier_shards(ctx.config)
+        edges = _edges(runner, ctx, numbered, places)
+    save_array(work / "clusters.npy", clusters_of(places, len(tasks), settings, edges))
 
     def label(pipeline: beam.Pipeline) -> None:
         deal(pipeline, "label", numbered) | "label: write" >> beam.ParDo(Label(ctx))
@@ -343,30 +234,49 @@ def run_dedup(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
     shutil.rmtree(work)
 
 
-def _edges(runner: Runner, ctx: Context, numbered: list[tuple[int, ShardTask]]) -> Pairs:
-    """Return the pairs of documents that are the same, int64 [pairs, 2]."""
-    work = _work(ctx)
+def _edges(
+    runner: Runner,
+    ctx: Context,
+    numbered: list[tuple[int, ShardTask]],
+    places: Sequence[tuple[Context, ShardTask]],
+) -> Pairs:
+    """Return the pairs of documents that are the same, int64 [pairs, 2].
+
+    `places`: where each ordinal's shard lies; those after `numbered` are of earlier runs.
+    """
+    work = work_folder(ctx)
+    own = len(numbered)
 
     def bucket(pipeline: beam.Pipeline) -> None:
+        keys = []
+        for label, (here, shards) in enumerate(_by_run(places)):
+            keys.append(
+                deal(pipeline, f"bucket-{label}", shards)
+                | f"bucket: keys {label}"
+                >> beam.ParDo(EmitKeys(here, ctx.config.dedup)).with_output_types(tuple[int, bytes])
+            )
         (
-            deal(pipeline, "bucket", numbered)
-            | "bucket: keys" >> beam.ParDo(EmitKeys(ctx)).with_output_types(tuple[int, bytes])
+            keys
+            | "bucket: all" >> beam.Flatten()
             | "bucket: group" >> beam.GroupByKey()
-            | "bucket: pairs" >> beam.ParDo(FindCandidates(ctx))
+            | "bucket: pairs" >> beam.ParDo(FindCandidates(ctx, own))
         )
 
     runner.run("dedup-bucket", bucket)
     found = [np.load(path) for path in sorted(work.glob("pairs-*.npy"))]
     pairs = np.unique(np.concatenate([np.zeros((0, 2), np.int64), *found]), axis=0)
+    if own < len(places):
+        foreign = pairs[:, 1] >> ROW_BITS >= own
+        earlier = _estimated(runner, ctx, places, pairs[foreign])
+        pairs = pairs[~foreign]
+    else:
+        earlier = np.zeros((0, 2), np.int64)
     if not ctx.config.dedup.verify or not len(pairs):
-        return pairs
-    _save(work / "documents.npy", np.unique(pairs))
-    by_shard = np.lexsort(
-        (pairs[:, 1], pairs[:, 0], pairs[:, 1] >> ROW_BITS, pairs[:, 0] >> ROW_BITS)
-    )
-    parts = np.array_split(pairs[by_shard], max(1, min(PARTITIONS, len(pairs) // 1000)))
+        return np.concatenate([pairs, earlier])
+    save_array(work / "documents.npy", np.unique(pairs))
+    parts = _parts(pairs)
     for part, some in enumerate(parts):
-        _save(work / f"part-{part:03d}.npy", some)
+        save_array(work / f"part-{part:03d}.npy", some)
 
     def extract(pipeline: beam.Pipeline) -> None:
         deal(pipeline, "shingle", numbered) | "shingle: write" >> beam.ParDo(ExtractShingles(ctx))
@@ -378,5 +288,44 @@ def _edges(runner: Runner, ctx: Context, numbered: list[tuple[int, ShardTask]]) 
 
     runner.run("dedup-shingle", extract)
     runner.run("dedup-verify", verify)
-    kept = [np.load(path) for path in sorted(work.glob("edges-*.npy"))]
+    kept = [np.load(work / f"edges-{part:03d}.npy") for part in range(len(parts))]
+    return np.concatenate([*kept, earlier])
+
+
+def _estimated(
+    runner: Runner, ctx: Context, places: Sequence[tuple[Context, ShardTask]], pairs: Pairs
+) -> Pairs:
+    """Return those of `pairs` with documents of earlier runs whose signatures are alike enough."""
+    work = work_folder(ctx)
+    parts = _parts(pairs)
+    for part, some in enumerate(parts):
+        save_array(work / f"earlier-{part:03d}.npy", some)
+
+    def estimate(pipeline: beam.Pipeline) -> None:
+        deal(pipeline, "estimate", list(range(len(parts)))) | "estimate: pairs" >> beam.ParDo(
+            Estimate(ctx, places)
+        )
+
+    runner.run("dedup-estimate", estimate)
+    kept = [np.load(work / f"edges-earlier-{part:03d}.npy") for part in range(len(parts))]
     return np.concatenate([np.zeros((0, 2), np.int64), *kept])
+
+
+def _parts(pairs: Pairs) -> list[Pairs]:
+    """Return `pairs` in parts of about a thousand, PARTITIONS at most, ordered by shard."""
+    by_shard = np.lexsort(
+        (pairs[:, 1], pairs[:, 0], pairs[:, 1] >> ROW_BITS, pairs[:, 0] >> ROW_BITS)
+    )
+    return np.array_split(pairs[by_shard], max(1, min(PARTITIONS, len(pairs) // 1000)))
+
+
+def _by_run(
+    places: Sequence[tuple[Context, ShardTask]],
+) -> list[tuple[Context, list[tuple[int, ShardTask]]]]:
+    """Return each run's context with its (ordinal, task) pairs, in order."""
+    runs: list[tuple[Context, list[tuple[int, ShardTask]]]] = []
+    for ordinal, (context, task) in enumerate(places):
+        if not runs or runs[-1][0] is not context:
+            runs.append((context, []))
+        runs[-1][1].append((ordinal, task))
+    return runs

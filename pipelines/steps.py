@@ -129,6 +129,12 @@ def _benchmarks(config: Config) -> list[Path]:
     return [Path(path) for path in config.decontaminate.against if "://" not in path]
 
 
+def _earlier_runs(config: Config) -> list[Path]:
+    from pipelines.earlier import manifests
+
+    return manifests(config)
+
+
 def _toxicity_models(config: Config) -> list[Path]:
     from filters.toxicity import model_files
 
@@ -203,7 +209,7 @@ _STEPS = (
         stage="dedup",
         settings=lambda c: _without(c.dedup),
         modules=("pipelines.dedup",),
-        models=_no_models,
+        models=_earlier_runs,
         reads=("sign",),
         survivors=True,
         run=_dedup,

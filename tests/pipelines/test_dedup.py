@@ -15,6 +15,7 @@ from pipelines.progress import LogReporter
 from pipelines.run import Run
 from pipelines.runners import Runner
 from schemas.config import Config
+from schemas.errors import InputError
 from schemas.manifest import read_manifest
 
 WORDS = ["바다", "하늘", "구름", "나무", "아침", "저녁", "사람", "마을", "시장", "편지", "노래", "그림", "학교", "버스", "기차", "우산", "의자", "창문", "커피", "라면", "김치", "고양이", "강아지", "선생님", "도서관", "병원", "축구", "바람", "별빛", "계단"]  # fmt: skip
@@ -151,3 +152,55 @@ def test_two_workers_write_the_same_annotations_as_one(tmp_path: Path):
 def test_switched_off_it_finds_nothing(tmp_path: Path):
     rows = annotations(run(tmp_path, {"a": [BASE[0], BASE[0]]}, enabled=False))
     assert not any(row["duplicate"] for row in rows)
+
+
+def test_what_an_earlier_run_holds_is_dropped_by_its_signatures_alone(tmp_path: Path):
+    first = run(tmp_path / "first", {"old": BASE[:30]})
+    for path in (first / "documents").glob("*.parquet"):
+        with pq.ParquetFile(path) as file:
+            groups = [file.read_row_group(number) for number in range(file.num_row_groups)]
+            schema = file.schema_arrow
+        with pq.ParquetWriter(path, schema) as writer:
+            for group in groups:
+                nothing = pa.array([""] * group.num_rows, schema.field("text").type)
+                place = schema.get_field_index("text")
+                writer.write_table(group.set_column(place, schema.field("text"), nothing))
+    again = [noisy(text, "spaces") for text in BASE[:20]]
+    new = BASE[30:45]
+    out = run(tmp_path / "second", {"new": [*again, *new, new[0]]}, against=[str(first)])
+    rows = {str(row["text"]): row for row in annotations(out) if row["duplicate_kind"] != "exact"}
+    ids = {row["id"] for row in annotations(first)}
+    for text in again:
+        assert rows[text]["duplicate_kind"] == "earlier"
+        assert rows[text]["duplicate_of"] in ids
+    assert not any(rows[text]["duplicate"] for text in new)
+    kinds = [row["duplicate_kind"] for row in annotations(out)]
+    assert kinds.count("exact") == 1, "its own copies are still found"
+
+
+def test_documents_that_the_earlier_run_dropped_hold_nothing_back(tmp_path: Path):
+    first = run(tmp_path / "first", {"old": [BASE[0], BASE[0], BASE[1]]})
+    out = run(tmp_path / "second", {"new": [BASE[0], BASE[2]]}, against=[str(first)])
+    kept = {row["id"] for row in annotations(first) if not row["duplicate"]}
+    (dropped,) = [row for row in annotations(out) if row["duplicate"]]
+    assert dropped["duplicate_of"] in kept
+
+
+def test_an_earlier_run_signed_otherwise_is_refused_with_the_remedy(tmp_path: Path):
+    first = run(tmp_path / "first", {"old": BASE[:3]}, ngram=4)
+    with pytest.raises(InputError, match=r"dedup\.ngram: 4"):
+        run(tmp_path / "second", {"new": BASE[:3]}, against=[str(first)])
+    with pytest.raises(InputError, match=r"is there|no signatures"):
+        run(tmp_path / "third", {"new": BASE[:3]}, against=[str(tmp_path / "nowhere")])
+
+
+def test_two_workers_find_the_same_of_an_earlier_run(tmp_path: Path):
+    first = run(tmp_path / "first", {"old": BASE[:30]})
+    sources = {"a": [*BASE[10:50], *BASE[20:25]]}
+    shards = []
+    for workers in (1, 2):
+        out = run(tmp_path / str(workers), sources, workers=workers, against=[str(first)])
+        manifest = read_manifest(out / "annotations/dedup")
+        assert manifest is not None
+        shards.append([(shard.name, shard.sha256) for shard in manifest.shards])
+    assert shards[0] == shards[1]
