@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from filters.arrays import read_npz, write_npz
+from filters.kernels import kernel
 from filters.ngram_model import decode, fold, utf8_buffers
 from schemas.errors import InputError
 
@@ -207,7 +207,7 @@ def compile_kernels() -> None:
     ngrams(pa.array(["가 a"], pa.large_string()), 10)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _fold_span(data: Bytes, start: int, end: int, chars: Ints) -> int:
     """Fold a span into `chars` with one white space between words; return how many."""
     count = 0
@@ -232,7 +232,7 @@ def _fold_span(data: Bytes, start: int, end: int, chars: Ints) -> int:
     return count
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _hash_span(chars: Ints, count: int, bits: int, ids: Ints, used: int) -> int:
     """Append the buckets of a folded span's n-grams to `ids` from `used` on."""
     shift = np.uint64(64 - bits)
@@ -272,7 +272,7 @@ def _hash_span(chars: Ints, count: int, bits: int, ids: Ints, used: int) -> int:
     return used
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _ngrams(
     data: Bytes,
     offsets: npt.NDArray[np.int64],

@@ -24,12 +24,12 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from filters.arrays import read_npz, write_npz
+from filters.kernels import kernel
 from schemas.errors import InputError
 
 Ints = npt.NDArray[np.int32]
@@ -190,7 +190,7 @@ def compile_kernels() -> None:
     tiny.score(text)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def decode(data: Bytes, at: int, end: int) -> tuple[int, int]:
     """Return the code point at `at` and the position after it. Odd bytes stand for themselves."""
     byte = int(data[at])
@@ -208,7 +208,7 @@ def decode(data: Bytes, at: int, end: int) -> tuple[int, int]:
     return byte, at + 1
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def fold(code: int) -> int:
     """Return the character that stands for `code`; 0 where it is to be left out."""
     if 0xFF01 <= code <= 0xFF5E:
@@ -226,12 +226,12 @@ def fold(code: int) -> int:
     return code
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def is_hangul(code: int) -> bool:
     return 0xAC00 <= code <= 0xD7A3 or 0x3131 <= code <= 0x318E
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def is_letter(code: int) -> bool:
     """Return whether a folded character counts as a letter: punctuation and pictures do not."""
     if code < 0xC0:
@@ -239,7 +239,7 @@ def is_letter(code: int) -> bool:
     return not 0x2000 <= code <= 0x2BFF and code < 0x1F000
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def read_window(
     data: Bytes, start: int, end: int, target: int, line: int, limit: int, chars: Ints
 ) -> tuple[int, int]:
@@ -283,13 +283,13 @@ def read_window(
     return at, count
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _bucket(state: np.uint64, shift: int) -> int:
     mixed = (state ^ (state >> np.uint64(32))) * np.uint64(_MULTIPLIER)
     return int(mixed >> np.uint64(shift))
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _hash(chars: Ints, count: int, bits: int, letters: Ints, ids: Ints, used: int) -> int:
     """Append the buckets of the window's n-grams to `ids` from `used` on; return the new end."""
     shift = 64 - bits
@@ -335,7 +335,7 @@ def _hash(chars: Ints, count: int, bits: int, letters: Ints, ids: Ints, used: in
     return used
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _kind(chars: Ints, count: int) -> int:
     """Return 0 where at least three letters in ten are Hangul, else 1."""
     letters = 0
@@ -347,7 +347,7 @@ def _kind(chars: Ints, count: int) -> int:
     return 0 if hangul > 0 and 10 * hangul >= 3 * letters else 1
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _extract(
     data: Bytes,
     offsets: npt.NDArray[np.int64],
@@ -368,7 +368,7 @@ def _extract(
         begins[row + 1] = used
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _score(
     data: Bytes,
     offsets: npt.NDArray[np.int64],

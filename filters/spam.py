@@ -14,11 +14,11 @@ report about the trade, which has topics and its own words, stays near 0.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from filters.kernels import kernel
 from filters.lexicon import CLASSES, OFFER, REPORT, TOPIC, automaton
 from filters.ngram_model import (
     LINE_CHARS,
@@ -83,7 +83,7 @@ def compile_kernels() -> None:
     spam(pa.array(["가 a"], pa.large_string()))
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _squeeze(
     chars: npt.NDArray[np.int32], count: int, out: npt.NDArray[np.int32], gap: Shorts
 ) -> int:
@@ -119,7 +119,7 @@ def _squeeze(
     return used + 1
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _has_contact(chars: npt.NDArray[np.int32], count: int) -> bool:
     """Return whether the window holds "://", "www." or a number of 9 to 12 grouped digits."""
     digits = 0
@@ -138,7 +138,7 @@ def _has_contact(chars: npt.NDArray[np.int32], count: int) -> bool:
     return False
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _spam(
     data: npt.NDArray[np.uint8],
     offsets: npt.NDArray[np.int64],
