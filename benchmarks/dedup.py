@@ -13,7 +13,6 @@ their own; see dedup_peers.py. One thread, processor time, kernels compiled befo
 from __future__ import annotations
 
 import argparse
-import io
 import itertools
 import json
 import random
@@ -22,7 +21,7 @@ import subprocess
 import sys
 import time
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,8 @@ import pyarrow as pa
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+
+from corpora import records, sample  # noqa: E402  (beside this file)
 
 from filters.components import components  # noqa: E402  (path above)
 from filters.contamination import build_index, contamination, read_items  # noqa: E402
@@ -43,24 +44,6 @@ from schemas.config import Dedup, Ingest  # noqa: E402
 CORPORA = ("ko_docs", "ko_reviews", "en_docs", "code")
 TRUE_PAIR = 0.85
 SETTINGS = Dedup()
-
-
-def records(data: Path, name: str) -> Iterator[dict[str, Any]]:
-    import zstandard
-
-    path = data / f"{name}.jsonl.zst"
-    if not path.exists():
-        sys.exit(f"{path} is not here; name the folder of the data with --data")
-    with path.open("rb") as file:
-        for line in io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(file), "utf-8"):
-            yield json.loads(line)
-
-
-def sample(data: Path, name: str, documents: int) -> list[str]:
-    """Return so many texts, spread evenly over the corpus."""
-    texts = [record["text"] for record in records(data, f"corpora/{name}")]
-    places = np.linspace(0, len(texts) - 1, min(documents, len(texts))).astype(int)
-    return [texts[place] for place in places]
 
 
 def column(texts: list[str]) -> pa.LargeStringArray:

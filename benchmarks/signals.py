@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import io
 import json
 import re
 import subprocess
@@ -32,6 +31,8 @@ import pyarrow as pa
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+
+from corpora import records, sample  # noqa: E402  (beside this file)
 
 from filters.codelang import code_features, code_score, prose_shares  # noqa: E402  (path above)
 from filters.identify import Identify  # noqa: E402
@@ -66,24 +67,6 @@ RULES = {  # as the peer is set: FineWeb2's for Korean, Gopher's and FineWeb's f
 }  # fmt: skip
 JUDGED = 0.9
 """Confidence from which the judge's "English" corrects a label."""
-
-
-def records(data: Path, name: str) -> Iterator[dict[str, Any]]:
-    import zstandard
-
-    path = data / f"{name}.jsonl.zst"
-    if not path.exists():
-        sys.exit(f"{path} is not here; name the folder of the corpora with --data")
-    with path.open("rb") as file:
-        for line in io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(file), "utf-8"):
-            yield json.loads(line)
-
-
-def sample(data: Path, name: str, documents: int) -> list[str]:
-    """Return so many texts, spread evenly over the corpus."""
-    texts = [record["text"] for record in records(data, f"corpora/{name}")]
-    places = np.linspace(0, len(texts) - 1, min(documents, len(texts))).astype(int)
-    return [texts[place] for place in places]
 
 
 def annotate(texts: list[str], component: str) -> tuple[pa.Table, float, float]:
