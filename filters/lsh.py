@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from filters.components import unique_pairs
 from filters.kernels import kernel, mix64
 from filters.minhash import Signatures
 
@@ -55,24 +56,32 @@ def band_keys(signatures: Signatures, bands: int, rows: int) -> Keys:
     return np.asarray(_band_keys(signatures, bands, rows))
 
 
-def candidates(keys: Keys, documents: Pairs) -> Pairs:
+def candidates(keys: Keys, documents: Pairs, chain: bool = True) -> Pairs:
     """Return int64 [pairs, 2]: pairs of documents that share a key, smaller first, each once.
 
-    Every member of a bucket is linked to its smallest (a star) and to the one before it (a
-    chain), so the number of pairs is linear in the bucket's size and yet a member that is
-    unlike the first may join through its neighbour.
+    Every member of a bucket is linked to its smallest (a star) and, with `chain`, to the one
+    before it, so the number of pairs is linear in the bucket's size and yet a member that is
+    unlike the first may join through its neighbour. Where no pair is checked later the star
+    is enough.
     """
-    order = np.lexsort((documents, keys))
-    keys, documents = keys[order], documents[order]
+    order = np.argsort(keys)
+    keys = keys[order]
+    same = keys[1:] == keys[:-1]
+    shared = np.zeros(len(keys), np.bool_)
+    shared[1:] = same
+    shared[:-1] |= same
+    keys, documents = keys[shared], documents[order[shared]]  # most are alone in their bucket
     if not len(keys):
         return np.zeros((0, 2), np.int64)
+    order = np.lexsort((documents, keys))
+    keys, documents = keys[order], documents[order]
     fresh = np.concatenate([[True], keys[1:] != keys[:-1]])
     first = documents[np.flatnonzero(fresh)[np.cumsum(fresh) - 1]]
     later = np.flatnonzero(~fresh)
-    star = np.column_stack([first[later], documents[later]])
-    chain = np.column_stack([documents[later - 1], documents[later]])
-    pairs = np.concatenate([star, chain])
-    return np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0)
+    pairs = np.column_stack([first[later], documents[later]])
+    if chain:
+        pairs = np.concatenate([pairs, np.column_stack([documents[later - 1], documents[later]])])
+    return unique_pairs(pairs[pairs[:, 0] != pairs[:, 1]])
 
 
 @kernel

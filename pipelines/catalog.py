@@ -82,7 +82,8 @@ def step_of(column: str) -> str:
 
 def cut_columns(config: Config) -> list[str]:
     """Return the columns of `filters.cuts.CUTS` that are cut from the text when it is encoded."""
-    return ["tails"] if config.measure.cut_tails else []
+    tails = ["tails"] if config.measure.cut_tails else []
+    return [*tails, "repeats"] if config.dedup.lines.enabled else tails
 
 
 def _all(column: str, condition: str, reason: str) -> list[Rule]:

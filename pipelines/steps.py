@@ -130,7 +130,7 @@ def _benchmarks(config: Config) -> list[Path]:
 
 
 def _earlier_runs(config: Config) -> list[Path]:
-    from pipelines.earlier import manifests
+    from pipelines.dedup.earlier import manifests
 
     return manifests(config)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from pipelines.code import code_version
 
 GROUPS = (
-    ("filters.identify", "filters.measure", "filters.lsh"),
+    ("filters.identify", "filters.measure", "filters.lsh", "filters.repeats"),
     ("filters.minhash", "filters.contamination", "filters.toxicity", "filters.quality", "pii"),
 )
 """Modules whose `compile_kernels` is called, by process; `pii` stands for its prefilter."""

@@ -152,6 +152,32 @@ class Measure(Section):
     banners: column `tails`) out of its tokens."""
 
 
+class Lines(Section):
+    """Lines and paragraphs that many documents hold: cut out of the tokens, see filters.repeats.
+
+    Counted over documents that are kept and no duplicates; code takes no part. The limits are by
+    language, those for Korean and for all others from PLD (arXiv 2510.24139).
+    """
+
+    enabled: bool = False
+    rare: dict[str, int] = {"ko": 3, "default": 1}
+    """A line in up to so many documents is one of its own."""
+    common: dict[str, int] = {"ko": 50, "default": 1000}
+    """A line in more documents than this is always cut; one in between only away from own ones."""
+    paragraphs: int | None = Field(50, ge=1)
+    """A paragraph of two lines or more in more documents than this is cut; null: none is."""
+
+    @model_validator(mode="after")
+    def _limits(self) -> Lines:
+        for key in ("rare", "common"):
+            if "default" not in getattr(self, key):
+                raise ValueError(f"`{key}` needs a limit under `default`, for other languages")
+        for lang, most in self.common.items():
+            if most < self.rare.get(lang, self.rare["default"]):
+                raise ValueError(f"common.{lang} = {most} is below the limit in `rare`")
+        return self
+
+
 class Dedup(Section):
     """Exact and near-duplicates. See filters.minhash for the formulas."""
 
@@ -171,6 +197,9 @@ class Dedup(Section):
     against: list[str] = []
     """Output folders of earlier runs: what their survivors hold already is dropped here. Compared
     by stored signatures, so similarity is estimated (±0.04 at 128 permutations)."""
+    urls: bool = False
+    """Pages of one address (canonical form) are the same, whatever their texts; for crawls."""
+    lines: Lines = Lines()
     prefer: list[str] = []
     """Sources whose copy survives, first wins; then the longest, then the smallest id."""
     seed: int = Field(1, ge=0, lt=2**32)

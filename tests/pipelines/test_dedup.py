@@ -7,10 +7,13 @@ import random
 import unicodedata
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from filters.components import Nodes, components
+from pipelines.dedup.connect import connect
 from pipelines.progress import LogReporter
 from pipelines.run import Run
 from pipelines.runners import Runner
@@ -44,11 +47,19 @@ def noisy(text: str, kind: str) -> str:
     return text
 
 
-def run(folder: Path, sources: dict[str, list[str]], workers: int = 1, **dedup: object) -> Path:
+Texts = list[str] | list[tuple[str, str]]
+"""Texts, or texts with their addresses."""
+
+
+def run(folder: Path, sources: dict[str, Texts], workers: int = 1, **dedup: object) -> Path:
     """Write `sources` as JSONL and run the stages up to dedup."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, texts in sources.items():
-        lines = (json.dumps({"text": text}, ensure_ascii=False) for text in texts)
+        rows = [
+            {"text": text} if isinstance(text, str) else {"text": text[0], "url": text[1]}
+            for text in texts
+        ]
+        lines = (json.dumps(row, ensure_ascii=False) for row in rows)
         (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
     config = Config.model_validate(
         {
@@ -204,3 +215,78 @@ def test_two_workers_find_the_same_of_an_earlier_run(tmp_path: Path):
         assert manifest is not None
         shards.append([(shard.name, shard.sha256) for shard in manifest.shards])
     assert shards[0] == shards[1]
+
+
+def test_pages_of_one_address_are_one_where_that_is_asked_for(tmp_path: Path):
+    pages = [
+        (BASE[0], "https://www.example.org/news/1?utm_source=a"),
+        (BASE[1], "http://example.org/news/1/#top"),
+        (BASE[2], "https://example.org/news/2"),
+    ]
+    rows = annotations(run(tmp_path / "off", {"web": pages}))
+    assert not any(row["duplicate"] for row in rows)
+    rows = annotations(run(tmp_path / "on", {"web": pages}, urls=True))
+    assert [row["duplicate_kind"] for row in rows if row["duplicate"]] == ["url"]
+    assert {row["text"] for row in rows if row["cluster_size"] == 1} == {BASE[2]}
+
+
+def test_lines_that_many_documents_hold_are_cut_not_dropped_for(tmp_path: Path):
+    menu, notice = "처음 소개 고객센터", "이 글은 회원만 볼 수 있습니다"
+    texts = [f"{menu}\n{a}\n{b}\n{notice}" for a, b in zip(BASE[:30], BASE[30:], strict=True)]
+    limits = {"enabled": True, "common": {"default": 20}, "rare": {"default": 2}}
+    for workers in (1, 2):
+        rows = annotations(
+            run(tmp_path / str(workers), {"web": [*texts, BASE[0]]}, workers, lines=limits)
+        )
+        assert len(rows) == 31
+        for row in rows:
+            text = str(row["text"])
+            spans = [(span["start"], span["end"]) for span in row["repeats"]]  # type: ignore[attr-defined]
+            if text == BASE[0]:
+                assert spans == []
+                continue
+            data = text.encode()
+            assert [data[a:b].decode().strip() for a, b in spans] == [menu, notice]
+            share = sum(b - a for a, b in spans) / len(data)
+            assert row["repeated"] == pytest.approx(share, abs=1e-6)
+
+
+def test_lines_of_duplicates_are_not_counted(tmp_path: Path):
+    limits = {"enabled": True, "common": {"default": 5}, "rare": {"default": 2}}
+    text = f"{BASE[0]}\n{BASE[1]}"
+    rows = annotations(run(tmp_path, {"web": [text] * 10}, lines=limits))
+    assert [row["repeats"] for row in rows] == [[]] * 10
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_rounds_of_star_steps_label_as_one_process_does(tmp_path: Path, workers: int):
+    chance = np.random.default_rng(3)
+    far = np.int64(1) << 33
+    chain = np.arange(0, 600, dtype=np.int64)
+    graphs: list[Nodes] = [
+        np.column_stack([chain[:-1], chain[1:]]),  # a long path
+        np.column_stack([np.full(300, far), far + 1 + np.arange(300)]),  # a star
+        np.sort(chance.integers(1000, 3000, (900, 2)), axis=1),
+    ]
+    files = []
+    for number, edges in enumerate(graphs):
+        files.append(tmp_path / f"edges-{number}.npy")
+        np.save(files[-1], edges[edges[:, 0] != edges[:, 1]])
+    nodes, labels = connect(Runner("local", workers), tmp_path / "work", files, in_process=10)
+    expected = components(np.concatenate([np.load(path) for path in files]))
+    assert nodes.tolist() == expected[0].tolist()
+    assert labels.tolist() == expected[1].tolist()
+
+
+def test_the_order_of_lines_in_a_file_decides_no_survivor(tmp_path: Path):
+    texts = [*BASE[:25], *[noisy(text, "sentence") for text in BASE[:25]]]
+    one = annotations(run(tmp_path / "one", {"a": texts}))
+    other = annotations(run(tmp_path / "other", {"a": texts[::-1]}))
+    kept = [{row["text"] for row in rows if not row["duplicate"]} for rows in (one, other)]
+    assert kept[0] == kept[1]
+
+
+def test_morphemes_find_copies_with_other_spacing(tmp_path: Path):
+    copies = [noisy(text, "spaces") for text in BASE[:8]]
+    rows = annotations(run(tmp_path, {"a": [*BASE[:8], *copies]}, unit="morphemes", threshold=0.5))
+    assert sum(bool(row["duplicate"]) for row in rows) >= 7

@@ -14,8 +14,9 @@ import apache_beam as beam
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from filters.components import components
+from filters.cuts import CUTS, build_cuts
 from filters.lsh import Pairs
 from filters.signatures import fixed_binary
 from pipelines.context import Context
@@ -26,9 +27,11 @@ DEDUP = pa.schema(
     [
         pa.field("duplicate", pa.bool_(), nullable=False),  # dropped in favour of another
         pa.field("duplicate_of", pa.binary(16)),  # id of the survivor; null for survivors
-        pa.field("duplicate_kind", pa.string()),  # exact, near, or earlier: of another run
+        pa.field("duplicate_kind", pa.string()),  # exact, url, near, or earlier: of another run
         pa.field("cluster_id", pa.binary(16)),  # smallest id of the cluster; null outside one
         pa.field("cluster_size", pa.int32(), nullable=False),  # 1 outside a cluster
+        pa.field("repeats", CUTS, nullable=False),  # passages that many documents hold
+        pa.field("repeated", pa.float32()),  # their share of the bytes; null unless counted
     ]
 )
 """Columns of `annotations/dedup`. Rows that earlier rules drop take no part."""
@@ -50,13 +53,6 @@ def fixed_matrix(column: pa.Array, width: int, dtype: str) -> npt.NDArray[Any]:
     return flat.reshape(len(fixed), -1)
 
 
-def save_array(path: Path, array: npt.NDArray[np.generic]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp.npy")
-    np.save(temporary, array)
-    temporary.replace(path)
-
-
 class Label(beam.DoFn):
     """(ordinal, task) in; writes the shard's annotation from the tables of clusters."""
 
@@ -72,45 +68,70 @@ class Label(beam.DoFn):
         yield task.name
 
     def _batches(self, ordinal: int, task: ShardTask) -> Iterator[pa.RecordBatch]:
-        work = work_folder(self._ctx)
-        clusters = np.load(work / "clusters.npy", mmap_mode="r")
-        low, high = np.int64(ordinal) << ROW_BITS, np.int64(ordinal + 1) << ROW_BITS
-        begin, end = np.searchsorted(clusters["document"], [low, high])
-        mine = np.asarray(clusters[begin:end])
-        rows = mine["document"] - low
+        from pipelines.dedup.repeats import READS, kept_rows, repeats_of
+
+        ctx = self._ctx
+        mine = _entries(ctx, ordinal)
+        rows = mine["document"] & ((1 << ROW_BITS) - 1)
+        settings = ctx.config.dedup.lines
+        if settings.enabled:
+            counts = np.load(work_folder(ctx) / "lines.npy", mmap_mode="r")
+            kept = kept_rows(ctx, ordinal, task)
         start = 0
-        for batch in self._ctx.read(task.name, ["id"], task.documents_sha256):
+        columns = READS if settings.enabled else ("id",)
+        for batch in ctx.read(task.name, columns, task.documents_sha256):
             count = batch.num_rows
             chosen = (rows >= start) & (rows < start + count)
             at, here = rows[chosen] - start, mine[chosen]
+            if settings.enabled:
+                repeats = repeats_of(batch, kept[start : start + count], counts, settings)
+            else:
+                repeats = (build_cuts(count, (), ()), pa.nulls(count, pa.float32()))
             start += count
-            yield _labelled(count, at, here)
+            yield _labelled(count, at, here, repeats)
 
 
-def _labelled(count: int, at: npt.NDArray[np.int64], here: npt.NDArray[np.void]) -> pa.RecordBatch:
+def _entries(ctx: Context, ordinal: int) -> npt.NDArray[np.void]:
+    """Return the entries of a shard's documents in `clusters.npy`."""
+    clusters = np.load(work_folder(ctx) / "clusters.npy", mmap_mode="r")
+    low, high = np.int64(ordinal) << ROW_BITS, np.int64(ordinal + 1) << ROW_BITS
+    begin, end = np.searchsorted(clusters["document"], [low, high])
+    return np.asarray(clusters[begin:end])
+
+
+def duplicate_rows(ctx: Context, ordinal: int) -> npt.NDArray[np.int64]:
+    """Return the rows of a shard that are duplicates, once the clusters are known."""
+    mine = _entries(ctx, ordinal)
+    return np.asarray(mine["document"][mine["duplicate"]] & ((1 << ROW_BITS) - 1))
+
+
+def _labelled(
+    count: int,
+    at: npt.NDArray[np.int64],
+    here: npt.NDArray[np.void],
+    repeats: tuple[pa.ListArray, pa.Array],
+) -> pa.RecordBatch:
     """Return DEDUP's columns for `count` rows; those at `at` have the entries `here`."""
     duplicate = np.zeros(count, bool)
     clustered = np.zeros(count, bool)
     size = np.ones(count, np.int32)
     survivor = np.zeros((count, 16), np.uint8)
     cluster = np.zeros((count, 16), np.uint8)
-    exact = np.zeros(count, bool)
-    earlier = np.zeros(count, bool)
+    kinds = np.zeros(count, np.int8)
     clustered[at] = True
     duplicate[at] = here["duplicate"]
-    exact[at] = here["exact"]
-    earlier[at] = here["earlier"]
+    kinds[at] = here["kind"]
     size[at] = here["size"]
     survivor[at] = here["survivor"]
     cluster[at] = here["cluster"]
-    kind = np.where(earlier, "earlier", np.where(exact, "exact", "near")).astype(object)
     return pa.RecordBatch.from_arrays(
         [
             pa.array(duplicate),
             _nullable(survivor, duplicate),
-            pa.array(kind, pa.string(), mask=~duplicate),
+            pa.array(np.array(KINDS, object)[kinds], pa.string(), mask=~duplicate),
             _nullable(cluster, clustered),
             pa.array(size),
+            *repeats,
         ],
         schema=DEDUP,
     )
@@ -121,6 +142,9 @@ def _nullable(values: npt.NDArray[np.uint8], valid: npt.NDArray[np.bool_]) -> pa
     return rows.take(pa.array(np.arange(len(values)), mask=~valid))
 
 
+KINDS = ("near", "url", "exact", "earlier")
+NEAR, URL, EXACT, EARLIER = range(len(KINDS))
+
 CLUSTER = np.dtype(
     [
         ("document", "<i8"),
@@ -128,24 +152,28 @@ CLUSTER = np.dtype(
         ("cluster", "u1", 16),
         ("size", "<i4"),
         ("duplicate", "?"),
-        ("exact", "?"),
-        ("earlier", "?"),
+        ("kind", "i1"),
     ]
 )
 """One document of a cluster, in `clusters.npy`, ordered by address."""
 
 
+MEMBER = np.dtype(
+    [
+        ("id", "u1", 16),
+        ("hash", "u1", 16),
+        ("url", "u1", 16),  # zeros without an address
+        ("bytes", "<i8"),
+        ("rank", "<i4"),  # of the source in `prefer`; -1 for documents of earlier runs
+    ]
+)
+
+
 def _members(
     places: Sequence[tuple[Context, ShardTask]], own: int, settings: Dedup, nodes: Pairs
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], Pairs, Pairs]:
-    """Return id, content hash, bytes and source rank of the documents at `nodes`.
-
-    Documents of earlier runs (shards from `own` on) have rank -1: they are there already.
-    """
-    ids = np.zeros((len(nodes), 16), np.uint8)
-    hashes = np.zeros((len(nodes), 16), np.uint8)
-    sizes = np.zeros(len(nodes), np.int64)
-    ranks = np.zeros(len(nodes), np.int64)
+) -> npt.NDArray[np.void]:
+    """Return the documents at `nodes` as rows of MEMBER. Shards from `own` on: earlier runs."""
+    out = np.zeros(len(nodes), MEMBER)
     prefer = {name: rank for rank, name in enumerate(settings.prefer)}
     for ordinal, (ctx, task) in enumerate(places):
         low, high = np.int64(ordinal) << ROW_BITS, np.int64(ordinal + 1) << ROW_BITS
@@ -153,41 +181,51 @@ def _members(
         if begin == end:
             continue
         rows = pa.array(nodes[begin:end] - low)
-        columns = ["id", "exact_hash", "bytes"]
+        columns = ["id", "exact_hash", "bytes", *(["url_key"] if settings.urls else [])]
         batches = list(ctx.read(task.name, columns, task.documents_sha256))
         table = pa.Table.from_batches(batches).take(rows).combine_chunks()
-        ids[begin:end] = fixed_matrix(table.column("id").chunk(0), 16, "u1")
-        hashes[begin:end] = fixed_matrix(table.column("exact_hash").chunk(0), 16, "u1")
-        sizes[begin:end] = table.column("bytes").to_numpy()
+        mine = out[begin:end]
+        mine["id"] = fixed_matrix(table.column("id").chunk(0), 16, "u1")
+        mine["hash"] = fixed_matrix(table.column("exact_hash").chunk(0), 16, "u1")
+        mine["bytes"] = table.column("bytes").to_numpy()
+        if settings.urls:
+            urls = pc.fill_null(table.column("url_key").chunk(0), bytes(16))
+            mine["url"] = fixed_matrix(urls, 16, "u1")
         source = task.name.rsplit("-", 1)[0]
-        ranks[begin:end] = prefer.get(source, len(prefer)) if ordinal < own else -1
-    return ids, hashes, sizes, ranks
+        mine["rank"] = prefer.get(source, len(prefer)) if ordinal < own else -1
+    return out
 
 
 def clusters_of(
-    places: Sequence[tuple[Context, ShardTask]], own: int, settings: Dedup, edges: Pairs
+    places: Sequence[tuple[Context, ShardTask]],
+    own: int,
+    settings: Dedup,
+    nodes: Pairs,
+    labels: Pairs,
 ) -> npt.NDArray[np.void]:
     """Return an entry (CLUSTER) for every document of a cluster, ordered by address.
 
     The survivor is of an earlier run, then of the first source in `prefer`, then the longest,
     then the smallest id.
     """
-    nodes, labels = components(edges)
     out = np.zeros(len(nodes), CLUSTER)
     if not len(nodes):
         return out
-    ids, hashes, sizes, ranks = _members(places, own, settings, nodes)
-    halves = ids.view(">u8").astype(np.uint64)
-    by_choice = np.lexsort((halves[:, 1], halves[:, 0], -sizes, ranks, labels))
+    members = _members(places, own, settings, nodes)
+    halves = np.ascontiguousarray(members["id"]).view(">u8").astype(np.uint64)
+    by_choice = np.lexsort((halves[:, 1], halves[:, 0], -members["bytes"], members["rank"], labels))
     by_id = np.lexsort((halves[:, 1], halves[:, 0], labels))
     _, group, count = np.unique(labels, return_inverse=True, return_counts=True)
     begins = np.concatenate([[0], np.cumsum(count)[:-1]])
     survivor = by_choice[begins][group]
     out["document"] = nodes
-    out["survivor"] = ids[survivor]
-    out["cluster"] = ids[by_id[begins][group]]
+    out["survivor"] = members["id"][survivor]
+    out["cluster"] = members["id"][by_id[begins][group]]
     out["size"] = count[group]
     out["duplicate"] = survivor != np.arange(len(nodes))
-    out["exact"] = (hashes == hashes[survivor]).all(axis=1)
-    out["earlier"] = ranks[survivor] < 0
+    out["kind"] = NEAR
+    same_url = (members["url"] == members["url"][survivor]).all(axis=1)
+    out["kind"][same_url & members["url"].any(axis=1)] = URL
+    out["kind"][(members["hash"] == members["hash"][survivor]).all(axis=1)] = EXACT
+    out["kind"][members["rank"][survivor] < 0] = EARLIER
     return out

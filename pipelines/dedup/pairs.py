@@ -1,0 +1,214 @@
+"""Pairs of documents that may be the same: band keys, buckets, each pair once.
+
+Only addresses (see `pipelines.dedup.clusters`) and keys travel, through `pipelines.exchange`.
+Keys of a *certain* kind (the address of a page) make edges at once; all others make candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import apache_beam as beam
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from filters.components import forest, unique_pairs
+from filters.lsh import MISS_WEIGHT, Pairs, band_keys, bands_and_rows, candidates
+from pipelines.context import Context
+from pipelines.dedup.clusters import ROW_BITS, fixed_matrix
+from pipelines.exchange import Exchange, Place, partitions_for, save_array
+from pipelines.runners import Runner, deal
+from pipelines.shards import ShardTask
+from schemas.config import Dedup
+
+KEY = np.dtype([("key", "<u8"), ("document", "<i8")])
+PAIR = np.dtype(("<i8", (2,)))
+SMALL = 4000
+"""Documents a partition, where there are few."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where the work lies and how it is cut. `own`: shards of this run, those of earlier ones
+    follow. Partitions from `partitions` on are for certain keys and their pairs."""
+
+    work: Path
+    own: int
+    partitions: int
+    verify: bool
+
+    @property
+    def keys(self) -> Exchange:
+        return Exchange(self.work / "keys", KEY)
+
+    @property
+    def pairs(self) -> Exchange:
+        return Exchange(self.work / "pairs", PAIR)
+
+
+def plan(work: Path, own: int, documents: int, settings: Dedup) -> Plan:
+    """Return the plan for so many documents, of this run and of earlier ones."""
+    keys = documents * (banding(settings)[0] + 1)
+    partitions = partitions_for(keys, KEY.itemsize, SMALL * (keys // max(documents, 1)))
+    return Plan(work, own, partitions, settings.verify)
+
+
+def banding(settings: Dedup) -> tuple[int, int]:
+    """Return the bands and rows that were given, or the best for the threshold."""
+    if settings.bands and settings.rows:
+        return settings.bands, settings.rows
+    weight = MISS_WEIGHT if settings.verify else 0.5
+    return bands_and_rows(settings.threshold, settings.permutations, weight)
+
+
+class EmitKeys(beam.DoFn):
+    """(ordinal, task) in, (partition, place of packed keys) out, of the documents that survive."""
+
+    def __init__(self, ctx: Context, settings: Dedup, plan: Plan) -> None:
+        self._ctx = ctx
+        self._settings = settings
+        self._plan = plan
+
+    def process(self, element: tuple[int, ShardTask]) -> Iterator[tuple[int, Place]]:
+        """Write band keys, exact-hash keys and keys of addresses with their document."""
+        ordinal, task = element
+        ctx, settings = self._ctx, self._settings
+        bands, rows = banding(settings)
+        survivors = ctx.survivors(task.name)
+        start = 0
+        packed: list[npt.NDArray[np.void]] = []
+        certain: list[npt.NDArray[np.void]] = []
+        columns = ["signature", "exact_hash", "url_key"]
+        for batch in ctx.read(task.name, columns, task.documents_sha256):
+            alive = np.flatnonzero(survivors[start : start + batch.num_rows])
+            address = (np.int64(ordinal) << ROW_BITS) | (start + alive)
+            start += batch.num_rows
+            if not len(alive):
+                continue
+            chosen = batch.take(pa.array(alive))
+            signature = fixed_matrix(chosen.column("signature"), 4 * settings.permutations, "<u4")
+            keys = band_keys(signature, bands, rows)
+            keys = np.column_stack([_short(chosen.column("exact_hash")), keys])
+            packed.append(pack_keys(keys.ravel(), np.repeat(address, keys.shape[1])))
+            if settings.urls:
+                url = chosen.column("url_key")
+                known = np.asarray(url.is_valid())
+                certain.append(pack_keys(_short(url.drop_null()), address[known]))
+        if packed:
+            yield from write_keys(self._plan, ordinal, packed, certain)
+
+
+def _short(column: pa.Array) -> npt.NDArray[np.uint64]:
+    """Return 64 bits of each 16-byte hash."""
+    halves = fixed_matrix(column, 16, "<u8")
+    return np.asarray(halves[:, 0] ^ (halves[:, 1] >> np.uint64(1)))
+
+
+def pack_keys(keys: npt.NDArray[np.uint64], documents: Pairs) -> npt.NDArray[np.void]:
+    """Return keys and their documents as rows of KEY."""
+    entries = np.empty(len(keys), KEY)
+    entries["key"] = keys
+    entries["document"] = documents
+    return entries
+
+
+def write_keys(
+    plan: Plan,
+    ordinal: int,
+    packed: Sequence[npt.NDArray[np.void]],
+    certain: Sequence[npt.NDArray[np.void]] = (),
+) -> Iterator[tuple[int, Place]]:
+    """Write the keys of one shard; yield the places of its partitions."""
+    entries = np.concatenate([*packed, *certain])
+    partitions = (entries["key"] % np.uint64(plan.partitions)).astype(np.int64)
+    if certain:
+        partitions[-sum(map(len, certain)) :] += plan.partitions
+    yield from plan.keys.write(f"{ordinal:05d}", entries, partitions)
+
+
+class FindCandidates(beam.DoFn):
+    """(partition, places of keys) in, (part, place of candidate pairs) out.
+
+    Pairs of two documents of earlier runs say nothing and are left out. A part holds whole
+    blocks of pairs of the same two shards, so that verifying it reads few shards.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+
+    def process(self, element: tuple[int, Iterable[Place]]) -> Iterator[tuple[int, Place]]:
+        """Write the partition's pairs, int64 [pairs, 2]."""
+        partition, places = element
+        plan = self._plan
+        entries = plan.keys.read(places)
+        certain = partition >= plan.partitions
+        chain = plan.verify and not certain
+        pairs = candidates(entries["key"], entries["document"], chain)
+        pairs = pairs[pairs[:, 0] >> ROW_BITS < plan.own]
+        blocks = (pairs[:, 0] >> 12).astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        blocks ^= (pairs[:, 1] >> ROW_BITS).astype(np.uint64) * np.uint64(0xD6E8FEB86659FD93)
+        parts = ((blocks >> np.uint64(32)) % np.uint64(plan.partitions)).astype(np.int64)
+        yield from plan.pairs.write(
+            f"{partition:05d}", pairs, parts + plan.partitions if certain else parts
+        )
+
+
+class MergePairs(beam.DoFn):
+    """(part, places of pairs) in; writes each pair once, yields the part.
+
+    What has to be verified goes to `part-` (own pairs) and `earlier-` (with earlier runs), with
+    the documents of the former in `wanted-`; what is certain to `edges-`.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+
+    def process(self, element: tuple[int, Iterable[Place]]) -> Iterator[int]:
+        """Write the files of the part, int64 [pairs, 2] ordered by their two shards."""
+        part, places = element
+        plan = self._plan
+        pairs = unique_pairs(plan.pairs.read(places))
+        if part >= plan.partitions or not plan.verify:
+            save_array(plan.work / f"edges-{part:05d}.npy", forest(pairs))
+        else:
+            order = np.lexsort((pairs[:, 1] >> ROW_BITS, pairs[:, 0] >> ROW_BITS))
+            pairs = pairs[order]
+            foreign = pairs[:, 1] >> ROW_BITS >= plan.own
+            own = pairs[~foreign]
+            for name, some in (("part", own), ("earlier", pairs[foreign])):
+                if len(some):
+                    save_array(plan.work / f"{name}-{part:05d}.npy", some)
+            save_array(plan.work / f"wanted-{part:05d}.npy", np.unique(own))
+        yield part
+
+
+def find_pairs(
+    runner: Runner,
+    plan: Plan,
+    emit: Sequence[tuple[beam.DoFn, Sequence[tuple[int, ShardTask]]]],
+) -> None:
+    """Write the pairs of all documents to the work folder, see MergePairs.
+
+    `emit`: what writes keys, with the (ordinal, task) pairs that it gets, run by run.
+    """
+
+    def build(pipeline: beam.Pipeline) -> None:
+        keys = [
+            deal(pipeline, f"bucket-{number}", shards)
+            | f"bucket: keys {number}" >> beam.ParDo(make).with_output_types(tuple[int, Place])
+            for number, (make, shards) in enumerate(emit)
+        ]
+        (
+            keys
+            | "bucket: all" >> beam.Flatten()
+            | "bucket: group" >> beam.GroupByKey()
+            | "bucket: pairs"
+            >> beam.ParDo(FindCandidates(plan)).with_output_types(tuple[int, Place])
+            | "bucket: regroup" >> beam.GroupByKey()
+            | "bucket: merge" >> beam.ParDo(MergePairs(plan))
+        )
+
+    runner.run("dedup-bucket", build)

@@ -1,0 +1,71 @@
+"""Exchange of packed rows: they lie on disk, and only their places cross the shuffle.
+
+A worker writes the rows of one piece of work as one file, ordered by partition. Where each
+partition lies in it goes through a GroupByKey; whoever has the partition reads its slices. So
+no runner holds the rows in memory (Beam's local one keeps a shuffle there, four bytes for each),
+and a partition is as large as it is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Place = tuple[str, int, int]
+"""File, first row and end of a slice."""
+Rows = npt.NDArray[Any]
+
+PARTITION_BYTES = 1 << 27
+"""Sorting a partition takes about six times this."""
+
+
+def save_array(path: Path, array: Rows) -> None:
+    """Write `array` as the `.npy` file `path`, under another name until it is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp.npy")
+    np.save(temporary, array)
+    temporary.replace(path)
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """Rows of one kind on their way between workers; travels inside DoFns."""
+
+    folder: Path
+    dtype: Any
+
+    def write(self, name: str, rows: Rows, partitions: Rows) -> Iterator[tuple[int, Place]]:
+        """Write `rows` as file `name`; yield (partition, place) of each partition in it."""
+        if not len(rows):
+            return
+        partitions = partitions.astype(np.int64)
+        order = np.argsort(partitions, kind="stable")
+        save_array(self.folder / f"{name}.npy", rows[order])
+        ends = np.cumsum(np.bincount(partitions))
+        begin = 0
+        for partition, end in enumerate(ends.tolist()):
+            if end > begin:
+                yield partition, (name, begin, end)
+            begin = end
+
+    def read(self, places: Iterable[Place]) -> Rows:
+        """Return the rows at `places`, files by name."""
+        parts = [
+            np.load(self.folder / f"{name}.npy", mmap_mode="r")[begin:end]
+            for name, begin, end in sorted(places)
+        ]
+        return np.concatenate(parts) if parts else np.zeros(0, self.dtype)
+
+
+def partitions_for(rows: int, width: int, small: int) -> int:
+    """Return into how many partitions to cut `rows` rows of `width` bytes.
+
+    One for every `small` rows up to 16, so that workers share even a small exchange; beyond,
+    as many as PARTITION_BYTES asks for.
+    """
+    return max(min(16, rows // small), -(-rows * width // PARTITION_BYTES), 1)
