@@ -29,6 +29,8 @@ app = typer.Typer(
 )
 tokenizer_app = typer.Typer(no_args_is_help=True, help="Train, use and measure a tokenizer alone.")
 fit_app = typer.Typer(no_args_is_help=True, help="Train a classifier from labelled JSONL.")
+benchmarks_app = typer.Typer(no_args_is_help=True, help="The items that decontamination looks for.")
+app.add_typer(benchmarks_app, name="benchmarks")
 app.add_typer(tokenizer_app, name="tokenizer")
 app.add_typer(fit_app, name="fit")
 
@@ -285,6 +287,53 @@ def what_if(
             print(json.dumps(comparison.model_dump(), indent=1, ensure_ascii=False))
         else:
             print_what_if(console(), comparison)
+
+
+@benchmarks_app.command("list")
+def benchmarks_list() -> None:
+    """Show the benchmarks that are known, and where their items are."""
+    from rich.table import Table
+
+    from pipelines.benchmarks import BENCHMARKS
+
+    table = Table(box=None)
+    for heading in ("name", "language", "columns of an item", "on the hub, or a note"):
+        table.add_column(heading)
+    for one in BENCHMARKS:
+        where = ", ".join(place for place, _ in one.places[:2]) + (" …" if one.places[2:] else "")
+        table.add_row(one.name, one.lang, ", ".join(one.fields), where or one.note)
+    console().print(table)
+
+
+@benchmarks_app.command(
+    "fetch",
+    epilog="""Example:
+
+    bibim benchmarks fetch kmmlu gsm8k humaneval kold=kold_v1.json --out benchmarks.jsonl
+
+and in the config
+
+    decontaminate: {against: [benchmarks.jsonl]}
+""",
+)
+def benchmarks_fetch(
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="NAME[=FILE]…", help="From the hub, or from a file as published."),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="JSONL for `decontaminate.against`.")],
+) -> None:
+    """Gather the items of benchmarks in one file."""
+    with exit_codes():
+        from pipelines.benchmarks import read_benchmark
+        from pipelines.files import write_text
+
+        found = {name: read_benchmark(name) for name in names}
+        lines = [json.dumps(item, ensure_ascii=False) for part in found.values() for item in part]
+        write_text(out, "\n".join(lines) + "\n")
+        for name, part in found.items():
+            console().print(f"{name}: {len(part):,} items")
+        console().print(f"[bold]{out}[/bold]: {len(lines):,} items")
 
 
 @tokenizer_app.command(

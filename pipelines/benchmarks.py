@@ -1,0 +1,213 @@
+"""The benchmarks that HyperCLOVA X reports, and where their items are.
+
+`bibim benchmarks fetch` turns them into the JSONL that `decontaminate.against` reads, once: a run
+then depends on a file, not on a hub.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import zstandard
+
+from schemas.errors import InputError
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A benchmark. `fields`: columns whose texts make an item, `a.b` inside a record.
+
+    `places`: data sets on the Hugging Face hub with the split to take; empty where the authors
+    publish it elsewhere or not at all.
+    """
+
+    name: str
+    lang: str
+    fields: tuple[str, ...]
+    places: tuple[tuple[str, str], ...] = ()
+    note: str = ""
+
+
+_AGIEVAL = "aqua-rat gaokao-english logiqa-en lsat-ar lsat-lr lsat-rc math sat-en sat-math"
+BENCHMARKS = (
+    Benchmark("kmmlu", "ko", ("question", "A", "B", "C", "D"), (("HAERAE-HUB/KMMLU", "test"),)),
+    Benchmark("haerae", "ko", ("query",), (("HAERAE-HUB/HAE_RAE_BENCH_1.1", "test"),)),
+    Benchmark("kobigbench", "ko", ("text",), note="in-house at NAVER; give a file of your own"),
+    Benchmark("click", "ko", ("paragraph", "question", "choices"), (("EunsuKim/CLIcK", "*"),)),
+    Benchmark("kobbq", "ko", ("context", "question", "choices"), (("naver-ai/kobbq", "test"),)),
+    Benchmark("kold", "ko", ("title", "comment"), note="github.com/boychaboy/KOLD"),
+    Benchmark("ko-mt-bench", "ko", ("turns",), (("LGAI-EXAONE/KoMT-Bench", "*"),)),
+    Benchmark("k-humaneval", "ko", ("prompt", "canonical_solution"), note="not published"),
+    Benchmark("factscore-ko", "ko", ("text",), note="not published"),
+    Benchmark("klue-nli", "ko", ("premise", "hypothesis"), (("klue/klue/nli", "validation"),)),
+    Benchmark("klue-sts", "ko", ("sentence1", "sentence2"), (("klue/klue/sts", "validation"),)),
+    Benchmark("mmlu", "en", ("question", "choices"), (("cais/mmlu/all", "test"),)),
+    Benchmark("bbh", "en", ("input",), (("lukaemon/bbh", "test"),)),
+    Benchmark(
+        "agieval",
+        "en",
+        ("query",),
+        tuple((f"hails/agieval-{part}", "test") for part in _AGIEVAL.split(" ")),
+    ),
+    Benchmark("hellaswag", "en", ("ctx", "endings"), (("Rowan/hellaswag", "validation"),)),
+    Benchmark(
+        "winogrande",
+        "en",
+        ("sentence", "option1", "option2"),
+        (("allenai/winogrande/winogrande_xl", "validation"),),
+    ),
+    Benchmark("piqa", "en", ("goal", "sol1", "sol2"), (("ybisk/piqa", "validation"),)),
+    Benchmark(
+        "arc",
+        "en",
+        ("question", "choices.text"),
+        (("allenai/ai2_arc/ARC-Challenge", "test"), ("allenai/ai2_arc/ARC-Easy", "test")),
+    ),
+    Benchmark("csqa", "en", ("question", "choices.text"), (("tau/commonsense_qa", "validation"),)),
+    Benchmark(
+        "nq", "en", ("question", "answer"), (("google-research-datasets/nq_open", "validation"),)
+    ),
+    Benchmark(
+        "triviaqa",
+        "en",
+        ("question", "answer.value"),
+        (("mandarjoshi/trivia_qa/rc.nocontext", "validation"),),
+    ),
+    Benchmark("gsm8k", "en", ("question", "answer"), (("openai/gsm8k/main", "test"),)),
+    Benchmark("math", "en", ("problem", "solution"), (("EleutherAI/hendrycks_math", "test"),)),
+    Benchmark(
+        "humaneval",
+        "code",
+        ("prompt", "canonical_solution"),
+        (("openai/openai_humaneval", "test"),),
+    ),
+    Benchmark("mbpp", "code", ("text", "code"), (("google-research-datasets/mbpp/full", "test"),)),
+    Benchmark("mt-bench", "en", ("prompt",), (("HuggingFaceH4/mt_bench_prompts", "*"),)),
+    Benchmark(
+        "truthfulqa",
+        "en",
+        ("question", "best_answer"),
+        (("truthfulqa/truthful_qa/generation", "validation"),),
+    ),
+    Benchmark("bold", "en", ("prompts",), (("AmazonScience/bold", "*"),)),
+    Benchmark(
+        "realtoxicityprompts",
+        "en",
+        ("prompt.text", "continuation.text"),
+        (("allenai/real-toxicity-prompts", "*"),),
+    ),
+    Benchmark("bbq", "en", ("context", "question"), (("heegyu/bbq", "test"),)),
+    Benchmark("xnli", "en", ("premise", "hypothesis"), (("facebook/xnli/en", "test"),)),
+)
+"""What the technical report (arXiv 2404.01954) evaluates on, and KLUE."""
+BY_NAME = {benchmark.name: benchmark for benchmark in BENCHMARKS}
+
+
+def items(benchmark: Benchmark, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, str]]:
+    """Yield an item (id, text, lang, source) of each row. Raises InputError if a field lacks."""
+    for number, row in enumerate(rows):
+        parts = [text for field in benchmark.fields for text in _texts(benchmark, row, field)]
+        if parts:
+            yield {
+                "id": f"{benchmark.name}-{row.get('id', number)}",
+                "text": "\n".join(parts),
+                "lang": benchmark.lang,
+                "source": benchmark.name,
+            }
+
+
+def _texts(benchmark: Benchmark, row: dict[str, Any], field: str) -> list[str]:
+    value: Any = row
+    for key in field.split("."):
+        if not isinstance(value, dict) or key not in value:
+            raise InputError(
+                f"benchmark {benchmark.name}: a row has no {field!r}, only {', '.join(row)}; "
+                "give rows as the benchmark publishes them"
+            )
+        value = value[key]
+    found = value if isinstance(value, list) else [value]
+    return [str(text).strip() for text in found if text is not None and str(text).strip()]
+
+
+def local_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a JSONL, JSON, CSV or Parquet file (`.gz` and `.zst` too)."""
+    if not path.exists():
+        raise InputError(f"{path}: there is no such file")
+    if path.suffix == ".parquet":
+        yield from _parquet_rows([path])
+        return
+    raw = path.read_bytes()
+    kind = path.suffix
+    if kind == ".gz":
+        raw, kind = gzip.decompress(raw), path.with_suffix("").suffix
+    elif kind == ".zst":
+        raw = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(raw)).read()
+        kind = path.with_suffix("").suffix
+    try:
+        text = raw.decode("utf-8")
+        if kind == ".csv":
+            yield from csv.DictReader(io.StringIO(text))
+        elif kind == ".json":
+            value = json.loads(text)
+            yield from value if isinstance(value, list) else value.values()
+        else:
+            yield from (json.loads(line) for line in text.splitlines() if line.strip())
+    except (UnicodeDecodeError, ValueError) as error:
+        raise InputError(f"{path}: {error}; give JSONL, JSON, CSV or Parquet in UTF-8") from None
+
+
+def _parquet_rows(files: Sequence[Any]) -> Iterator[dict[str, Any]]:
+    for file in files:
+        for batch in pq.ParquetFile(file).iter_batches():
+            yield from batch.to_pylist()
+
+
+def hub_rows(benchmark: Benchmark) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a benchmark from the hub, by its Parquet branch.
+
+    Raises InputError where the benchmark is not there, or the hub cannot be reached.
+    """
+    if not benchmark.places:
+        raise InputError(
+            f"benchmark {benchmark.name} is not on the hub ({benchmark.note}); "
+            f"say {benchmark.name}=FILE"
+        )
+    try:
+        from huggingface_hub import HfFileSystem
+    except ImportError:
+        raise InputError("fetching benchmarks needs `pip install 'bibim[hf]'`") from None
+    hub = HfFileSystem()
+    for place, split in benchmark.places:
+        parts = place.split("/")
+        config = parts[2] if len(parts) > 2 else "*"
+        pattern = f"datasets/{parts[0]}/{parts[1]}@~parquet/{config}/{split}/*.parquet"
+        try:
+            paths = sorted(hub.glob(pattern))
+            if not paths:
+                raise InputError(f"benchmark {benchmark.name}: nothing matches hf://{pattern}")
+            yield from _parquet_rows([hub.open(path, "rb") for path in paths])
+        except OSError as error:
+            raise InputError(
+                f"benchmark {benchmark.name}: hf://{pattern}: {error}; or say {benchmark.name}=FILE"
+            ) from None
+
+
+def read_benchmark(name: str) -> list[dict[str, str]]:
+    """Return the items of `NAME` (from the hub) or `NAME=FILE`. Raises InputError."""
+    name, _, path = name.partition("=")
+    if name not in BY_NAME:
+        raise InputError(f"no benchmark {name!r}; `bibim benchmarks list` names them")
+    benchmark = BY_NAME[name]
+    rows = local_rows(Path(path)) if path else hub_rows(benchmark)
+    found = list(items(benchmark, rows))
+    if not found:
+        raise InputError(f"benchmark {name}: {path or 'the hub'} holds no items")
+    return found
