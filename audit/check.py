@@ -34,8 +34,13 @@ class Check(BaseModel):
 def check_run(out: Path, config: Config) -> list[Check]:
     """Return every check of the run in `out`, as far as it got."""
     books = ledger(out, config)
-    checks = [check_files(out), *check_conservation(books), check_splits(out), check_rows(out)]
-    steps = finished_steps(out)
+    checks = [
+        check_files(out),
+        *check_conservation(books),
+        check_splits(out),
+        check_rows(out, config),
+    ]
+    steps = finished_steps(out, config)
     if "dedup" in steps:
         checks.append(check_survivors_of_clusters(out, config))
     if (out / "mixture" / "manifest.json").exists():
@@ -116,11 +121,11 @@ def check_splits(out: Path) -> Check:
     return _check("splits partition their files", wrong, f"{len(whole)} files")
 
 
-def check_rows(out: Path) -> Check:
+def check_rows(out: Path, config: Config) -> Check:
     """Every annotation shard has its document shard's rows and names its hash."""
     wrong = []
     count = 0
-    for step in finished_steps(out):
+    for step in finished_steps(out, config):
         for shard in documents_of(out).shards:
             path = out / "annotations" / step / shard.name
             if not path.exists():

@@ -105,7 +105,7 @@ def explain_document(out: Path, config: Config, document: str) -> Explanation:
     The excerpt shows PII masked as the config says, once `redact` has seen the document.
     """
     name, row, sha = locate(out, document)
-    steps = finished_steps(out)
+    steps = finished_steps(out, config)
     batch = _row(out, config, steps, name, row, sha)
     values = {n: _plain(n, batch.column(n)[0].as_py()) for n in batch.schema.names}
     rules = rules_of(out, config)

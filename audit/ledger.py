@@ -71,7 +71,7 @@ class Ledger(BaseModel):
 
 def ledger(out: Path, config: Config) -> Ledger:
     """Return the books of the run in `out`, as far as it got."""
-    steps = finished_steps(out)
+    steps = finished_steps(out, config)
     rules = rules_of(out, config)
     columns = ["source", "assigned", "lang", "raw_bytes"]
     columns += ["bytes"] if "measure" in steps else []

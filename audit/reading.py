@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from filters.decide import KEPT, decide
-from pipelines.catalog import STEPS, columns_of, effective_rules, rule_columns, rule_step
+from pipelines.catalog import active_steps, columns_of, effective_rules, rule_columns, rule_step
 from pipelines.shards import read_batches
 from schemas.config import Config
 from schemas.errors import InputError
@@ -27,25 +27,26 @@ def documents_of(out: Path) -> Manifest:
     return manifest
 
 
-def finished_steps(out: Path) -> list[str]:
+def finished_steps(out: Path, config: Config) -> list[str]:
     """Return the annotating steps whose folders are complete, without a gap, in order."""
     finished = []
-    for step in STEPS[1:-1]:
+    for step in active_steps(config)[1:-1]:
         if read_manifest(out / "annotations" / step) is None:
             break
         finished.append(step)
     return finished
 
 
-def next_step(out: Path) -> str | None:
+def next_step(out: Path, config: Config) -> str | None:
     """Return the first step that is not complete, or None when all are."""
-    finished = len(finished_steps(out))
-    return STEPS[1 + finished] if finished < len(STEPS) - 2 else None
+    finished = len(finished_steps(out, config))
+    steps = active_steps(config)
+    return steps[1 + finished] if finished < len(steps) - 2 else None
 
 
 def rules_of(out: Path, config: Config) -> list[Rule]:
     """Return the rules that can be decided with what the run has so far."""
-    return effective_rules(config, before=next_step(out))
+    return effective_rules(config, before=next_step(out, config))
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def decided(
     out: Path, config: Config, rules: Sequence[Rule], columns: Sequence[str]
 ) -> Iterator[Decided]:
     """Yield every row group of a run with `columns` and the verdict of `rules`."""
-    if "identify" not in finished_steps(out):
+    if "identify" not in finished_steps(out, config):
         raise InputError(f"{out}: identify has not finished; run `bibim run … --out {out}` first")
     for rule in rules:
         rule_step(rule.scope, rule.column)

@@ -87,13 +87,17 @@ def compare_rules(out: Path, config: Config, texts: Sequence[str], examples: int
     after, replaced = altered(before, texts)
     for rule in after:
         step = rule_step(rule.scope, rule.column)
-        limit = next_step(out)
+        limit = next_step(out, config)
         if limit is not None and STEPS.index(step) >= STEPS.index(limit):
             raise InputError(f"--rule {rule}: {step} has not run yet; run it first")
-    steps = finished_steps(out)
+    steps = finished_steps(out, config)
     late = [
         (step, column)
-        for step, column in (("redact", "pii_count"), ("screen", "toxicity"), ("score", "quality"))
+        for step, column in (
+            ("redact", "pii_count"),
+            ("screen", "toxicity"),
+            ("score", "quality"),
+        )
         if step in steps
     ]
     extra = ["source", "id", "bytes"] + (["tokens"] if "tokenize" in steps else [])

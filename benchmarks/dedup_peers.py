@@ -2,11 +2,14 @@
 
     PEER/bin/python benchmarks/dedup_peers.py throughput < DOCUMENTS > RESULT
     PEER/bin/python benchmarks/dedup_peers.py noise < PAIRS > RESULT
+    PEER/bin/python benchmarks/dedup_peers.py stage FILE.jsonl FOLDER > RESULT
 
 DOCUMENTS: one JSON string a line; RESULT of `throughput`: seconds of processor time by peer, 128
 permutations, 5-grams of characters without white space for datasketch and rensa (as ours),
 datatrove's own English words. PAIRS: one JSON list [original, copy] a line; RESULT of `noise`: for
-each peer, whether its default words and bands find the copy. The environment is made with
+each peer, whether its default words and bands find the copy. RESULT of `stage`: seconds
+of datatrove's four steps with its defaults, documents kept, clusters of two or more. The
+environment is made with
 
     python -m venv PEER
     PEER/bin/pip install datatrove==0.10.0 datasketch==2.0.0 rensa==0.5.0 spacy nltk tldextract \
@@ -97,7 +100,62 @@ def noise(pairs: list[tuple[str, str]]) -> dict[str, list[bool]]:
     return found
 
 
+def stage(path: str, folder: str) -> dict[str, float]:
+    import os
+    import shutil
+
+    from datatrove.executor import LocalPipelineExecutor
+    from datatrove.pipeline.dedup import minhash
+    from datatrove.pipeline.readers import JsonlReader
+    from datatrove.pipeline.writers import JsonlWriter
+
+    config = minhash.MinhashConfig()
+    inputs = os.path.join(folder, "input")
+    os.makedirs(inputs)
+    shutil.copy(path, inputs)
+    place = {name: os.path.join(folder, name) for name in ("sign", "bucket", "cluster", "kept")}
+    steps = [
+        ([JsonlReader(inputs), minhash.MinhashDedupSignature(place["sign"], config=config)], 1),
+        (
+            [minhash.MinhashDedupBuckets(place["sign"], place["bucket"], config=config)],
+            config.num_buckets,
+        ),
+        (
+            [
+                minhash.MinhashDedupCluster(
+                    place["bucket"], place["cluster"], config, save_cluster_size=True
+                )
+            ],
+            1,
+        ),
+        (
+            [
+                JsonlReader(inputs),
+                minhash.MinhashDedupFilter(place["cluster"], load_cluster_sizes=True),
+                JsonlWriter(place["kept"], compression=None),
+            ],
+            1,
+        ),
+    ]
+    begin = time.monotonic()
+    for number, (pipeline, tasks) in enumerate(steps):
+        LocalPipelineExecutor(
+            pipeline, tasks=tasks, workers=1, logging_dir=os.path.join(folder, f"log{number}")
+        ).run()
+    seconds = time.monotonic() - begin
+    kept = clusters = 0
+    for name in os.listdir(place["kept"]):
+        with open(os.path.join(place["kept"], name)) as file:
+            for line in file:
+                kept += 1
+                clusters += json.loads(line)["metadata"].get("minhash_cluster_size", 1) > 1
+    return {"seconds": round(seconds, 1), "kept": kept, "clusters": clusters}
+
+
 if __name__ == "__main__":
     np.seterr(over="ignore")
+    if sys.argv[1] == "stage":
+        print(json.dumps(stage(sys.argv[2], sys.argv[3])))
+        sys.exit()
     rows = [json.loads(line) for line in sys.stdin]
     json.dump({"throughput": throughput, "noise": noise}[sys.argv[1]](rows), sys.stdout)

@@ -71,12 +71,15 @@ class SyntheticKeys(beam.DoFn):
         self._n = n
         self._cut = cut
 
+    def setup(self) -> None:
+        self._starts = clusters(self._n)
+
     def process(self, element: tuple[int, Any]) -> Iterator[tuple[int, Place]]:
         ordinal, _ = element
         begin = ordinal * SHARD
         documents = np.arange(begin, min(begin + SHARD, self._n), dtype=np.int64)
         addresses = (np.int64(ordinal) << ROW_BITS) | (documents - begin)
-        starts = clusters(self._n)
+        starts = self._starts
         position = placed(documents, self._n)
         cluster = np.searchsorted(starts, position, side="right") - 1
         inside = (cluster < len(starts) - 1) & (cluster >= 0)

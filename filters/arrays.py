@@ -1,4 +1,4 @@
-"""Small named arrays in one file: NumPy's `.npz`, with bytes that depend on the arrays alone."""
+"""NumPy arrays as `.npz` (bytes depend on the arrays alone) and as Arrow's fixed-size binary."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from schemas.errors import InputError
 
@@ -50,3 +51,18 @@ def read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
         raise InputError(
             f"{path}: cannot be read as a model ({error}); name a file that `bibim fit` wrote"
         ) from None
+
+
+def fixed_binary(values: npt.NDArray[np.generic], width: int) -> pa.FixedSizeBinaryArray:
+    """Return the rows of a contiguous array as fixed-size binary of `width` bytes."""
+    data = pa.py_buffer(np.ascontiguousarray(values))
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(values), [None, data])
+
+
+def fixed_matrix(column: pa.Array, width: int, dtype: str) -> npt.NDArray[Any]:
+    """Return the rows of a binary column whose values all have `width` bytes, as a matrix."""
+    fixed = column.cast(pa.binary(width))
+    data = np.frombuffer(fixed.buffers()[1], np.uint8)
+    begin = fixed.offset * width
+    flat = data[begin : begin + len(fixed) * width].view(dtype)
+    return flat.reshape(len(fixed), -1)

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from filters.arrays import read_npz, write_npz
+from filters.arrays import fixed_binary, read_npz, write_npz
 from filters.embedding import DEFAULT, Embedder, embedder_files, load_embedder
 from schemas.config import Quality
 from schemas.errors import InputError
@@ -57,10 +57,16 @@ class Score:
     """Adds `quality`, float32 in [0, 1]. A text without n-grams gets 0."""
 
     reads = ("text",)
-    schema = pa.schema([pa.field("quality", pa.float32())])
+    schema = pa.schema(
+        [
+            pa.field("quality", pa.float32()),
+            pa.field("embedding", pa.binary()),  # float16 little-endian; null unless it is kept
+        ]
+    )
 
-    def __init__(self, settings: Quality) -> None:
+    def __init__(self, settings: Quality, keep_embeddings: bool = False) -> None:
         """Load embedder and head. Raises InputError where either is missing or they differ."""
+        self._keep = keep_embeddings
         head = load_head(head_path(settings))
         if head.embedder != settings.embedder:
             raise InputError(
@@ -81,7 +87,11 @@ class Score:
         vectors = self._embed(batch.column("text"))
         quality = self._head(vectors)
         quality[~vectors.any(axis=1)] = 0
-        return pa.RecordBatch.from_arrays([pa.array(quality)], schema=self.schema)
+        embedding = pa.nulls(len(vectors), pa.binary())
+        if self._keep:
+            half = vectors.astype("<f2")
+            embedding = fixed_binary(half, half.itemsize * half.shape[1]).cast(pa.binary())
+        return pa.RecordBatch.from_arrays([pa.array(quality), embedding], schema=self.schema)
 
 
 def head_path(settings: Quality) -> Path:

@@ -5,10 +5,9 @@ All of it follows from the text alone, so a changed rule never recomputes it.
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from filters.arrays import fixed_binary
 from filters.contamination import build_index, contamination, read_items
 from filters.minhash import content_hashes, sign
 from filters.urls import url_key
@@ -22,12 +21,6 @@ def morphemes(text: pa.LargeStringArray) -> pa.LargeStringArray:
     kiwi = Kiwi(num_workers=1)
     texts = kiwi.tokenize(iter(text.to_pylist()))
     return pa.array([" ".join(t.form for t in tokens) for tokens in texts], pa.large_string())
-
-
-def fixed_binary(values: npt.NDArray[np.generic], width: int) -> pa.FixedSizeBinaryArray:
-    """Return the rows of a contiguous array as fixed-size binary of `width` bytes."""
-    data = pa.py_buffer(np.ascontiguousarray(values))
-    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(values), [None, data])
 
 
 class Sign:

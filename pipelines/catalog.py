@@ -30,10 +30,17 @@ STEPS = (
     "redact",
     "screen",
     "score",
+    "semantic",
     "tokenize",
     "mix",
 )
-"""The pipelines that run: `sign` (signatures of all documents) is the first half of `dedup`."""
+"""The pipelines that run: `sign` (signatures of all documents) is the first half of `dedup`,
+`semantic` (where it is enabled) the second of `score`."""
+
+
+def active_steps(config: Config) -> tuple[str, ...]:
+    """Return the steps that a run of `config` takes, in order."""
+    return STEPS if config.dedup.semantic.enabled else tuple(s for s in STEPS if s != "semantic")
 
 
 @lru_cache
@@ -46,6 +53,7 @@ def step_schemas() -> dict[str, pa.Schema]:
     from filters.signatures import Sign
     from filters.toxicity import Screen
     from pipelines.dedup import DEDUP
+    from pipelines.dedup.semantic import SEMANTIC
     from pipelines.tokenize import TOKENS
 
     return {
@@ -56,6 +64,7 @@ def step_schemas() -> dict[str, pa.Schema]:
         "redact": Redact.schema,
         "screen": Screen.schema,
         "score": Score.schema,
+        "semantic": SEMANTIC,
         "tokenize": TOKENS,
     }
 
@@ -66,6 +75,8 @@ def columns_of(config: Config, before: str | None = None) -> Columns:
     for step, schema in step_schemas().items():
         if before is not None and STEPS.index(step) >= STEPS.index(before):
             break
+        if step not in active_steps(config):
+            continue
         schemas[f"annotations/{step}"] = schema
     return Columns(schemas)
 
@@ -117,9 +128,16 @@ def effective_rules(config: Config, before: str | None = None) -> list[Rule]:
         by_step["screen"] += _all("spam", f"<={config.toxicity.spam_above}", "spam")
     if config.quality.drop_below is not None:
         by_step["score"] += _all("quality", f">={config.quality.drop_below}", "quality")
+    if config.dedup.semantic.enabled:
+        by_step["semantic"].append(Rule(ALL, "semantic_of", "null", None, "semantic_duplicate"))
     for scope, conditions in config.rules.items():
         for column, condition in conditions.items():
             by_step[rule_step(scope, column)] += parse_condition(scope, column, condition)
+            if rule_step(scope, column) not in active_steps(config):
+                raise InputError(
+                    f"rules.{scope}.{column} reads what is not measured; "
+                    "set dedup.semantic.enabled: true"
+                )
             if column == "syntax_ok" and not config.measure.check_syntax:
                 raise InputError(
                     f"rules.{scope}.syntax_ok reads what is not measured; "

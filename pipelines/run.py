@@ -187,7 +187,7 @@ class Run:
             manifest = read_manifest(self.out / "documents")
             if manifest is None:
                 raise InputError(f"{self.out}: no documents yet; run with --stages ingest first")
-            for step in steps():
+            for step in steps(self.config):
                 if step.stage in stages:
                     self._step(step, manifest)
             self._write_run(started)
@@ -255,7 +255,7 @@ class Run:
             ShardTask(shard.name, shard.sha256, shard.rows, content_key(parameters, shard.sha256))
             for shard in documents.shards
         ]
-        if step.name == "dedup":  # any change may move any cluster
+        if step.name in ("dedup", "semantic"):  # any change may move any cluster
             tasks = [ShardTask(t.name, t.documents_sha256, t.rows, key) for t in tasks]
         elif step.name == "mix":
             tasks = mix_tasks(self.config, key)
@@ -290,7 +290,7 @@ def pending_steps(config: Config, out: Path) -> list[tuple[str, bool]]:
     documents = read_manifest(out / "documents")
     done = documents is not None and documents.key == key
     found = [("ingest", done)]
-    for step in steps():
+    for step in steps(config):
         if documents is not None and done:
             manifest = read_manifest(out / step_folder(step.name))
             wanted = step.step_key(config, documents_digest(documents))

@@ -30,10 +30,10 @@ ACCELERATOR = "type:nvidia-tesla-t4;count:1;install-nvidia-driver"
 
 @dataclass(frozen=True)
 class Scored:
-    """The scores of a shard's open rows, in order, by row group that has any."""
+    """The scores of a shard's open rows (Score.schema), in order, by row group that has any."""
 
     task: ShardTask
-    values: tuple[npt.NDArray[np.float32], ...]
+    values: tuple[pa.RecordBatch, ...]
 
 
 class QualityHandler(ModelHandler[ShardTask, Scored, Score]):
@@ -49,7 +49,8 @@ class QualityHandler(ModelHandler[ShardTask, Scored, Score]):
 
         if self._ctx.config.quality.device in ("auto", "cpu"):
             torch.set_num_threads(1)
-        return Score(self._ctx.config.quality)
+        config = self._ctx.config
+        return Score(config.quality, keep_embeddings=config.dedup.semantic.enabled)
 
     def run_inference(
         self,
@@ -61,7 +62,7 @@ class QualityHandler(ModelHandler[ShardTask, Scored, Score]):
         for task in batch:
             open_rows = _open_rows(self._ctx, task)
             start = 0
-            values: list[npt.NDArray[np.float32]] = []
+            values: list[pa.RecordBatch] = []
             for texts in self._texts(task) if open_rows.any() else ():
                 selected = open_rows[start : start + texts.num_rows]
                 start += texts.num_rows
@@ -102,13 +103,14 @@ class WriteScores(beam.DoFn):
         groups = iter(scored.values)
 
         def compute(batch: pa.RecordBatch) -> pa.RecordBatch:
-            values = next(groups, np.zeros(0, np.float32))
-            if len(values) != batch.num_rows:
+            values = next(groups, pa.RecordBatch.from_pylist([], schema=Score.schema))
+            if values.num_rows != batch.num_rows:
                 raise RunFault(
-                    f"{scored.task.name}: {len(values)} rows were scored where {batch.num_rows} "
-                    "survive; the annotations changed meanwhile. Run the command again."
+                    f"{scored.task.name}: {values.num_rows} rows were scored where "
+                    f"{batch.num_rows} survive; the annotations changed meanwhile. "
+                    "Run the command again."
                 )
-            return pa.RecordBatch.from_arrays([pa.array(values)], schema=Score.schema)
+            return values
 
         yield annotate_shard(
             self._ctx, scored.task, Score.schema, ("source",), compute, survivors_only=True
@@ -137,11 +139,11 @@ def _open_rows(ctx: Context, task: ShardTask) -> npt.NDArray[np.bool_]:
     return wanted
 
 
-def _score(model: Score, texts: pa.RecordBatch) -> npt.NDArray[np.float32]:
+def _score(model: Score, texts: pa.RecordBatch) -> pa.RecordBatch:
     """Score rows in the order of their length: neighbours in a sub-batch then cost alike."""
     import pyarrow.compute as pc
 
     order = np.argsort(np.asarray(pc.binary_length(texts.column("text"))), kind="stable")
-    values = np.empty(texts.num_rows, np.float32)
-    values[order] = np.asarray(model(texts.take(pa.array(order))).column(0))
-    return values
+    back = np.empty(len(order), np.int64)
+    back[order] = np.arange(len(order))
+    return model(texts.take(pa.array(order))).take(pa.array(back))

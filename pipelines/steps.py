@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.catalog import STEPS, cut_columns, effective_rules, upsample_rules
+from pipelines.catalog import active_steps, cut_columns, effective_rules, upsample_rules
 from pipelines.code import code_version
 from pipelines.context import Context
 from pipelines.runners import Runner
@@ -58,10 +58,12 @@ class Step:
         parts = [self.parameter_key(config), documents]
         if self.survivors:
             parts += [f"{rule}: {rule.reason}" for rule in effective_rules(config, self.name)]
-            earlier = STEPS[1 : STEPS.index(self.name)]
+            active = active_steps(config)
+            earlier = active[1 : active.index(self.name)]
             parts += [step_named(name).parameter_key(config) for name in earlier]
-            if "dedup" in earlier and self.name != "dedup":
-                parts.append(step_named("dedup").step_key(config, documents))
+            for whole in ("dedup", "semantic"):  # any change may move any document
+                if whole in earlier:
+                    parts.append(step_named(whole).step_key(config, documents))
         return content_key(*parts)
 
 
@@ -97,6 +99,12 @@ def _score(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
     from pipelines.score import run_score
 
     run_score(runner, ctx, tasks)
+
+
+def _semantic(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
+    from pipelines.dedup.semantic import run_semantic
+
+    run_semantic(runner, ctx, tasks)
 
 
 def _tokenize(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
@@ -207,7 +215,7 @@ _STEPS = (
     Step(
         name="dedup",
         stage="dedup",
-        settings=lambda c: _without(c.dedup),
+        settings=lambda c: _without(c.dedup, "semantic"),
         modules=("pipelines.dedup",),
         models=_earlier_runs,
         reads=("sign",),
@@ -239,12 +247,22 @@ _STEPS = (
     Step(
         name="score",
         stage="score",
-        settings=lambda c: [c.quality.embedder],
+        settings=lambda c: [c.quality.embedder, c.dedup.semantic.enabled],
         modules=("filters.quality", "pipelines.score"),
         models=_quality_models,
         reads=("identify",),
         survivors=True,
         run=_score,
+    ),
+    Step(
+        name="semantic",
+        stage="score",
+        settings=lambda c: [_without(c.dedup.semantic), c.dedup.prefer],
+        modules=("pipelines.dedup.semantic",),
+        models=_no_models,
+        reads=("score", "measure"),
+        survivors=True,
+        run=_semantic,
     ),
     Step(
         name="tokenize",
@@ -274,9 +292,10 @@ _STEPS = (
 )
 
 
-def steps() -> tuple[Step, ...]:
-    """Return every step after `ingest`, in order."""
-    return _STEPS
+def steps(config: Config) -> tuple[Step, ...]:
+    """Return every step after `ingest` that a run of `config` takes, in order."""
+    active = active_steps(config)
+    return tuple(step for step in _STEPS if step.name in active)
 
 
 def step_named(name: str) -> Step:

@@ -178,6 +178,16 @@ class Lines(Section):
         return self
 
 
+class Semantic(Section):
+    """Documents that say the same as another, by their embeddings; see filters.semantic."""
+
+    enabled: bool = False
+    threshold: float = Field(0.95, gt=0, lt=1)
+    """Cosine from which on a document falls to one that stays."""
+    cells: int | None = Field(None, ge=1)
+    """Of k-means; only documents of one cell are compared. Left out: one for 1,000 documents."""
+
+
 class Dedup(Section):
     """Exact and near-duplicates. See filters.minhash for the formulas."""
 
@@ -200,6 +210,7 @@ class Dedup(Section):
     urls: bool = False
     """Pages of one address (canonical form) are the same, whatever their texts; for crawls."""
     lines: Lines = Lines()
+    semantic: Semantic = Semantic()
     prefer: list[str] = []
     """Sources whose copy survives, first wins; then the longest, then the smallest id."""
     seed: int = Field(1, ge=0, lt=2**32)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -16,9 +15,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from filters.arrays import fixed_binary, fixed_matrix
 from filters.cuts import CUTS, build_cuts
 from filters.lsh import Pairs
-from filters.signatures import fixed_binary
 from pipelines.context import Context
 from pipelines.shards import ShardTask, write_shard
 from schemas.config import Dedup
@@ -42,15 +41,6 @@ WORK = "_work"
 
 def work_folder(ctx: Context) -> Path:
     return ctx.folder("annotations", "dedup", WORK)
-
-
-def fixed_matrix(column: pa.Array, width: int, dtype: str) -> npt.NDArray[Any]:
-    """Return the rows of a binary column whose values all have `width` bytes, as a matrix."""
-    fixed = column.cast(pa.binary(width))
-    data = np.frombuffer(fixed.buffers()[1], np.uint8)
-    begin = fixed.offset * width
-    flat = data[begin : begin + len(fixed) * width].view(dtype)
-    return flat.reshape(len(fixed), -1)
 
 
 class Label(beam.DoFn):

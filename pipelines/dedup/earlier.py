@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipelines.catalog import STEPS
+from pipelines.catalog import active_steps
 from pipelines.context import Context
 from pipelines.shards import ShardTask
 from schemas.config import Config
@@ -46,11 +46,8 @@ def earlier_shards(config: Config) -> list[tuple[Context, ShardTask]]:
 
 def _open(out: Path, config: Config) -> tuple[Context, Manifest]:
     documents = read_manifest(out / "documents")
-    unfinished = next(
-        (step for step in STEPS[1:-1] if read_manifest(out / "annotations" / step) is None),
-        STEPS[-1],
-    )
-    if documents is None or STEPS.index(unfinished) <= STEPS.index("sign"):
+    signed = read_manifest(out / "annotations/sign")
+    if documents is None or signed is None:
         raise InputError(
             f"dedup.against: {out} holds no signatures; name the output folder of a run whose "
             "stage `dedup` has finished"
@@ -63,4 +60,9 @@ def _open(out: Path, config: Config) -> tuple[Context, Manifest]:
                 f"dedup.against: {out} was signed with dedup.{key} = {theirs}, this run has "
                 f"{mine}; set dedup.{key}: {theirs}"
             )
+    steps = active_steps(other)
+    unfinished = next(
+        (step for step in steps[1:-1] if read_manifest(out / "annotations" / step) is None),
+        steps[-1],
+    )
     return Context(out, other, unfinished), documents

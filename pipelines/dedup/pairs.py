@@ -15,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from filters.arrays import fixed_matrix
 from filters.components import forest, unique_pairs
 from filters.lsh import MISS_WEIGHT, Pairs, band_keys, bands_and_rows, candidates
 from pipelines.context import Context
-from pipelines.dedup.clusters import ROW_BITS, fixed_matrix
+from pipelines.dedup.clusters import ROW_BITS
 from pipelines.exchange import Exchange, Place, partitions_for, save_array
 from pipelines.runners import Runner, deal
 from pipelines.shards import ShardTask

@@ -14,12 +14,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from filters.arrays import fixed_matrix
 from filters.components import forest
 from filters.lsh import Pairs, jaccard
 from filters.minhash import shingle_sets
 from filters.signatures import morphemes
 from pipelines.context import Context
-from pipelines.dedup.clusters import ROW_BITS, fixed_matrix
+from pipelines.dedup.clusters import ROW_BITS
 from pipelines.exchange import save_array
 from pipelines.runners import Runner, deal
 from pipelines.shards import ShardTask

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -91,7 +90,11 @@ def test_scores_of_other_rows_than_survive_are_a_fault(tmp_path: Path):
     ctx = make_run(tmp_path)
     task = shard_tasks(tmp_path, "k")[0]
     with pytest.raises(RunFault, match="Run the command again"):
-        list(WriteScores(ctx).process(Scored(task, (np.zeros(1, np.float32),))))
+        list(
+            WriteScores(ctx).process(
+                Scored(task, (pa.RecordBatch.from_pylist([{"quality": 0.0}], schema=Score.schema),))
+            )
+        )
 
 
 @pytest.mark.parametrize(("device", "asks"), [("auto", False), ("cpu", False), ("cuda", True)])
