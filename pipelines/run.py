@@ -88,8 +88,8 @@ def locked(out: Path) -> Iterator[None]:
 
 
 def documents_digest(manifest: Manifest) -> str:
-    """Return a key of all document shards: their names and hashes."""
-    return content_key([[shard.name, shard.sha256] for shard in manifest.shards])
+    """Return a key of all document shards: their names and hashes, in whatever order they come."""
+    return content_key(sorted([shard.name, shard.sha256] for shard in manifest.shards))
 
 
 def begin(folder: Path, key: str, tasks: Sequence[T], keep: bool) -> list[T]:

@@ -286,6 +286,34 @@ def test_the_order_of_lines_in_a_file_decides_no_survivor(tmp_path: Path):
     assert kept[0] == kept[1]
 
 
+def test_the_order_of_sources_and_files_changes_no_annotation(tmp_path: Path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name, texts in {"b": BASE[10:30], "a": BASE[:20]}.items():
+        lines = [json.dumps({"text": text}, ensure_ascii=False) for text in texts]
+        (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
+    sources = {
+        "all": {"component": "ko", "path": str(folder / "*.jsonl")},
+        "again": {"component": "ko", "path": str(folder / "b.jsonl")},
+    }
+    found = []
+    for number, names in enumerate((["all", "again"], ["again", "all"])):
+        config = Config.model_validate(
+            {
+                "name": "small",
+                "sources": {name: sources[name] for name in names},
+                "ingest": {"shard_bytes": 20_000},
+                "mixture": {"weights": {"ko": 1}},
+            }
+        )
+        out = tmp_path / str(number)
+        Run(config, out, Runner("local", 1), LogReporter()).execute(STAGES)
+        manifest = read_manifest(out / "annotations/dedup")
+        assert manifest is not None
+        found.append({shard.name: shard.sha256 for shard in manifest.shards})
+    assert found[0] == found[1]
+
+
 def test_morphemes_find_copies_with_other_spacing(tmp_path: Path):
     copies = [noisy(text, "spaces") for text in BASE[:8]]
     rows = annotations(run(tmp_path, {"a": [*BASE[:8], *copies]}, unit="morphemes", threshold=0.5))
