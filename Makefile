@@ -19,7 +19,7 @@ help: ## Show this list
 setup: $(VENV)/.runtime $(VENV)/.project $(MODEL) ## Install into .venv what a run needs
 	$(BIN)/python -m pipelines.warm
 
-dev: setup $(VENV)/.dev ## Install what tests, lint and types need too
+dev: setup $(VENV)/.dev build/peers/.done ## Install what tests, lint and types need too
 
 demo: setup ## Curate the demo corpus into out/demo, from raw text to token shards
 	$(BIN)/bibim run mixtures/demo.yaml --out $(OUT)
@@ -72,6 +72,10 @@ $(VENV)/.runtime: requirements.lock $(VENV)/.python
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+build/peers/.done: tests/peers.lock $(VENV)/.dev
+	$(PIP) install --quiet --upgrade --no-deps --require-hashes --target build/peers -r tests/peers.lock
 	@touch $@
 
 # The build backend comes with the lock, so nothing outside it is fetched.

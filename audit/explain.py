@@ -22,8 +22,8 @@ from schemas.errors import InputError
 EXCERPT = 400
 """Characters of the text that an explanation shows."""
 
-BINARY = {"id", "duplicate_of", "cluster_id", "exact_hash", "url_key"}
-HIDDEN = {"signature"}
+BINARY = {"id", "duplicate_of", "cluster_id", "exact_hash", "url_key", "semantic_of"}
+HIDDEN = {"signature", "embedding"}
 
 
 class Judged(BaseModel):

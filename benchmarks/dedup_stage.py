@@ -9,6 +9,7 @@ permutations of character 5-grams, verifies pairs, writes annotations; ingest an
 counted.
 `same units`: every word replaced by one of plain letters, so that all three cut the same words;
 5-grams of words, 14 bands of 8 rows, nothing verified: the numbers of clusters are comparable.
+Permutations are random, so twelve seeds of ours show how far chance alone moves them.
 
 PEER is the environment of dedup_peers.py; OTHER is made with `pip install text-dedup==0.4.0`.
 """
@@ -129,6 +130,30 @@ print(json.dumps([len(datasets.load_from_disk(sys.argv[1])), list(parents.items(
 """
 
 
+def spread(path: Path, seeds: int) -> dict[str, Any]:
+    """Return the least and the most clusters and documents kept that our own seeds give."""
+    import numpy as np
+    import pyarrow as pa
+
+    from filters.components import components
+    from filters.lsh import band_keys, candidates
+    from filters.minhash import sign
+
+    with path.open() as file:
+        texts = pa.array([json.loads(line)["text"] for line in file], pa.large_string())
+    clusters, kept = [], []
+    for seed in range(1, seeds + 1):
+        keys = band_keys(sign(texts, "words", 5, 14 * 8, seed), 14, 8)
+        owners = np.repeat(np.arange(len(texts)), 14)
+        nodes, labels = components(candidates(keys.ravel(), owners, chain=False))
+        clusters.append(len(np.unique(labels)))
+        kept.append(len(texts) - len(nodes) + clusters[-1])
+    return {
+        "kept": f"{min(kept)} to {max(kept)}",
+        "clusters": f"{min(clusters)} to {max(clusters)}",
+    }
+
+
 def _sets(parent: dict[int, int]) -> int:
     """Return how many sets of two or more a union-find holds."""
 
@@ -171,11 +196,13 @@ def main() -> None:
             )
             for peer in ("datatrove", "text-dedup"):
                 rows[peer]["ratio"] = round(rows[peer]["seconds"] / rows["Bibim"]["seconds"], 1)
+            if kind == "same":
+                rows["Bibim, 12 seeds"] = spread(path, 12)
             title = "as they are" if kind == "raw" else "same units"
             found[title] = {"documents": documents, **rows}
             print(f"{title}, {documents:,} documents", flush=True)
             for who, row in rows.items():
-                print(f"  {who.ljust(10)}", *(f"{k} {v}" for k, v in row.items()), sep="  ")
+                print(f"  {who.ljust(15)}", *(f"{k} {v}" for k, v in row.items()), sep="  ")
     if args.json:
         args.json.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
 

@@ -54,15 +54,36 @@ def measure(
             "shard": float(np.abs(in_shards / share - 1).max()) if len(in_shards) else 0.0,
             "window": worst_window(ends, own, share, window),
         }
-    worst = {
+    largest = {
         figure: max((row[figure] or 0.0 for row in by_component.values()), default=0.0)
         for figure in ("overall", "shard", "window")
     }
     return Balance(
-        overall=worst["overall"],
-        shard=worst["shard"],
-        window=worst["window"] if total >= window else None,
+        overall=largest["overall"],
+        shard=largest["shard"],
+        window=largest["window"] if total >= window else None,
         window_tokens=window,
+        by_component=by_component,
+    )
+
+
+def worst(parts: Sequence[Balance]) -> Balance:
+    """Return the largest deviations of several stretches that were measured alone."""
+    if len(parts) == 1:
+        return parts[0]
+    by_component: dict[str, dict[str, float | None]] = {}
+    for part in parts:
+        for name, figures in part.by_component.items():
+            row = by_component.setdefault(name, {})
+            for figure, value in figures.items():
+                last = row.get(figure)
+                row[figure] = value if last is None else max(last, value or 0.0)
+    windows = [part.window for part in parts if part.window is not None]
+    return Balance(
+        overall=max(part.overall for part in parts),
+        shard=max(part.shard for part in parts),
+        window=max(windows, default=None),
+        window_tokens=parts[0].window_tokens,
         by_component=by_component,
     )
 

@@ -11,16 +11,16 @@ their even sizes, where the components' shares are the nearest to their targets.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from mixtures.balance import Balance, measure
+from mixtures.balance import Balance, measure, worst
 from mixtures.keys import base_keys, named_key, scramble
-from mixtures.solver import Plan, Pool, SourceTokens, solve
+from mixtures.solver import Plan, Pool, SourceTokens, joined, solve, stage_settings
 from schemas.config import ComponentWeight, Mixture
 from schemas.errors import InputError
 
@@ -49,6 +49,18 @@ class Documents:
 
 
 @dataclass(frozen=True)
+class Stage:
+    """A stretch of the mixture: its shards are `first` to before `last`."""
+
+    share: Fraction
+    context: int | None
+    first: int
+    last: int
+    plan: Plan
+    balance: Balance
+
+
+@dataclass(frozen=True)
 class Arrangement:
     """A mixture in its order. `rows` and `epochs`: of each sequence, its document and pass.
 
@@ -64,6 +76,7 @@ class Arrangement:
     left_out: dict[str, dict[str, int]]
     by_source: dict[Pool, tuple[int, int]]
     """Tokens and sequences that each pool has in the mixture."""
+    stages: tuple[Stage, ...] = ()
 
     @property
     def by_component(self) -> dict[str, tuple[int, int]]:
@@ -75,14 +88,77 @@ class Arrangement:
         return sums
 
 
-def arrange(documents: Documents, pairs: Sequence[Pool], settings: Mixture) -> Arrangement:
+def arrange_stages(
+    documents: Documents,
+    pairs: Sequence[Pool],
+    settings: Mixture,
+    allowed: Sequence[npt.NDArray[np.bool_] | None] = (None,),
+) -> Arrangement:
+    """Arrange each stage of the mixture after the other, as one sequence; see `arrange`.
+
+    `allowed`: for each stage which documents it may use (None: all). Shards end where a stage
+    does. A later stage begins with what the earlier ones used the least, and `epochs` counts on.
+    """
+    uses = np.zeros(len(documents.tokens), np.int16)
+    made: list[Arrangement] = []
+    stages: list[Stage] = []
+    contexts = [(stage.share, stage.context) for stage in settings.stages] or [(Fraction(1), None)]
+    first = 0
+    for (share, context), own, mask in zip(
+        contexts, stage_settings(settings), allowed, strict=True
+    ):
+        chosen = np.arange(len(uses)) if mask is None else np.flatnonzero(mask)
+        part = Documents(documents.ids[chosen], documents.pair[chosen], documents.tokens[chosen])
+        one = arrange(part, pairs, own, uses[chosen])
+        rows = chosen[one.rows]
+        np.add.at(uses, rows, 1)
+        made.append(replace(one, rows=rows))
+        stages.append(Stage(share, context, first, first + own.shards, one.plan, one.balance))
+        first += own.shards
+    before = np.cumsum([0, *(len(one.rows) for one in made)])
+    shards = [one.shards[:-1] + start for one, start in zip(made, before, strict=False)]
+    by_source: dict[Pool, tuple[int, int]] = {}
+    for one in made:
+        for pool, (tokens, sequences) in one.by_source.items():
+            last = by_source.get(pool, (0, 0))
+            by_source[pool] = (last[0] + tokens, last[1] + sequences)
+    return Arrangement(
+        plan=joined([one.plan for one in made]),
+        rows=np.concatenate([one.rows for one in made]),
+        epochs=np.concatenate([one.epochs for one in made]),
+        shards=np.concatenate([*shards, before[-1:]]).astype(np.int64),
+        balance=worst([one.balance for one in made]),
+        left_out=made[0].left_out if len(made) == 1 else _most_left_out(made),
+        by_source=by_source,
+        stages=tuple(stages),
+    )
+
+
+def _most_left_out(made: Sequence[Arrangement]) -> dict[str, dict[str, int]]:
+    """Return by component what the stage that left out the most left out."""
+    found: dict[str, dict[str, int]] = {}
+    for one in made:
+        for name, gone in one.left_out.items():
+            if gone["tokens"] > found.get(name, {"tokens": 0})["tokens"]:
+                found[name] = gone
+    return found
+
+
+def arrange(
+    documents: Documents,
+    pairs: Sequence[Pool],
+    settings: Mixture,
+    uses: npt.NDArray[np.int16] | None = None,
+) -> Arrangement:
     """Solve the mixture over `documents` and put them in order.
 
-    `pairs` names the pool of each pair number. Documents so long that no order keeps
+    `pairs` names the pool of each pair number, `uses` how often earlier stages took each
+    document. Documents so long that no order keeps
     `window_tolerance` are left out as long as their component's target is still met.
     Raises InputError if the mixture cannot be met.
     """
-    plan = solve(_available(documents, pairs, None), settings)
+    uses = np.zeros(len(documents.tokens), np.int16) if uses is None else uses
+    plan = solve(_available(documents, pairs, None, uses), settings)
     names = [component.component for component in plan.components]
     number = {name: index for index, name in enumerate(names)}
     component = np.array([number.get(pool.component, -1) for pool in pairs], dtype=np.int64)
@@ -90,12 +166,12 @@ def arrange(documents: Documents, pairs: Sequence[Pool], settings: Mixture) -> A
     seen: set[tuple[int, ...]] = set()
     for ease in _EASE:
         limits = longest(plan, settings, ease)
-        limits = _feasible(documents, pairs, plan, settings, limits)
+        limits = _feasible(documents, pairs, plan, settings, limits, uses)
         key = tuple(limits.values())
         if key in seen:
             continue
         seen.add(key)
-        made = _arranged(documents, pairs, component, plan, settings, limits)
+        made = _arranged(documents, pairs, component, plan, settings, limits, uses)
         if best is None or (made.balance.window or 0) < (best.balance.window or 0):
             best = made
         if (best.balance.window or 0) <= settings.window_tolerance:
@@ -150,14 +226,25 @@ def _frozen(plan: Plan, settings: Mixture) -> Mixture:
 
 
 def _available(
-    documents: Documents, pairs: Sequence[Pool], usable: npt.NDArray[np.bool_] | None
+    documents: Documents,
+    pairs: Sequence[Pool],
+    usable: npt.NDArray[np.bool_] | None,
+    uses: npt.NDArray[np.int16],
 ) -> list[SourceTokens]:
     pair = documents.pair if usable is None else documents.pair[usable]
     tokens = documents.tokens if usable is None else documents.tokens[usable]
+    used = _sums(pair, tokens * (uses if usable is None else uses[usable]), len(pairs))
     counts = np.bincount(pair, minlength=len(pairs))
     sums = _sums(pair, tokens, len(pairs))
     return [
-        SourceTokens(pool.source, pool.component, int(sums[index]), int(counts[index]), pool.factor)
+        SourceTokens(
+            pool.source,
+            pool.component,
+            int(sums[index]),
+            int(counts[index]),
+            pool.factor,
+            int(used[index]),
+        )
         for index, pool in enumerate(pairs)
     ]
 
@@ -185,6 +272,7 @@ def _feasible(
     plan: Plan,
     settings: Mixture,
     limits: dict[str, int],
+    uses: npt.NDArray[np.int16],
 ) -> dict[str, int]:
     """Return `limits`, doubled for the components that would miss their target otherwise."""
     same = _frozen(plan, settings)
@@ -193,7 +281,7 @@ def _feasible(
     limits = dict(limits)
     while True:
         usable = _usable(documents, pairs, limits)
-        again = solve(_available(documents, pairs, usable), same)
+        again = solve(_available(documents, pairs, usable, uses), same)
         short = [
             entry.component
             for entry in again.components
@@ -213,19 +301,27 @@ def _arranged(
     plan: Plan,
     settings: Mixture,
     limits: dict[str, int],
+    uses: npt.NDArray[np.int16],
 ) -> Arrangement:
     usable = _usable(documents, pairs, limits)
-    solved = solve(_available(documents, pairs, usable), _frozen(plan, settings))
+    available = _available(documents, pairs, usable, uses)
+    solved = solve(available, _frozen(plan, settings))
+    most_of = {
+        Pool(entry.source, entry.component, entry.factor): entry.limit(
+            Fraction(str(settings.max_epochs))
+        )
+        for entry in available
+    }
     keys = base_keys(documents.ids)
     streams = []
     missing: dict[str, int] = {}  # a small source's misfit goes to the component's next larger
     for entry in sorted(solved.sources, key=lambda e: (e.tokens, *e.pool)):
-        most = int(entry.tokens * Fraction(str(settings.max_epochs)))
+        most = most_of[entry.pool]
         target = min(most, entry.target + missing.get(entry.component, 0)) if entry.target else 0
         if target:
             number = pairs.index(entry.pool)
             rows = np.flatnonzero(usable & (documents.pair == number))
-            stream = _stream(documents, keys, rows, target, entry.pool, solved, settings)
+            stream = _stream(documents, keys, rows, uses, target, entry.pool, solved, settings)
             streams.append((number, *stream))
             lacking = target - int(documents.tokens[stream[0]].sum())
             missing[entry.component] = lacking
@@ -286,6 +382,7 @@ def _stream(
     documents: Documents,
     keys: npt.NDArray[np.uint64],
     rows: npt.NDArray[np.int64],
+    uses: npt.NDArray[np.int16],
     target: int,
     pool: Pool,
     plan: Plan,
@@ -294,7 +391,8 @@ def _stream(
     """Return the rows and epochs of one source in one component, in the order of its stream."""
     start = named_key(pool.source, settings.seed)
     low = base_keys(documents.ids[:, 8:])[rows]
-    rows = rows[np.lexsort((low, keys[rows] - start))]  # wraps around: a circle
+    around = keys[rows] - start  # wraps around: a circle
+    rows = rows[np.lexsort((low, around, uses[rows]))]
     tokens = documents.tokens[rows]
     available = int(tokens.sum())
     full, rest = divmod(target, available)
@@ -303,6 +401,7 @@ def _stream(
     epochs = np.concatenate(
         [np.repeat(np.arange(full), len(rows)), np.full(len(part), full)]
     ).astype(np.int16)
+    epochs += uses[copies]
     order = _shuffle(documents, keys, copies, epochs, available / target, plan, settings)
     return copies[order], epochs[order]
 

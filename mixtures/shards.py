@@ -22,7 +22,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mixtures.balance import Balance, measure
+from mixtures.balance import Balance, measure, worst
 from schemas.errors import InputError, RunFault
 from schemas.manifest import sha256_file
 
@@ -133,29 +133,42 @@ def verify_files(folder: Path) -> Iterator[str]:
     """Yield what is wrong with a mixture's files: missing, changed, or in no manifest."""
     manifest = read_manifest(folder)
     known = {MANIFEST}
-    for shard in manifest["shards"]:
-        for file in shard["files"]:
-            known.add(file["name"])
-            path = folder / file["name"]
-            if not path.exists():
-                yield f"{file['name']} is missing"
-            elif path.stat().st_size != file["bytes"] or sha256_file(path) != file["sha256"]:
-                yield f"{file['name']} differs from its manifest"
-    for path in sorted(folder.glob("shard-*")):
-        if path.name not in known:
-            yield f"{path.name} is in no manifest"
+    listed = [file for shard in manifest["shards"] for file in shard["files"]]
+    for file in [*listed, *manifest["files"]]:
+        known.add(file["name"])
+        path = folder / file["name"]
+        if not path.exists():
+            yield f"{file['name']} is missing"
+        elif path.stat().st_size != file["bytes"] or sha256_file(path) != file["sha256"]:
+            yield f"{file['name']} differs from its manifest"
+    for path in sorted([*folder.glob("shard-*"), *folder.glob("[!_]*/shard-*")]):
+        name = str(path.relative_to(folder))
+        if name not in known:
+            yield f"{name} is in no manifest"
 
 
 def balance(folder: Path, window: int | None = None) -> Balance:
-    """Measure the mixture in `folder` from its side-cars, against its targets.
+    """Measure the mixture in `folder` from its side-cars, against its targets; stage by stage.
 
     `window`: tokens; the manifest's own where None.
     """
     manifest = read_manifest(folder)
-    names = [entry["component"] for entry in manifest["components"]]
-    shares = [entry["planned"] / manifest["planned_tokens"] for entry in manifest["components"]]
+    window = window or int(manifest["balance"]["window_tokens"])
+    found = []
+    first = 0
+    for stage in manifest["stages"]:
+        last = first + stage["shards"]
+        found.append(_measured(folder, manifest["shards"][first:last], stage["components"], window))
+        first = last
+    return worst(found)
+
+
+def _measured(
+    folder: Path, shards: Sequence[dict[str, Any]], targets: dict[str, float], window: int
+) -> Balance:
+    names = list(targets)
     parts: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]] = []
-    for shard in manifest["shards"]:
+    for shard in shards:
         path = folder / f"{shard['name']}.parquet"
         table = pq.read_table(path, columns=["component", "tokens"])
         parts.append((_numbers(table.column("component"), names), table["tokens"].to_numpy()))
@@ -164,8 +177,8 @@ def balance(folder: Path, window: int | None = None) -> Balance:
         np.concatenate([part[1] for part in parts]),
         np.concatenate([[0], np.cumsum([len(part[0]) for part in parts])]).astype(np.int64),
         names,
-        shares,
-        window or manifest["balance"]["window_tokens"],
+        list(targets.values()),
+        window,
     )
 
 
@@ -194,6 +207,9 @@ def _numbers(column: pa.ChunkedArray, names: Sequence[str]) -> npt.NDArray[np.in
     encoded = column.unify_dictionaries().combine_chunks()
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.chunk(0) if encoded.num_chunks else pa.array([], column.type)
-    place = np.array([names.index(name) for name in encoded.dictionary.to_pylist()], dtype=np.int64)
+    known = {name: number for number, name in enumerate(names)}
+    place = np.array(
+        [known.get(name, -1) for name in encoded.dictionary.to_pylist()], dtype=np.int64
+    )
     indices = encoded.indices.to_numpy()
     return place[indices] if len(indices) else np.zeros(0, dtype=np.int64)

@@ -7,7 +7,7 @@ give the same plan on any machine. Nothing here sees a document.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil
 from typing import Any, NamedTuple
@@ -34,11 +34,17 @@ class SourceTokens:
     tokens: int
     documents: int
     factor: Fraction = Fraction(1)
+    used: int = 0
+    """Tokens that earlier stages of the mixture took of it; they count for `max_epochs`."""
 
     @property
     def weight(self) -> Fraction:
         """What it weighs where sources share by their tokens."""
         return self.tokens * self.factor
+
+    def limit(self, max_epochs: Fraction) -> int:
+        """Return how many tokens it may still give."""
+        return max(0, int(self.tokens * max_epochs) - self.used)
 
 
 @dataclass(frozen=True)
@@ -147,7 +153,7 @@ def solve(available: Sequence[SourceTokens], settings: Mixture) -> Plan:
     }
     limit = Fraction(str(settings.max_epochs))
     caps = {
-        name: sum(int(e.tokens * limit) for e, w in zip(entries, weights[name], strict=True) if w)
+        name: sum(e.limit(limit) for e, w in zip(entries, weights[name], strict=True) if w)
         for name, entries in components.items()
     }
     if settings.strategy == "unimax":
@@ -164,12 +170,80 @@ def solve(available: Sequence[SourceTokens], settings: Mixture) -> Plan:
         planned = min(targets[name], caps[name])
         share = Fraction(targets[name], tokens) if tokens else Fraction(0)
         plans.append(ComponentPlan(name, share, targets[name], planned))
-        limits = [int(entry.tokens * limit) for entry in entries]
+        limits = [entry.limit(limit) for entry in entries]
         for entry, target in zip(entries, fill(planned, weights[name], limits), strict=True):
             gives.append(
                 SourcePlan(entry.source, name, entry.tokens, entry.documents, target, entry.factor)
             )
     return Plan(tokens, tuple(plans), tuple(gives))
+
+
+def stage_settings(settings: Mixture) -> list[Mixture]:
+    """Return the settings of each stage as a mixture of its own; of all, where there are none.
+
+    Tokens and shards are shared out by the stages' shares, a shard each at the least.
+    """
+    if not settings.stages:
+        return [settings]
+    shares = {str(at): stage.share for at, stage in enumerate(settings.stages)}
+    tokens = list(apportion(settings.tokens or 0, shares).values())
+    spare = settings.shards - len(settings.stages)
+    shards = [1 + part for part in apportion(spare, shares).values()]
+    return [
+        settings.model_copy(
+            update={
+                "tokens": tokens[at],
+                "shards": shards[at],
+                "stages": [],
+                **({"strategy": "fixed", "weights": stage.weights} if stage.weights else {}),
+            }
+        )
+        for at, stage in enumerate(settings.stages)
+    ]
+
+
+def solve_stages(available: Sequence[SourceTokens], settings: Mixture) -> Plan:
+    """Return what each source gives to all stages together; `only` is not known here."""
+    used: dict[Pool, int] = {}
+    plans = []
+    for stage in stage_settings(settings):
+        left = [
+            replace(entry, used=used.get(Pool(entry.source, entry.component, entry.factor), 0))
+            for entry in available
+        ]
+        plans.append(solve(left, stage))
+        for source in plans[-1].sources:
+            used[source.pool] = used.get(source.pool, 0) + source.target
+    return joined(plans)
+
+
+def joined(plans: Sequence[Plan]) -> Plan:
+    """Return the sum of the plans of several stages."""
+    if len(plans) == 1:
+        return plans[0]
+    tokens = sum(plan.tokens for plan in plans)
+    components: dict[str, ComponentPlan] = {}
+    sources: dict[Pool, SourcePlan] = {}
+    for plan in plans:
+        for part in plan.components:
+            last = components.get(part.component)
+            target = part.target + (last.target if last else 0)
+            planned = part.planned + (last.planned if last else 0)
+            share = Fraction(target, tokens) if tokens else Fraction(0)
+            components[part.component] = ComponentPlan(part.component, share, target, planned)
+        for source in plan.sources:
+            before = sources.get(source.pool)
+            sources[source.pool] = replace(
+                source,
+                target=source.target + (before.target if before else 0),
+                tokens=max(source.tokens, before.tokens if before else 0),
+                documents=max(source.documents, before.documents if before else 0),
+            )
+    return Plan(
+        tokens,
+        tuple(components[name] for name in sorted(components)),
+        tuple(sources[pool] for pool in sorted(sources, key=lambda p: (p[1], p[0], p[2]))),
+    )
 
 
 def fill(total: int, weights: Sequence[Fraction], limits: Sequence[int]) -> list[int]:

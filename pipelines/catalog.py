@@ -155,6 +155,15 @@ def upsample_rules(config: Config) -> list[tuple[Rule, Fraction]]:
     return found
 
 
+def only_rules(config: Config) -> list[list[Rule]]:
+    """Return the conditions of each stage of the mixture. Raises InputError as `rule_step`."""
+    found = [stage.rules for stage in config.mixture.stages] or [[]]
+    for rules in found:
+        for rule in rules:
+            rule_step(rule.scope, rule.column)
+    return found
+
+
 def rule_step(scope: str, column: str) -> str:
     """Return the step whose column a rule reads. Raises InputError with near names."""
     try:

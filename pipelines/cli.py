@@ -238,18 +238,30 @@ def audit(
     epilog="""Example:
 
     bibim explain out/demo 8f14e45fceea167a5a36dedd4bea2543
+    bibim explain out/demo --shard 3 --token 1048576
 """
 )
 def explain(
     out: Out,
     document: Annotated[
-        str, typer.Argument(metavar="ID", help="A document's id in hex, or its origin FILE:LINE.")
-    ],
+        str | None,
+        typer.Argument(metavar="[ID]", help="A document's id in hex, or its origin FILE:LINE."),
+    ] = None,
+    shard: Annotated[int | None, typer.Option(help="Of the mixture, from 0; with --token.")] = None,
+    token: Annotated[
+        int | None, typer.Option(help="Of the shard, from 0: shows the document that it is of.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Show one document: where it came from, its signals, the verdict, where its tokens went."""
     with exit_codes():
         settings = load_run(out)
+        if shard is not None and token is not None and document is None:
+            from mixtures.shards import locate
+
+            document = locate(out / "mixture", shard, token)["id"].hex()
+        elif document is None or shard is not None or token is not None:
+            raise InputError("name a document by its ID, or a token by --shard and --token")
         from audit.explain import explain_document
         from audit.tables import print_explanation
 

@@ -23,13 +23,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from filters.decide import breaks, in_scope
+from mixtures.formats import MDS, MDS_INDEX, PARQUET, ParquetTokens, mds_files, mds_index
 from mixtures.keys import id_matrix
-from mixtures.order import Arrangement, Documents, arrange
+from mixtures.order import Arrangement, Documents, arrange_stages
 from mixtures.runs import Run
 from mixtures.shards import MANIFEST, SEQUENCES, shard_stem, write_index, write_sequences
-from mixtures.solver import Plan, Pool, SourceTokens, solve
+from mixtures.solver import Plan, Pool, SourceTokens, solve_stages
 from mixtures.tokenizer import Tokenizer, token_dtype
-from pipelines.catalog import rule_columns, upsample_rules
+from pipelines.catalog import only_rules, rule_columns, upsample_rules
 from pipelines.context import Context
 from pipelines.files import atomic_path, write_text
 from pipelines.runners import Runner, deal
@@ -60,6 +61,8 @@ class Survivors:
     """Names of document shards; `run` numbers them."""
     run: npt.NDArray[np.int32]
     offset: npt.NDArray[np.int64]
+    allowed: list[npt.NDArray[np.bool_] | None]
+    """For each stage of the mixture which documents it may use; None: all."""
 
 
 def mix_tasks(config: Config, key: str) -> list[ShardTask]:
@@ -79,8 +82,10 @@ def run_mix(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
     folder = ctx.folder(MIXTURE)
     folder.mkdir(parents=True, exist_ok=True)
     survivors = gather(ctx)
-    arrangement = arrange(survivors.documents, survivors.pairs, ctx.config.mixture)
-    _clear(folder, ctx.config.mixture.shards, bool(tasks))
+    arrangement = arrange_stages(
+        survivors.documents, survivors.pairs, ctx.config.mixture, survivors.allowed
+    )
+    _clear(folder, ctx.config.mixture, bool(tasks))
     numbers = {task.name: index for index, task in enumerate(mix_tasks(ctx.config, ""))}
     for task in tasks:
         write_plan(folder / PLANS / task.name, survivors, arrangement, numbers[task.name])
@@ -88,7 +93,7 @@ def run_mix(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
 
     def build(pipeline: beam.Pipeline) -> None:
         deal(pipeline, "mix", tasks) | "mix: write" >> beam.ParDo(
-            WriteShard(ctx.out, survivors.runs, vocab_size)
+            WriteShard(ctx.out, survivors.runs, vocab_size, ctx.config.mixture.formats)
         )
 
     if tasks:
@@ -108,7 +113,10 @@ def gather(ctx: Context) -> Survivors:
     upsample = upsample_rules(ctx.config)
     pair = [np.zeros(0, dtype=np.int32)]
     names = [shard.name for shard in documents.shards]
-    columns = ["id", "tokens", "run_offset", *rule_columns([rule for rule, _ in upsample])]
+    stage_rules = only_rules(ctx.config)
+    asked = [rule for rule, _ in upsample] + [rule for rules in stage_rules for rule in rules]
+    columns = ["id", "tokens", "run_offset", *rule_columns(asked)]
+    allowed = [[np.zeros(0, dtype=np.bool_)] for _ in stage_rules]
     for index, shard in enumerate(documents.shards):
         kept = ctx.survivors(shard.name)
         start = 0
@@ -127,6 +135,8 @@ def gather(ctx: Context) -> Survivors:
             tokens.append(rows.column("tokens").cast(pa.int64()).to_numpy())
             offsets.append(rows.column("run_offset").to_numpy())
             run.append(np.full(rows.num_rows, index, dtype=np.int64))
+            for stage, rules in zip(allowed, stage_rules, strict=True):
+                stage.append(_met(rows, rules))
     # Pairs in the order of their names: nothing may depend on which shard came first.
     pairs = sorted(numbers)
     place = np.zeros(max(1, len(pairs)), dtype=np.int32)
@@ -140,6 +150,10 @@ def gather(ctx: Context) -> Survivors:
         runs=names,
         run=np.concatenate(run).astype(np.int32),
         offset=np.concatenate(offsets),
+        allowed=[
+            np.concatenate(stage) if rules else None
+            for stage, rules in zip(allowed, stage_rules, strict=True)
+        ],
     )
 
 
@@ -163,6 +177,16 @@ def _number_pairs(
     return np.array(known, dtype=np.int32)[inverse]
 
 
+def _met(rows: pa.RecordBatch, rules: Sequence[Rule]) -> npt.NDArray[np.bool_]:
+    """Return for each row whether it breaks none of `rules` that are about it."""
+    met = np.ones(rows.num_rows, dtype=np.bool_)
+    for rule in rules:
+        column = rows.column(rule.column)
+        about = in_scope(rule, rows.column("assigned"), rows.column("source"))
+        met &= ~(about & np.asarray(column.is_valid()) & breaks(rule, column))
+    return met
+
+
 def _first_that_holds(
     rows: pa.RecordBatch, upsample: Sequence[tuple[Rule, Fraction]]
 ) -> npt.NDArray[np.int64]:
@@ -176,11 +200,14 @@ def _first_that_holds(
     return found
 
 
-def _clear(folder: Path, shards: int, anew: bool) -> None:
+def _clear(folder: Path, settings: Mixture, anew: bool) -> None:
     """Remove files of another mixture, and the manifest if shards are to be written."""
-    stems = {shard_stem(index, shards) for index in range(shards)}
-    for path in folder.glob("shard-*"):
-        if path.stem not in stems:
+    stems = {shard_stem(index, settings.shards) for index in range(settings.shards)}
+    for form in (PARQUET, MDS):
+        if form not in settings.formats:
+            shutil.rmtree(folder / form, ignore_errors=True)
+    for path in [*folder.glob("shard-*"), *folder.glob("[!_]*/shard-*")]:
+        if path.name.split(".")[0] not in stems:
             path.unlink()
     shutil.rmtree(folder / PLANS, ignore_errors=True)
     if anew:
@@ -223,25 +250,33 @@ def _dictionary(pair: pa.Array, names: Sequence[str]) -> pa.DictionaryArray:
 class WriteShard(beam.DoFn):
     """Output shard task in, its name out."""
 
-    def __init__(self, out: Path, runs: Sequence[str], vocab_size: int) -> None:
+    def __init__(
+        self, out: Path, runs: Sequence[str], vocab_size: int, formats: Sequence[str]
+    ) -> None:
         self._out = out
         self._runs = list(runs)
         self._vocab_size = vocab_size
+        self._formats = list(formats)
 
     def process(self, task: ShardTask) -> Iterator[str]:
-        """Write the shard's three files and its receipt, and yield its name."""
+        """Write the shard's files and its receipt, and yield its name."""
         folder = self._out / MIXTURE
         with pa.memory_map(str(folder / PLANS / task.name)) as file:
             plan = pa.ipc.open_file(file).read_all()
         tokens = self._out / "annotations" / "tokenize"
         runs = [run_path(tokens / name) for name in self._runs]
-        yield write_shard_files(folder, task, plan, runs, self._vocab_size).name
+        yield write_shard_files(folder, task, plan, runs, self._vocab_size, self._formats).name
 
 
 def write_shard_files(
-    folder: Path, task: ShardTask, plan: pa.Table, runs: Sequence[Path], vocab_size: int
+    folder: Path,
+    task: ShardTask,
+    plan: pa.Table,
+    runs: Sequence[Path],
+    vocab_size: int,
+    formats: Sequence[str] = (),
 ) -> Shard:
-    """Write `.bin`, `.idx` and side-car of one output shard, whole or not at all.
+    """Write `.bin`, `.idx` and side-car of one output shard, and its other forms, each whole.
 
     `plan` has the side-car's columns with `run` (number in `runs`) and `run_offset`.
     """
@@ -255,7 +290,7 @@ def write_shard_files(
         digest = hashlib.sha256()
         size = 0
         with temporary.open("wb") as file:
-            for stretch in stretches(plan, counts, runs, dtype):
+            for _, stretch in stretches(plan, counts, runs, dtype):
                 stretch.tofile(file)
                 digest.update(stretch.data)
                 size += stretch.nbytes
@@ -266,13 +301,30 @@ def write_shard_files(
     with atomic_path(side) as temporary:
         write_sequences(temporary, plan.select(SEQUENCES.names))
         files.append(_file(side.name, temporary))
+    mds: list[dict[str, Any]] = []
+    if PARQUET in formats:
+        path = folder / PARQUET / task.name
+        with atomic_path(path) as temporary:
+            writer = ParquetTokens(temporary, dtype)
+            for rows, stretch in stretches(plan, counts, runs, dtype):
+                writer.write(rows, stretch)
+            writer.close()
+            files.append(_file(f"{PARQUET}/{path.name}", temporary))
+    if MDS in formats:
+        found = mds_files(stretches(plan, counts, runs, dtype), dtype)
+        for number, (data, samples) in enumerate(found):
+            path = folder / MDS / f"{stem.name}.{number:05d}.mds"
+            with atomic_path(path) as temporary:
+                temporary.write_bytes(data)
+                files.append(_file(f"{MDS}/{path.name}", temporary))
+            mds.append({"basename": path.name, "bytes": len(data), "samples": samples})
     shard = Shard(
         name=task.name,
         rows=plan.num_rows,
         bytes=int(files[2]["bytes"]),
         sha256=str(files[2]["sha256"]),
         key=task.key,
-        stats={"tokens": int(counts.sum()), "text_bytes": size, "files": files},
+        stats={"tokens": int(counts.sum()), "text_bytes": size, "files": files, "mds": mds},
     )
     write_receipt(folder, shard)
     return shard
@@ -284,8 +336,8 @@ def _file(name: str, path: Path) -> dict[str, Any]:
 
 def stretches(
     plan: pa.Table, counts: npt.NDArray[np.int64], runs: Sequence[Path], dtype: np.dtype[Any]
-) -> Iterator[npt.NDArray[Any]]:
-    """Yield a shard's tokens in order, about STRETCH at a time.
+) -> Iterator[tuple[pa.Table, npt.NDArray[Any]]]:
+    """Yield a shard's rows with their tokens in order, about STRETCH tokens at a time.
 
     Each stretch asks each run for one or a few slices, since runs lie in the mixture's order.
     """
@@ -304,7 +356,7 @@ def stretches(
         for rows in np.split(order, bounds):
             with Run(runs[int(here[rows[0]])]) as opened:
                 opened.gather(offset[first + rows], counts[first + rows], out, places[rows])
-        yield out
+        yield plan.slice(first, last - first), out
         first = last
 
 
@@ -337,16 +389,37 @@ def _write_manifest(ctx: Context, arrangement: Arrangement) -> None:
         **achieved(arrangement),
         "left_out": arrangement.left_out,
         "balance": arrangement.balance.model_dump(),
+        "formats": list(settings.formats),
+        "stages": [
+            {
+                "share": float(stage.share),
+                "context": stage.context,
+                "tokens": sum(int(s.stats["tokens"]) for s in shards[stage.first : stage.last]),
+                "shards": stage.last - stage.first,
+                "components": stage.plan.shares(),
+                "balance": stage.balance.model_dump(),
+            }
+            for stage in arrangement.stages
+        ],
         "shards": [
             {
                 "name": Path(shard.name).stem,
+                "stage": number,
+                "context": stage.context,
                 "sequences": shard.rows,
                 "tokens": shard.stats["tokens"],
                 "files": shard.stats["files"],
             }
-            for shard in shards
+            for number, stage in enumerate(arrangement.stages)
+            for shard in shards[stage.first : stage.last]
         ],
+        "files": [],
     }
+    if MDS in settings.formats:
+        entries = [entry for shard in shards for entry in shard.stats["mds"]]
+        index = folder / MDS / MDS_INDEX
+        write_text(index, mds_index(entries, tokenizer.dtype))
+        record["files"] = [_file(f"{MDS}/{MDS_INDEX}", index)]
     write_text(folder / MANIFEST, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
 
 
@@ -381,7 +454,7 @@ def plan_exact(ctx: Context) -> Plan:
         )
         for index, pool in enumerate(survivors.pairs)
     ]
-    return solve(available, ctx.config.mixture)
+    return solve_stages(available, ctx.config.mixture)
 
 
 BYTES_PER_TOKEN: Final = {"ko": 3.9, "en": 3.7, "code": 3.9}
@@ -405,4 +478,4 @@ def plan_estimated(
         )
         for source, component, size, documents in sizes
     ]
-    return available, solve(available, settings)
+    return available, solve_stages(available, settings)

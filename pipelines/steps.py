@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.catalog import active_steps, cut_columns, effective_rules, upsample_rules
+from pipelines.catalog import active_steps, cut_columns, effective_rules, only_rules, upsample_rules
 from pipelines.code import code_version
 from pipelines.context import Context
 from pipelines.runners import Runner
@@ -282,7 +282,11 @@ _STEPS = (
     Step(
         name="mix",
         stage="mix",
-        settings=lambda c: [_without(c.mixture), [str(rule) for rule, _ in upsample_rules(c)]],
+        settings=lambda c: [
+            _without(c.mixture),
+            [str(rule) for rule, _ in upsample_rules(c)],
+            [[str(rule) for rule in rules] for rules in only_rules(c)],
+        ],
         modules=("pipelines.mix",),
         models=_no_models,
         reads=("tokenize",),

@@ -308,6 +308,12 @@ def _sum_to_one(weights: dict[str, ComponentWeight]) -> dict[str, ComponentWeigh
     return weights
 
 
+def condition_rule(text: str) -> Rule:
+    """Return the rule of `knowledge>=0.6` or, for one component or source, `ko.knowledge>=0.6`."""
+    scoped = re.match(r"\s*[\w*-]+\.\w", text)
+    return parse_rule(text if scoped else f"{ALL}.{text.strip()}")
+
+
 class Upsample(Section):
     """Documents that weigh more than their tokens."""
 
@@ -320,12 +326,38 @@ class Upsample(Section):
     @property
     def rule(self) -> Rule:
         """The condition, as a rule."""
-        scoped = re.match(r"\s*[\w*-]+\.\w", self.when)
-        return parse_rule(self.when if scoped else f"{ALL}.{self.when.strip()}")
+        return condition_rule(self.when)
 
     @model_validator(mode="after")
     def _parses(self) -> Upsample:
         _ = self.rule
+        return self
+
+
+class MixtureStage(Section):
+    """A stretch of the training, in shards of its own: other weights, a longer context."""
+
+    share: Annotated[Fraction, BeforeValidator(parse_share), Field(gt=0, le=1)]
+    """Of the mixture's tokens; those of all stages sum to 1."""
+    context: int | None = Field(None, ge=16)
+    """Tokens of a training sequence; the trainer reads it from the manifest."""
+    weights: Annotated[
+        dict[str, Annotated[ComponentWeight, BeforeValidator(_component_weight)]],
+        AfterValidator(_sum_to_one),
+    ] = {}
+    """By component; left out: the mixture's own strategy and weights."""
+    only: list[str] = []
+    """Conditions that its documents meet, such as `quality>=0.7` or `ko.knowledge>=0.5`, to end
+    on the best. A document whose column is null, or that is out of scope, is taken."""
+
+    @property
+    def rules(self) -> list[Rule]:
+        """The conditions, as rules."""
+        return [condition_rule(text) for text in self.only]
+
+    @model_validator(mode="after")
+    def _parses(self) -> MixtureStage:
+        _ = self.rules
         return self
 
 
@@ -344,13 +376,32 @@ class Mixture(Section):
     """Documents that weigh more, as HyperCLOVA X upsamples knowledge; the first condition that
     holds counts. Applied to what is left after deduplication; `max_epochs` still limits it."""
     max_epochs: float = Field(4.0, gt=0)
+    """Over all stages together."""
+    stages: list[MixtureStage] = []
+    """In the order of the training. What an earlier stage took comes last in a later one."""
     allow_short: bool = False
     shards: int = Field(8, ge=1, le=99_999)
+    formats: list[Literal["megatron", "parquet", "mds"]] = ["megatron"]
+    """`.bin` and `.idx` are always written; `parquet` (lists of tokens, for Hugging Face datasets)
+    and `mds` (for MosaicML Streaming) beside them, in folders of their own."""
     seed: int = Field(0, ge=0, lt=2**63)
     window: Count = 5_000_000
     """Tokens: any stretch so long keeps the components' shares to within `window_tolerance`."""
     window_tolerance: Share = Fraction(3, 100)
     """Relative to the share. Documents too long for it are left out while others can fill in."""
+
+    @model_validator(mode="after")
+    def _stages_fit(self) -> Mixture:
+        if not self.stages:
+            return self
+        total = sum((stage.share for stage in self.stages), Fraction(0))
+        if total != 1:
+            raise ValueError(f"the shares of `stages` sum to {float(total):g}, not to 1")
+        if self.tokens is None:
+            raise ValueError("`stages` share out `tokens`: say how many")
+        if self.shards < len(self.stages):
+            raise ValueError(f"{len(self.stages)} stages need as many shards at least")
+        return self
 
     @model_validator(mode="after")
     def _fixed_has_weights(self) -> Mixture:

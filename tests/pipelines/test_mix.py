@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from small_run import SmallContext, config, keep, shard_tasks, write_documents
 
+from mixtures import formats
 from mixtures import shards as files
 from mixtures.tokenizer import Tokenizer
 from pipelines.mix import mix_tasks, plan_estimated, plan_exact, run_mix
@@ -214,6 +217,170 @@ def test_megatron_core_reads_the_mixture(tokenized: Path, tmp_path: Path):
         assert dataset.document_indices[-1] == len(dataset) == shard["sequences"]
         read += [tokenizer.decode(dataset[index]) for index in range(len(dataset))]
     assert read == texts_in_order
+
+
+FORMATS = {"formats": ["megatron", "parquet", "mds"]}
+
+
+def test_hugging_face_datasets_reads_the_lists_of_tokens(tokenized: Path, tmp_path: Path):
+    from datasets import load_dataset
+
+    out = link(tokenized, tmp_path / "out")
+    folder = mix(context(out, **FORMATS))
+    read = load_dataset(
+        "parquet",
+        data_files=[str(path) for path in sorted((folder / "parquet").glob("*.parquet"))],
+        split="train",
+        cache_dir=str(tmp_path / "cache"),
+    )
+    tokenizer = Tokenizer.load(out / "tokenizer")
+    found = [
+        (row["source"], row["component"], row["epoch"], tokenizer.decode(row["tokens"]))
+        for row in read
+    ]
+    assert found == decoded(out)
+
+
+READ_MDS = """
+import json, sys
+sys.path.append(sys.argv[2])
+from streaming import StreamingDataset
+dataset = StreamingDataset(local=sys.argv[1], shuffle=False, batch_size=1)
+for sample in (dataset[index] for index in range(dataset.num_samples)):
+    keys = ("source", "component", "epoch", "id")
+    print(json.dumps([*(sample[key] for key in keys), sample["tokens"].tolist()]))
+"""
+
+
+def test_mosaicml_streaming_reads_its_format(
+    tokenized: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The library has an address book of cloud clients: it lies apart, without them."""
+    peers = Path(__file__).parents[2] / "build" / "peers"
+    if not (peers / "streaming").exists():
+        pytest.skip("mosaicml-streaming is not in build/peers: `make dev` puts it there")
+    monkeypatch.setattr(formats, "MDS_BYTES", 20_000)  # several files a shard
+    out = link(tokenized, tmp_path / "out")
+    folder = mix(context(out, **FORMATS))
+    assert len(list((folder / "mds").glob("*.mds"))) > 3
+    done = subprocess.run(
+        [sys.executable, "-c", READ_MDS, str(folder / "mds"), str(peers)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    tokenizer = Tokenizer.load(out / "tokenizer")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    found = [(row[0], row[1], row[2], tokenizer.decode(row[4])) for row in rows]
+    assert found == decoded(out)
+
+
+def test_other_forms_come_and_go_with_the_config(tokenized: Path, tmp_path: Path):
+    out = link(tokenized, tmp_path / "out")
+    folder = mix(context(out, **FORMATS))
+    assert list(files.verify_files(folder)) == []
+    (folder / "mds" / "shard-00000-of-00003.00000.mds").write_bytes(b"changed")
+    assert "mds/shard-00000-of-00003.00000.mds differs from its manifest" in list(
+        files.verify_files(folder)
+    )
+    mix(context(out))
+    assert not (folder / "mds").exists()
+    assert not (folder / "parquet").exists()
+    assert list(files.verify_files(folder)) == []
+
+
+STAGES = {
+    "tokens": 30_000,
+    "shards": 5,
+    "max_epochs": 4,
+    "stages": [
+        {"share": 0.6, "context": 4096},
+        {"share": 0.4, "context": 32768, "weights": {"ko": 0.8, "code": 0.2}, "only": []},
+    ],
+}
+
+
+def test_stages_have_shards_weights_and_contexts_of_their_own(tokenized: Path, tmp_path: Path):
+    out = link(tokenized, tmp_path / "out")
+    folder = mix(context(out, **STAGES))
+    manifest = files.read_manifest(folder)
+    assert [stage["context"] for stage in manifest["stages"]] == [4096, 32768]
+    assert [stage["shards"] for stage in manifest["stages"]] == [3, 2]
+    assert [shard["context"] for shard in manifest["shards"]] == [4096] * 3 + [32768] * 2
+    assert [shard["stage"] for shard in manifest["shards"]] == [0, 0, 0, 1, 1]
+    for stage, tokens in zip(manifest["stages"], (18_000, 12_000), strict=True):
+        assert abs(stage["tokens"] - tokens) <= 12
+    sums: dict[tuple[int, str], int] = {}
+    for shard in manifest["shards"]:
+        table = pq.read_table(folder / f"{shard['name']}.parquet").to_pylist()
+        for row in table:
+            key = (shard["stage"], row["component"])
+            sums[key] = sums.get(key, 0) + row["tokens"]
+    assert set(sums) == {(0, "ko"), (0, "en"), (0, "code"), (1, "ko"), (1, "code")}
+    assert sums[0, "en"] / 18_000 == pytest.approx(0.35, rel=2e-3)
+    assert sums[1, "ko"] / 12_000 == pytest.approx(0.8, rel=2e-3)
+    measured = files.balance(folder)
+    assert measured.overall < 0.002
+    assert list(files.verify_files(folder)) == []
+
+
+def test_a_later_stage_begins_with_what_was_used_the_least(tokenized: Path, tmp_path: Path):
+    out = link(tokenized, tmp_path / "out")
+    folder = mix(context(out, **STAGES))
+    seen: dict[str, set[int]] = {}
+    order: list[tuple[str, int]] = []
+    for shard in files.read_manifest(folder)["shards"]:
+        for row in pq.read_table(folder / f"{shard['name']}.parquet").to_pylist():
+            seen.setdefault(row["id"].hex(), set()).add(row["epoch"])
+            if row["source"] == "ko-b":
+                order.append((row["id"].hex(), row["epoch"]))
+    assert all(epochs == set(range(len(epochs))) for epochs in seen.values())
+    assert len(order) == len(set(order)), "no copy of the same epoch twice"
+    uses = [len(seen[name]) for name in {name for name, _ in order}]
+    assert max(uses) - min(uses) <= 1
+
+
+def test_a_stage_may_take_the_best_documents_only(tokenized: Path, tmp_path: Path):
+    stages = [{"share": 0.7}, {"share": 0.3, "only": ["bytes>=150"]}]
+    out = link(tokenized, tmp_path / "out")
+    folder = mix(context(out, **{**STAGES, "stages": stages}))
+    known = {text: len(text.encode()) for many in texts().values() for text in many}
+    tokenizer = Tokenizer.load(out / "tokenizer")
+    for shard in files.read_manifest(folder)["shards"]:
+        data = files.read_shard(folder / shard["name"])
+        sizes = [known[tokenizer.decode(data[index])] for index in range(len(data))]
+        assert (min(sizes) >= 150) == (shard["stage"] == 1)
+
+
+@pytest.mark.parametrize(
+    ("mixture", "message"),
+    [
+        ({"stages": [{"share": 0.5}, {"share": 0.4}]}, "sum to 0.9"),
+        ({"stages": [{"share": 1}], "tokens": None}, "say how many"),
+        ({"stages": [{"share": 0.5}, {"share": 0.5}], "shards": 1}, "2 stages need"),
+        ({"stages": [{"share": 1, "only": ["quality"]}]}, "only"),
+    ],
+)
+def test_stages_that_cannot_be_are_refused(mixture: dict[str, object], message: str):
+    with pytest.raises((ValueError, InputError), match=message):
+        context(Path("unused"), **mixture)
+
+
+def test_the_bytes_of_stages_do_not_depend_on_workers(tokenized: Path, tmp_path: Path):
+    found = []
+    for workers in (1, 2, 4):
+        out = link(tokenized, tmp_path / str(workers))
+        mix(context(out, **STAGES, **FORMATS), Runner(workers=workers))
+        folder = out / "mixture"
+        every = sorted(path for path in folder.rglob("*") if path.is_file())
+        found.append(
+            {
+                str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+                for path in every
+            }
+        )
+    assert found[0] == found[1] == found[2]
 
 
 def test_a_token_leads_back_to_its_document(tokenized: Path, tmp_path: Path):
