@@ -117,7 +117,7 @@ def made_up(tokens: int, folder: Path) -> Survivors:
         offset.append(np.cumsum(lengths) - lengths)
         made += int(lengths.sum())
     documents = Documents(np.concatenate(ids), np.concatenate(pair), np.concatenate(counts))
-    return Survivors(documents, pairs, names, np.concatenate(run), np.concatenate(offset))
+    return Survivors(documents, pairs, names, np.concatenate(run), np.concatenate(offset), [None])
 
 
 def mix(tokens: int) -> None:

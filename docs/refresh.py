@@ -54,6 +54,8 @@ MEANINGS = {
     "dedup.permutations": "Hashes a signature: more are surer and slower.",
     "dedup.bands": "Bands of the signature; two documents that share one are compared.",
     "dedup.seed": "Of the hash functions.",
+    "dedup.lines.enabled": "Whether such lines are counted and cut.",
+    "dedup.semantic.enabled": "Whether `score` keeps its embeddings and documents are compared.",
     "decontaminate.action": "`keep` marks contaminated documents and leaves them in.",
     "pii.action": (
         "`mask` puts the entity's name in place of a span, `pseudonymise` a made-up value of its "
@@ -73,7 +75,6 @@ MEANINGS = {
     "mixture.weights": "Share of the tokens by component; the shares sum to one.",
     "mixture.weights.NAME.share": "The component's share; `ko: 1/3` is short for it.",
     "mixture.temperature": "For `temperature`: shares go by size to the power of one over this.",
-    "mixture.max_epochs": "How often a source may be repeated.",
     "mixture.allow_short": "Whether fewer tokens than asked for are no error.",
     "mixture.shards": "Files of about the same number of tokens.",
     "mixture.seed": "Of every order. The same seed and data give the same bytes.",

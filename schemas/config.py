@@ -376,7 +376,7 @@ class Mixture(Section):
     """Documents that weigh more, as HyperCLOVA X upsamples knowledge; the first condition that
     holds counts. Applied to what is left after deduplication; `max_epochs` still limits it."""
     max_epochs: float = Field(4.0, gt=0)
-    """Over all stages together."""
+    """How often a source may be repeated, over all stages together."""
     stages: list[MixtureStage] = []
     """In the order of the training. What an earlier stage took comes last in a later one."""
     allow_short: bool = False
