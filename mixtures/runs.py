@@ -164,4 +164,5 @@ def copy_slices(
     """Copy slice `i` of `source` (`counts[i]` items from `starts[i]`) to `out[places[i]:]`."""
     for index in range(len(starts)):
         start, count, place = starts[index], counts[index], places[index]
-        out[place : place + count] = source[start : start + count]
+        for at in range(count):  # a slice assignment would first look for overlaps
+            out[place + at] = source[start + at]

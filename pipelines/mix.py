@@ -340,15 +340,20 @@ def stretches(
     """Yield a shard's rows with their tokens in order, about STRETCH tokens at a time.
 
     Each stretch asks each run for one or a few slices, since runs lie in the mixture's order.
+    The tokens are overwritten by the next stretch.
     """
     run = plan.column("run").to_numpy()
     offset = plan.column("run_offset").to_numpy()
     ends = np.cumsum(counts)
     first = 0
+    room = np.empty(0, dtype=dtype)
     while first < len(counts):
         done = int(ends[first - 1]) if first else 0
         last = max(first + 1, int(np.searchsorted(ends, done + STRETCH, side="right")))
-        out = np.empty(int(ends[last - 1]) - done, dtype=dtype)
+        size = int(ends[last - 1]) - done
+        if size > len(room):  # kept from stretch to stretch: fresh pages cost as much as copying
+            room = np.empty(max(size, min(STRETCH, int(ends[-1]))), dtype=dtype)
+        out = room[:size]
         places = ends[first:last] - counts[first:last] - done
         here = run[first:last]
         order = np.argsort(here, kind="stable")
