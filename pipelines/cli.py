@@ -452,6 +452,26 @@ Note = Annotated[str, typer.Option(help="What the card says of the data.")]
 Licence = Annotated[str, typer.Option(help="The data's licence, for the card.")]
 
 
+@tokenizer_app.command(
+    "export",
+    epilog="""Example:
+
+    bibim tokenizer export out/demo/tokenizer --out hf
+""",
+)
+def tokenizer_export(
+    model: Annotated[Path, typer.Argument(help="A tokenizer's folder or .model file.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for tokenizer.json and its config.")],
+) -> None:
+    """Write the tokenizer for Hugging Face: the same ids for every text."""
+    with exit_codes():
+        from mixtures.huggingface import export_tokenizer
+        from mixtures.tokenizer import Tokenizer
+
+        for path in export_tokenizer(Tokenizer.load(model), out):
+            console().print(f"[bold]{path}[/bold]: {path.stat().st_size:,} bytes")
+
+
 @fit_app.command(
     "toxicity",
     epilog="""Example:
