@@ -45,6 +45,8 @@ MIXTURE: Final = "mixture"
 PLANS: Final = "_plan"
 STRETCH: Final = 1 << 23
 """Tokens that a worker holds at a time while it writes a shard."""
+MOST_OPEN: Final = 256
+"""Runs that a worker keeps open."""
 
 _PLAN: Final = pa.schema(
     [*SEQUENCES, pa.field("run", pa.int32()), pa.field("run_offset", pa.int64())]
@@ -347,6 +349,7 @@ def stretches(
     ends = np.cumsum(counts)
     first = 0
     room = np.empty(0, dtype=dtype)
+    files: dict[int, Run] = {}
     while first < len(counts):
         done = int(ends[first - 1]) if first else 0
         last = max(first + 1, int(np.searchsorted(ends, done + STRETCH, side="right")))
@@ -359,10 +362,21 @@ def stretches(
         order = np.argsort(here, kind="stable")
         bounds = np.flatnonzero(np.diff(here[order])) + 1
         for rows in np.split(order, bounds):
-            with Run(runs[int(here[rows[0]])]) as opened:
-                opened.gather(offset[first + rows], counts[first + rows], out, places[rows])
+            opened = _opened(files, runs, int(here[rows[0]]))
+            opened.gather(offset[first + rows], counts[first + rows], out, places[rows])
         yield plan.slice(first, last - first), out
         first = last
+    for opened in files.values():
+        opened.close()
+
+
+def _opened(files: dict[int, Run], runs: Sequence[Path], number: int) -> Run:
+    """Return a run from `files`, those that are open; the longest open one gives way."""
+    if number not in files:
+        if len(files) >= MOST_OPEN:
+            files.pop(next(iter(files))).close()
+        files[number] = Run(runs[number])
+    return files[number]
 
 
 def _write_manifest(ctx: Context, arrangement: Arrangement) -> None:
