@@ -30,6 +30,8 @@ app = typer.Typer(
 tokenizer_app = typer.Typer(no_args_is_help=True, help="Train, use and measure a tokenizer alone.")
 fit_app = typer.Typer(no_args_is_help=True, help="Train a classifier from labelled JSONL.")
 benchmarks_app = typer.Typer(no_args_is_help=True, help="The items that decontamination looks for.")
+train_app = typer.Typer(no_args_is_help=True, help="Pre-train and tune on a mixture.")
+app.add_typer(train_app, name="train")
 app.add_typer(benchmarks_app, name="benchmarks")
 app.add_typer(tokenizer_app, name="tokenizer")
 app.add_typer(fit_app, name="fit")
@@ -470,6 +472,116 @@ def tokenizer_export(
 
         for path in export_tokenizer(Tokenizer.load(model), out):
             console().print(f"[bold]{path}[/bold]: {path.stat().st_size:,} bytes")
+
+
+TrainFile = Annotated[
+    Path, typer.Argument(metavar="CONFIG", help="A training file, as in trainer/configs/.")
+]
+TrainOut = Annotated[Path, typer.Option("--out", help="Folder for checkpoints and metrics.")]
+
+
+@train_app.command(
+    "pretrain",
+    epilog="""Examples:
+
+    bibim train pretrain trainer/configs/tiny.yaml --out out/tiny
+    bibim train pretrain trainer/configs/tiny.yaml --out out/tiny --set run.steps=200
+    torchrun --nproc-per-node 8 -m trainer.pretrain trainer/configs/1b.yaml --out out/1b
+""",
+)
+def train_pretrain(file: TrainFile, out: TrainOut, overrides: Overrides = None) -> None:
+    """Train a model on a mixture; the same command goes on where it stopped."""
+    with exit_codes():
+        from trainer.config import load_training
+        from trainer.pretrain import pretrain
+
+        last = pretrain(load_training(file, overrides or ()), out, _say)
+        console().print(f"[bold]{last}[/bold]")
+
+
+@train_app.command(
+    "sft",
+    epilog="""Example:
+
+    bibim train sft sft.yaml --out out/chat
+
+with sft.yaml
+
+    name: chat
+    checkpoint: out/tiny
+    chats: [chats.jsonl]
+""",
+)
+def train_sft(file: TrainFile, out: TrainOut, overrides: Overrides = None) -> None:
+    """Tune a checkpoint on chats: loss on the assistant's turns only."""
+    with exit_codes():
+        from trainer.sft import load_sft, tune
+
+        last = tune(load_sft(file, overrides or ()), out, _say)
+        console().print(f"[bold]{last}[/bold]")
+
+
+def _say(line: str) -> None:
+    console().print(line, highlight=False)
+
+
+Checkpoint = Annotated[
+    Path, typer.Argument(metavar="CKPT", help="A checkpoint, or the folder of a training.")
+]
+
+
+@app.command(
+    epilog="""Example:
+
+    bibim export out/tiny --to hf --out out/tiny-hf
+"""
+)
+def export(
+    checkpoint: Checkpoint,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the exported model.")],
+    to: Annotated[str, typer.Option(help="`hf`: a Llama that transformers loads.")] = "hf",
+    tokenizer: Annotated[
+        Path | None, typer.Option(help="Where the mixture's tokenizer lies, if it moved.")
+    ] = None,
+) -> None:
+    """Write a checkpoint and its tokenizer for other programs."""
+    with exit_codes():
+        if to != "hf":
+            raise InputError(f"--to {to}: only `hf` is known")
+        from trainer.export import export_hf
+
+        for path in export_hf(checkpoint, out, tokenizer):
+            console().print(f"[bold]{path}[/bold]: {path.stat().st_size:,} bytes")
+
+
+@app.command(
+    epilog="""Examples:
+
+    bibim evaluate out/tiny
+    bibim evaluate out/tiny --task nli_ko.jsonl.zst --limit 500
+"""
+)
+def evaluate(
+    checkpoint: Checkpoint,
+    task: Annotated[
+        list[Path] | None,
+        typer.Option(help="JSONL of {prompt, choices, answer}, sentence pairs or reviews."),
+    ] = None,
+    tokens: Annotated[str, typer.Option(help="Held-out tokens of each component.")] = "100k",
+    limit: Annotated[int | None, typer.Option(help="Questions of each task.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Measure loss and bits a byte by component, and accuracy on multiple-choice tasks."""
+    with exit_codes():
+        from schemas.config import parse_count
+        from trainer.evaluate import evaluate_checkpoint
+
+        found = evaluate_checkpoint(checkpoint, parse_count(tokens), task or [], limit)
+        if as_json:
+            print(json.dumps(found, indent=1))
+            return
+        for name, value in found.items():
+            console().print(f"{name}: {value:.4f}", highlight=False)
 
 
 @fit_app.command(

@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -24,6 +24,7 @@ from schemas.rules import ALL
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 Path_ = tuple[str | int, ...]
+M = TypeVar("M", bound=BaseModel)
 
 
 def load_config(file: Path, overrides: Sequence[str] = ()) -> Config:
@@ -31,17 +32,35 @@ def load_config(file: Path, overrides: Sequence[str] = ()) -> Config:
 
     Raises InputError that lists every fault, one a line: file, line, key, what would be right.
     """
-    try:
-        text = file.read_text("utf-8")
-    except FileNotFoundError:
-        raise InputError(f"{file}: there is no such file; recipes lie in mixtures/") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: cannot be read: {error}") from None
-    return parse_config(text, str(file), overrides)
+    return parse_config(_text(file), str(file), overrides)
+
+
+def load_section(file: Path, model: type[M], overrides: Sequence[str] = ()) -> M:
+    """Return a file that holds a `model`, read and checked as `load_config` does."""
+    return _parse(_text(file), str(file), model, overrides)[0]
 
 
 def parse_config(text: str, name: str, overrides: Sequence[str] = ()) -> Config:
     """Return the validated configuration written in `text`; `name` stands in messages."""
+    config, lines = _parse(text, name, Config, overrides)
+    faults = list(_cross_check(config, lines, name))
+    if faults:
+        raise InputError("\n".join(faults))
+    return config
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{file}: there is no such file; recipes lie in mixtures/") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: cannot be read: {error}") from None
+
+
+def _parse(
+    text: str, name: str, model: type[M], overrides: Sequence[str]
+) -> tuple[M, dict[Path_, int]]:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
@@ -55,14 +74,10 @@ def parse_config(text: str, name: str, overrides: Sequence[str] = ()) -> Config:
         _override(data, override)
     data = _expand(data, data.get("data"), name, lines, ())
     try:
-        config = Config.model_validate(data)
+        return model.model_validate(data), lines
     except ValidationError as error:
-        faults = [_describe(fault, lines, name) for fault in error.errors()]
+        faults = [_describe(fault, lines, name, model) for fault in error.errors()]
         raise InputError("\n".join(dict.fromkeys(faults))) from None
-    faults = list(_cross_check(config, lines, name))
-    if faults:
-        raise InputError("\n".join(faults))
-    return config
 
 
 def _yaml_problem(error: yaml.YAMLError) -> str:
@@ -156,13 +171,15 @@ def _where(path: Path_, lines: Mapping[Path_, int], name: str) -> str:
     return f"{name}: {'.'.join(map(str, path))}" if path else name
 
 
-def _describe(fault: Mapping[str, Any], lines: Mapping[Path_, int], name: str) -> str:
+def _describe(
+    fault: Mapping[str, Any], lines: Mapping[Path_, int], name: str, root: type[BaseModel]
+) -> str:
     """Turn one of Pydantic's faults into a line for the user."""
     path: Path_ = tuple(part for part in fault["loc"] if part not in ("function-before",))
     kind = fault["type"]
     message = str(fault["msg"]).removeprefix("Value error, ")
     if kind == "extra_forbidden":
-        known = _known_keys(path[:-1])
+        known = _known_keys(path[:-1], root)
         near = difflib.get_close_matches(str(path[-1]), known, n=1)
         hint = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(known)}"
         message = f"unknown key; {hint}"
@@ -177,9 +194,9 @@ def _describe(fault: Mapping[str, Any], lines: Mapping[Path_, int], name: str) -
     return f"{_where(path, lines, name)}: {message}"
 
 
-def _known_keys(path: Path_) -> list[str]:
+def _known_keys(path: Path_, root: type[BaseModel]) -> list[str]:
     """Return the keys that the section at `path` knows."""
-    model: Any = Config
+    model: Any = root
     for part in path:
         fields = getattr(model, "model_fields", {})
         if part in fields:

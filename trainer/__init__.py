@@ -1,1 +1,1 @@
-"""Reads mixtures for training. No Beam here."""
+"""Pre-training, instruction tuning and evaluation on the mixtures that Bibim writes. No Beam."""

@@ -1,0 +1,173 @@
+"""How well a model does: loss and bits a byte by component, and multiple choice."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812  # the name that everybody gives it
+import zstandard
+
+from mixtures.tokenizer import Tokenizer
+from schemas.errors import InputError
+from trainer.data import Corpus
+from trainer.model import IGNORE, Decoder
+from trainer.processes import World
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a model loses on held-out documents of a component."""
+
+    component: str
+    tokens: int
+    text_bytes: int
+    nats: float
+    """Summed over the tokens."""
+
+    @property
+    def loss(self) -> float:
+        """Nats a token."""
+        return self.nats / max(1, self.tokens)
+
+    @property
+    def bits_per_byte(self) -> float:
+        """Comparable between tokenizers."""
+        return self.nats / math.log(2) / max(1, self.text_bytes)
+
+    def figures(self) -> dict[str, float]:
+        """Return the figures by name, as trackers take them."""
+        return {
+            f"held_out/{self.component}/loss": self.loss,
+            f"held_out/{self.component}/bits_per_byte": self.bits_per_byte,
+        }
+
+    def shown(self) -> str:
+        """Return a line's worth."""
+        return f"{self.component} {self.loss:.3f} ({self.bits_per_byte:.3f} bits/byte)"
+
+
+def held_out_loss(model: Decoder, corpus: Corpus, most: int, world: World) -> list[Held]:
+    """Return the loss on held-out documents, `most` tokens of each component, in its first
+    stage's context. Documents follow one another as in training."""
+    stage = corpus.stages[0]
+    sizes = np.array([len(piece) for piece in corpus.tokenizer.piece_bytes])
+    found = []
+    for component in corpus.components:
+        documents = list(corpus.held_out(component, most))
+        if not documents:
+            continue
+        tokens = np.concatenate(documents)[:most].astype(np.int64)
+        before = np.concatenate([[corpus.tokenizer.eod_id], tokens[:-1]])
+        nats = 0.0
+        for start in range(0, len(tokens), stage.context):
+            span = slice(start, start + stage.context)
+            nats += _nats(model, before[span], tokens[span], world.device)
+        found.append(Held(component, len(tokens), int(sizes[tokens].sum()), nats))
+    return found
+
+
+@torch.inference_mode()
+def _nats(
+    model: Decoder, ids: np.ndarray[Any, Any], targets: np.ndarray[Any, Any], device: torch.device
+) -> float:
+    training = model.training
+    model.eval()
+    rows = [torch.from_numpy(np.ascontiguousarray(a))[None].to(device) for a in (ids, targets)]
+    hidden, _ = model.hidden(rows[0])
+    logits = model.logits(hidden).float()
+    loss = F.cross_entropy(logits[0], rows[1][0], ignore_index=IGNORE, reduction="sum")
+    model.train(training)
+    return float(loss)
+
+
+@dataclass(frozen=True)
+class Question:
+    """A multiple-choice question: the choice that continues the prompt best is the answer."""
+
+    prompt: str
+    choices: tuple[str, ...]
+    answer: int
+
+
+NLI = {"entailment": 0, "neutral": 1, "contradiction": 2}
+
+
+def read_questions(path: Path, limit: int | None = None) -> Iterator[Question]:
+    """Yield the questions of a JSONL file (`.zst` too).
+
+    Rows are {prompt, choices, answer}, sentence pairs {sentence1, sentence2, label} (entailment,
+    neutral, contradiction) or reviews {text, label} (0 bad, 1 good). Raises InputError naming
+    the line.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: there is no such file")
+    raw = path.read_bytes()
+    if path.suffix == ".zst":
+        raw = zstandard.ZstdDecompressor().decompressobj().decompress(raw)
+    for number, line in enumerate(raw.decode("utf-8").splitlines(), 1):
+        if limit is not None and number > limit:
+            return
+        try:
+            yield _question(json.loads(line))
+        except (ValueError, KeyError, TypeError):
+            raise InputError(
+                f"{path}: line {number} is no question: {{prompt, choices, answer}}, "
+                "{sentence1, sentence2, label} or {text, label}"
+            ) from None
+
+
+def _question(row: dict[str, Any]) -> Question:
+    if "choices" in row:
+        return Question(row["prompt"], tuple(row["choices"]), int(row["answer"]))
+    if "sentence1" in row:
+        label = row["label"]
+        answer = NLI[label] if isinstance(label, str) else int(label)
+        prompt = f"{row['sentence1']}\n질문: {row['sentence2']} 맞나요?\n답:"
+        return Question(prompt, (" 네", " 알 수 없음", " 아니요"), answer)
+    return Question(f"{row['text']}\n이 영화는", (" 별로다", " 좋다"), int(row["label"]))
+
+
+def accuracy(model: Decoder, tokenizer: Tokenizer, questions: Sequence[Question]) -> float:
+    """Return the share of questions whose answer is the likeliest choice.
+
+    A choice's likelihood is the summed log-probability of its tokens after the prompt.
+    """
+    device = next(model.parameters()).device
+    right = 0
+    for question in questions:
+        prompt = [tokenizer.eod_id, *tokenizer.encode(question.prompt)]
+        scores = []
+        for choice in question.choices:
+            own = tokenizer.encode(choice)
+            ids = np.array([*prompt, *own][:-1], np.int64)
+            targets = np.array([*[IGNORE] * (len(prompt) - 1), *own], np.int64)
+            scores.append(-_nats(model, ids, targets, device))
+        right += int(np.argmax(scores)) == question.answer
+    return right / max(1, len(questions))
+
+
+def evaluate_checkpoint(
+    path: Path, most: int, tasks: Sequence[Path], limit: int | None = None
+) -> dict[str, float]:
+    """Return held-out figures by component, and the accuracy on each task, by name."""
+    from trainer.export import load_model
+
+    model, config = load_model(path)
+    corpus = Corpus(config, verify=False)
+    found: dict[str, float] = {}
+    for row in held_out_loss(model, corpus, most, World(0, 1, torch.device("cpu"))):
+        found |= row.figures()
+    for task in tasks:
+        questions = list(read_questions(task, limit))
+        name = task.name.split(".")[0]
+        found[f"{name}/accuracy"] = accuracy(model, corpus.tokenizer, questions)
+        answers = np.bincount([question.answer for question in questions])
+        found[f"{name}/always_the_commonest"] = float(answers.max() / max(1, len(questions)))
+    return found

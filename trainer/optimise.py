@@ -1,0 +1,37 @@
+"""The optimiser and the learning rate of each step."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from trainer.config import OptimiserConfig
+
+
+def make_optimiser(model: nn.Module, config: OptimiserConfig) -> torch.optim.AdamW:
+    """Return AdamW: matrices decay, vectors (norms) do not."""
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    groups = [
+        {"params": [w for w in weights if w.dim() >= 2], "weight_decay": config.weight_decay},
+        {"params": [w for w in weights if w.dim() < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, eps=1e-8, fused=True)
+
+
+def learning_rate(step: int, steps: int, config: OptimiserConfig) -> float:
+    """Return the learning rate of `step` (from 0) of `steps`.
+
+    It rises linearly over `warmup` of the steps; then `cosine` falls to `floor` along half a
+    cosine, `wsd` stays and falls linearly over the last `decay` (arXiv 2404.06395).
+    """
+    warmup = max(1, math.ceil(config.warmup * steps))
+    if step < warmup:
+        return config.lr * (step + 1) / warmup
+    if config.schedule == "cosine":
+        done = (step - warmup) / max(1, steps - warmup)
+        share = config.floor + (1 - config.floor) * 0.5 * (1 + math.cos(math.pi * done))
+        return config.lr * share
+    left = (steps - step) / max(1, math.ceil(config.decay * steps))
+    return config.lr * (config.floor + (1 - config.floor) * min(1.0, left))

@@ -1,0 +1,300 @@
+"""Pre-training: the loop.
+
+    bibim train pretrain trainer/configs/tiny.yaml --out out/tiny
+    torchrun --nproc-per-node 8 -m trainer.pretrain CONFIG --out OUT
+
+A step takes the next sequences of the stream whatever the number of processes; a stopped run
+goes on from its last checkpoint with the very next ones.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from schemas.errors import InputError, RunFault
+from trainer.checkpoint import checkpoints, load_checkpoint, save_checkpoint
+from trainer.config import TrainConfig, load_training
+from trainer.data import Corpus, Stage
+from trainer.evaluate import held_out_loss
+from trainer.model import Decoder
+from trainer.optimise import learning_rate, make_optimiser
+from trainer.processes import World, join_world, leave_world
+from trainer.track import Trackers
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the plan: which sequences of which stage."""
+
+    stage: int
+    first: int
+    last: int
+
+
+def plan_steps(stages: list[Stage], config: TrainConfig) -> list[Step]:
+    """Return the steps of one pass over the stages, or as many as `run.steps` says."""
+    steps = []
+    for number, stage in enumerate(stages):
+        per_step = max(1, config.batch.tokens // stage.context)
+        steps += [
+            Step(number, first, min(first + per_step, stage.sequences))
+            for first in range(0, stage.sequences, per_step)
+        ]
+    wanted = config.run.steps
+    if not steps:
+        raise InputError(f"{config.mixture}: shorter than one sequence; lower batch.context")
+    return steps if wanted is None else (steps * math.ceil(wanted / len(steps)))[:wanted]
+
+
+def pretrain(
+    config: TrainConfig, out: Path, say: Say = print, stop_after: int | None = None
+) -> Path:
+    """Train a model from nothing, or go on in `out`; return the last checkpoint.
+
+    `stop_after`: leave after so many steps in all, as a killed run would after saving. Raises
+    RunFault where the loss is no number or leaps, with the state saved.
+    """
+    world = join_world(config.run.device)
+    try:
+        return Pretraining(config, out, world, say).run(stop_after)
+    finally:
+        leave_world()
+
+
+class Pretraining:
+    """A run of pre-training in this process."""
+
+    def __init__(self, config: TrainConfig, out: Path, world: World, say: Say) -> None:
+        self.config, self.out, self.world = config, out, world
+        self.say: Say = say if world.first else (lambda line: None)
+        self.corpus = Corpus(config, verify=world.first)
+        self.stages = self.corpus.stages
+        self.steps = plan_steps(self.stages, config)
+        torch.manual_seed(config.run.seed)
+        self.model = Decoder(
+            config.model, self.corpus.tokenizer.vocab_size, config.run.checkpointing
+        ).to(world.device)
+        self.optimiser = make_optimiser(self.model, config.optimiser)
+        self.start = self._resume()
+        self.runner: nn.Module = self.model
+        if config.run.compile:
+            self.runner = torch.compile(self.runner)  # type: ignore[assignment]  # a module too
+        if world.size > 1:
+            self.runner = nn.parallel.DistributedDataParallel(self.runner)
+
+    def _resume(self) -> int:
+        if not checkpoints(self.out):
+            return 0
+        state = load_checkpoint(self.out)
+        identity = self._identity()
+        if state["identity"] != identity:
+            changed = [key for key in identity if state["identity"].get(key) != identity[key]]
+            raise InputError(
+                f"{self.out}: its checkpoint is of another run ({', '.join(changed)} differ); "
+                "name another --out, or the same settings"
+            )
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        torch.set_rng_state(state["rng"])
+        return int(state["step"])
+
+    def _identity(self) -> dict[str, Any]:
+        """Return what a checkpoint must share with the run that goes on from it."""
+        return {
+            "model": self.config.model.model_dump(),
+            "batch": self.config.batch.model_dump(exclude={"micro"}),
+            "seed": self.config.run.seed,
+            "held_out": self.config.run.held_out,
+            "tokenizer": self.corpus.tokenizer.sha256,
+            "mixture": [
+                [file["sha256"] for file in shard["files"]]
+                for shard in self.corpus.manifest["shards"]
+            ],
+        }
+
+    def run(self, stop_after: int | None = None) -> Path:
+        """Train from where the last checkpoint is to the end."""
+        config, world = self.config, self.world
+        total = len(self.steps)
+        weights = sum(p.numel() for p in self.model.parameters())
+        self.say(f"{weights:,} parameters, {total:,} steps from step {self.start:,}")
+        trackers = (
+            Trackers(config.run.trackers, self.out, self.start, config.name, config.model_dump())
+            if world.first
+            else None
+        )
+        recent: deque[float] = deque(maxlen=100)
+        last = self.out
+        end = min(total, stop_after or total)
+        clock, seen = time.monotonic(), 0
+        for number in range(self.start, end):
+            self._enter(self.steps[number].stage)
+            rate = learning_rate(number, total, config.optimiser)
+            loss, tokens, norm = self._gradients(self.steps[number], rate)
+            self._guard(loss, norm, recent, number)
+            self.optimiser.step()
+            seen += tokens
+            done = number + 1
+            recent.append(loss)
+            if done % config.run.log_every == 0 or done == end:
+                seconds = time.monotonic() - clock
+                figures = self._figures(done, loss, rate, norm, seen / seconds)
+                if trackers:
+                    trackers.log(done, figures)
+                self.say(
+                    f"step {done:,}/{total:,}: loss {loss:.4f}, {seen / seconds:,.0f} tokens/s"
+                )
+                clock, seen = time.monotonic(), 0
+            if (done % config.run.evaluate_every == 0 or done == total) and trackers:
+                held = held_out_loss(self.model, self.corpus, config.run.evaluate_tokens, world)
+                trackers.log(done, {k: v for row in held for k, v in row.figures().items()})
+                self.say("  held out: " + ", ".join(row.shown() for row in held))
+                clock, seen = time.monotonic(), 0
+            if done % config.run.save_every == 0 or done == end:
+                last = self._save(done)
+            world.wait()
+        if trackers:
+            trackers.close()
+        return last if last != self.out else checkpoints(self.out)[-1]
+
+    def _enter(self, stage: int) -> None:
+        long = self.config.model.long_rope_base
+        longer = self.stages[stage].context > self.stages[0].context
+        self.model.rope_base = long if long and longer else self.config.model.rope_base
+
+    def _gradients(self, step: Step, rate: float) -> tuple[float, int, float]:
+        """Return the mean loss of the global batch, its tokens, and the gradient's norm."""
+        config, world = self.config, self.world
+        stage = self.stages[step.stage]
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        mine = range(step.first + world.rank, step.last, world.size)
+        batches = list(self._batches(stage, mine))
+        own = sum(int((targets >= 0).sum()) for _, targets, _ in batches)
+        count = world.sum(torch.tensor([own], dtype=torch.float64)).item()
+        total = torch.zeros(1, dtype=torch.float64)
+        self.optimiser.zero_grad(set_to_none=True)
+        rounds = -(-(step.last - step.first) // world.size)
+        per_round = max(1, config.batch.micro // stage.context)
+        for at in range(-(-rounds // per_round)):
+            final = at == -(-rounds // per_round) - 1
+            with self._without_sync(final):
+                if at < len(batches):
+                    ids, targets, mask = batches[at]
+                else:  # as many backward passes on every process, or they would wait forever
+                    ids, targets, mask = self._empty(stage)
+                with self._cast():
+                    loss = self.runner(ids, targets, mask)
+                (loss * (world.size / count)).backward()
+                total += loss.detach().double().cpu()
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.optimiser.clip)
+        return world.sum(total).item() / count, int(count), float(norm)
+
+    def _batches(
+        self, stage: Stage, numbers: range
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+        per_round = max(1, self.config.batch.micro // stage.context)
+        for first in range(0, len(numbers), per_round):
+            rows = [self.corpus.sequence(stage, n) for n in numbers[first : first + per_round]]
+            ids = torch.from_numpy(np.stack([row.ids for row in rows]))
+            targets = torch.from_numpy(np.stack([row.targets for row in rows]))
+            mask = None
+            if self.config.batch.separate:
+                document = torch.from_numpy(np.stack([row.document for row in rows]))
+                mask = separate_mask(document).to(self.world.device)
+            yield ids.to(self.world.device), targets.to(self.world.device), mask
+
+    def _empty(self, stage: Stage) -> tuple[Tensor, Tensor, Tensor | None]:
+        shape = (1, stage.context)
+        ids = torch.zeros(shape, dtype=torch.int64, device=self.world.device)
+        return ids, torch.full_like(ids, -100), None
+
+    def _without_sync(self, final: bool) -> AbstractContextManager[None]:
+        if isinstance(self.runner, nn.parallel.DistributedDataParallel) and not final:
+            return self.runner.no_sync()
+        return nullcontext()
+
+    def _cast(self) -> AbstractContextManager[Any]:
+        if self.config.run.dtype == "bfloat16":
+            return torch.autocast(self.world.device.type, torch.bfloat16)
+        return nullcontext()
+
+    def _figures(
+        self, done: int, loss: float, rate: float, norm: float, speed: float
+    ) -> dict[str, float]:
+        figures = {"loss": loss, "lr": rate, "gradient_norm": norm, "tokens_per_second": speed}
+        peak = self.config.run.peak_tflops
+        if peak:
+            context = self.stages[self.steps[done - 1].stage].context
+            flops = self.model.flops_per_token(context) * speed
+            figures["mfu"] = flops / (peak * 1e12 * self.world.size)
+        return figures
+
+    def _guard(self, loss: float, norm: float, recent: deque[float], number: int) -> None:
+        """Stop before a step that would spoil the weights, with the state saved."""
+        mean = sum(recent) / len(recent) if recent else math.inf
+        leaps = len(recent) >= 20 and loss > mean + self.config.run.spike
+        whole = math.isfinite(loss) and math.isfinite(norm)
+        if whole and not leaps:
+            return
+        saved = self._save(number)
+        what = f"is {loss}, its gradient {norm}"
+        if whole:
+            what = f"leapt to {loss:.3f} from {mean:.3f}"
+        raise RunFault(
+            f"step {number + 1}: the loss {what}; {saved} holds the state. Lower optimiser.lr or "
+            "optimiser.clip, look at the sequences of this step, or raise run.spike, and go on"
+        )
+
+    def _save(self, done: int) -> Path:
+        if not self.world.first:
+            return self.out
+        state = {
+            "identity": self._identity(),
+            "config": self.config.model_dump(mode="json"),
+            "vocab_size": self.model.vocab_size,
+            "rope_base": self.model.rope_base,
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "rng": torch.get_rng_state(),
+        }
+        return save_checkpoint(self.out, done, state, self.config.run.keep)
+
+
+def separate_mask(document: Tensor) -> Tensor:
+    """Return bool [batch, 1, positions, positions]: earlier positions of the same document.
+
+    `document`: [batch, positions], -1 for padding, which sees itself.
+    """
+    length = document.shape[1]
+    causal = torch.ones(length, length, dtype=torch.bool).tril()
+    return ((document[:, :, None] == document[:, None, :]) & causal)[:, None]
+
+
+def main() -> None:
+    """Run from `torchrun`, where the command line is not."""
+    import argparse
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    args = parser.parse_args()
+    pretrain(load_training(args.config, args.set), args.out)
+
+
+if __name__ == "__main__":
+    main()
