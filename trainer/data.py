@@ -27,7 +27,7 @@ from mixtures.shards import Shard, read_manifest, read_shard, verify_files
 from mixtures.tokenizer import FILL_IN_MIDDLE, Tokenizer
 from schemas.errors import InputError, RunFault
 from trainer.config import TrainConfig
-from trainer.model import IGNORE
+from trainer.loss import IGNORE
 
 Ids = npt.NDArray[np.int64]
 OPEN_SHARDS = 8

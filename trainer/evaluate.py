@@ -17,7 +17,8 @@ import zstandard
 from mixtures.tokenizer import Tokenizer
 from schemas.errors import InputError
 from trainer.data import Corpus
-from trainer.model import IGNORE, Decoder
+from trainer.loss import IGNORE
+from trainer.model import Decoder
 from trainer.processes import World
 
 

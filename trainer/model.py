@@ -15,9 +15,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from trainer.config import ModelConfig
-
-IGNORE = -100
-"""A target that gives no loss."""
+from trainer.loss import next_token_loss
 
 Cache = list[tuple[Tensor, Tensor]]
 """For each layer keys and values so far, [batch, kv_heads, positions, head_dim]."""
@@ -174,14 +172,9 @@ class Decoder(nn.Module):
     def forward(self, ids: Tensor, targets: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the summed loss over targets that are not IGNORE, z-loss included."""
         hidden, _ = self.hidden(ids, mask)
-        logits = self.logits(hidden).float()
-        loss = F.cross_entropy(
-            logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE, reduction="sum"
+        return next_token_loss(
+            hidden.flatten(0, 1), self.head.weight, targets.flatten(), self.config.z_loss
         )
-        if self.config.z_loss:
-            z = torch.logsumexp(logits, dim=-1)[targets != IGNORE]
-            loss = loss + self.config.z_loss * (z * z).sum()
-        return loss
 
     def flops_per_token(self, context: int) -> float:
         """Return floating-point operations of a training token (PaLM's appendix B).

@@ -27,6 +27,7 @@ from trainer.checkpoint import checkpoints, load_checkpoint, save_checkpoint
 from trainer.config import TrainConfig, load_training
 from trainer.data import Corpus, Stage
 from trainer.evaluate import held_out_loss
+from trainer.loss import IGNORE
 from trainer.model import Decoder
 from trainer.optimise import learning_rate, make_optimiser
 from trainer.processes import World, join_world, leave_world
@@ -220,7 +221,7 @@ class Pretraining:
     def _empty(self, stage: Stage) -> tuple[Tensor, Tensor, Tensor | None]:
         shape = (1, stage.context)
         ids = torch.zeros(shape, dtype=torch.int64, device=self.world.device)
-        return ids, torch.full_like(ids, -100), None
+        return ids, torch.full_like(ids, IGNORE), None
 
     def _without_sync(self, final: bool) -> AbstractContextManager[None]:
         if isinstance(self.runner, nn.parallel.DistributedDataParallel) and not final:

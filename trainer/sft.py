@@ -23,7 +23,7 @@ from schemas.load import load_section
 from trainer.checkpoint import save_checkpoint
 from trainer.config import OptimiserConfig
 from trainer.export import load_model
-from trainer.model import IGNORE
+from trainer.loss import IGNORE
 from trainer.optimise import learning_rate, make_optimiser
 from trainer.pretrain import Say
 from trainer.processes import join_world

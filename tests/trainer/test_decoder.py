@@ -1,0 +1,128 @@
+"""The decoder: its loss, its cache, its masks, and Llama's own code over the same weights."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812  # the name that everybody gives it
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import trainer.loss as loss_module
+from trainer.config import ModelConfig
+from trainer.export import llama_config, llama_weights
+from trainer.generate import generate
+from trainer.loss import IGNORE, next_token_loss
+from trainer.model import Decoder
+from trainer.pretrain import separate_mask
+
+SHAPES = {
+    "plain": ModelConfig(dim=32, layers=2, heads=4),
+    "grouped": ModelConfig(dim=48, layers=3, heads=6, kv_heads=2, tied=False),
+    "long": ModelConfig(dim=32, layers=2, heads=4, kv_heads=1, rope_base=500_000),
+}
+VOCABULARY = 97
+
+
+def decoder(shape: str, seed: int = 0) -> Decoder:
+    torch.manual_seed(seed)
+    model = Decoder(SHAPES[shape], VOCABULARY).eval()
+    for weight in model.parameters():  # large enough for attention to matter
+        if weight.dim() >= 2:
+            torch.nn.init.normal_(weight, std=0.2)
+    return model
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_transformers_gives_the_same_logits(shape: str):
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    class Symbols:
+        eod_id, pad_id = 2, 0
+
+    model = decoder(shape)
+    peer = LlamaForCausalLM(LlamaConfig(**llama_config(model, Symbols, 256))).eval()  # type: ignore[arg-type]  # two ids are all it asks
+    weights = llama_weights(model)
+    if model.config.tied:
+        weights["lm_head.weight"] = model.embed.weight.detach()
+    missing = peer.load_state_dict(weights, strict=True)
+    assert not missing.missing_keys
+    ids = torch.randint(0, VOCABULARY, (2, 200))
+    with torch.inference_mode():
+        theirs = peer(ids).logits
+        ours = model.logits(model.hidden(ids)[0])
+    assert (ours - theirs).abs().max() <= 1e-4
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 40), st.sampled_from([0.0, 1e-3]), st.booleans())
+def test_the_loss_and_its_gradients_are_those_of_cross_entropy(
+    seed: int, length: int, z_loss: float, small: bool
+):
+    torch.manual_seed(seed)
+    hidden = torch.randn(length, 8, dtype=torch.float32, requires_grad=True)
+    weight = torch.randn(13, 8, requires_grad=True)
+    targets = torch.where(torch.rand(length) < 0.3, IGNORE, torch.randint(0, 13, (length,)))
+    before, loss_module.CHUNK_BYTES = loss_module.CHUNK_BYTES, 4 * 13 * (64 if small else 10_000)
+    try:
+        ours = next_token_loss(hidden, weight, targets, z_loss)
+    finally:
+        loss_module.CHUNK_BYTES = before
+    (3.0 * ours).backward()
+    found = [hidden.grad, weight.grad]
+    hidden.grad = weight.grad = None
+    scores = hidden @ weight.T
+    plain = F.cross_entropy(scores, targets, ignore_index=IGNORE, reduction="sum")
+    log_sum = torch.logsumexp(scores, -1)[targets != IGNORE]
+    plain = plain + z_loss * (log_sum * log_sum).sum()
+    (3.0 * plain).backward()
+    assert torch.allclose(ours, plain, atol=1e-4)
+    for mine, other in zip(found, [hidden.grad, weight.grad], strict=True):
+        assert mine is not None
+        assert other is not None
+        assert torch.allclose(mine, other, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_generation_with_a_cache_takes_the_same_tokens_as_without(shape: str):
+    model = decoder(shape)
+    prompt = [5, 9, 11, 2, 40]
+    found = generate(model, prompt, 20, temperature=0)
+    ids = list(prompt)
+    with torch.inference_mode():
+        for _ in range(20):
+            scores = model.logits(model.hidden(torch.tensor([ids]))[0][0, -1])
+            ids.append(int(scores.argmax()))
+    assert found == ids[len(prompt) :]
+    stop = found[3]
+    assert generate(model, prompt, 20, stop=[stop], temperature=0) == found[: found.index(stop)]
+
+
+def test_sampling_follows_its_seed():
+    model = decoder("plain")
+    one, same, other = (generate(model, [1, 2], 12, seed=seed) for seed in (1, 1, 2))
+    assert one == same != other
+
+
+def test_separate_documents_see_nothing_of_one_another():
+    model = decoder("grouped")
+    document = torch.tensor([[0, 0, 0, 5, 5, 5, 5, -1]])
+    ids = torch.randint(0, VOCABULARY, (1, 8))
+    changed = ids.clone()
+    changed[0, :3] = (changed[0, :3] + 1) % VOCABULARY
+    mask = separate_mask(document)
+    with torch.inference_mode():
+        one, other = (model.hidden(x, mask)[0] for x in (ids, changed))
+        free = model.hidden(ids)[0]
+    assert torch.equal(one[0, 3:], other[0, 3:])
+    assert not torch.equal(one[0, :3], other[0, :3])
+    assert torch.allclose(one[0, :3], free[0, :3], atol=1e-5)
+
+
+def test_flops_count_the_weights_that_a_token_meets():
+    tied, free = decoder("plain"), decoder("grouped")
+    for model in (tied, free):
+        inner = sum(p.numel() for n, p in model.named_parameters() if n.startswith("blocks"))
+        inner += model.norm.weight.numel() + VOCABULARY * model.config.dim
+        attention = model.config.layers * model.config.dim * 128
+        assert model.flops_per_token(128) == 6 * (inner + attention)

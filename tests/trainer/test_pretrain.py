@@ -1,0 +1,200 @@
+"""Pre-training: it learns, it stops and goes on bit by bit, on one process and on two."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from typer.testing import CliRunner
+
+from pipelines.cli import app
+from schemas.errors import InputError, RunFault
+from trainer.checkpoint import checkpoints, load_checkpoint
+from trainer.config import OptimiserConfig, TrainConfig, load_training
+from trainer.optimise import learning_rate, make_optimiser
+from trainer.pretrain import pretrain
+
+ROOT = Path(__file__).parents[2]
+Make = Callable[..., TrainConfig]
+
+
+def silent(line: str) -> None:
+    """Say nothing."""
+
+
+def losses(out: Path) -> list[float]:
+    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text("utf-8").splitlines()]
+    return [row["loss"] for row in rows if "loss" in row]
+
+
+def test_the_loss_falls_and_held_out_figures_are_written(training: Make, tmp_path: Path):
+    config = training(run={"evaluate_every": 45})
+    pretrain(config, tmp_path, silent)
+    found = losses(tmp_path)
+    assert found[0] == pytest.approx(math.log(600), rel=0.05)
+    assert sum(found[-10:]) / 10 < 0.6 * found[0]
+    last = [json.loads(line) for line in (tmp_path / "metrics.jsonl").open(encoding="utf-8")][-1]
+    for component in ("ko", "en", "code"):
+        assert last[f"held_out/{component}/loss"] < 0.75 * found[0]
+        assert 0 < last[f"held_out/{component}/bits_per_byte"] < 8
+
+
+def test_a_stopped_run_goes_on_bit_by_bit(training: Make, tmp_path: Path):
+    config = training(run={"steps": 24, "keep": 5})
+    straight = load_checkpoint(pretrain(config, tmp_path / "straight", silent))
+    pretrain(config, tmp_path / "stopped", silent, stop_after=11)
+    again = load_checkpoint(pretrain(config, tmp_path / "stopped", silent))
+    assert again["step"] == straight["step"] == 24
+    for name, weight in straight["model"].items():
+        assert torch.equal(weight, again["model"][name]), name
+    assert losses(tmp_path / "straight") == losses(tmp_path / "stopped")
+
+
+def test_two_processes_see_the_same_and_come_to_the_same_loss(training: Make, tmp_path: Path):
+    config = training(run={"steps": 8})
+    pretrain(config, tmp_path / "one", silent)
+    file = tmp_path / "training.yaml"
+    file.write_text(yaml.safe_dump(config.model_dump(mode="json")), "utf-8")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", "2", "-m", "trainer.pretrain", str(file)]
+    done = subprocess.run(
+        [*command, "--out", str(tmp_path / "two")],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
+    assert len(one) == len(two) == 8
+    assert max(abs(a - b) for a, b in zip(one, two, strict=True)) <= 1e-5
+
+
+def test_a_loss_that_is_no_number_stops_with_the_state_saved(training: Make, tmp_path: Path):
+    config = training(run={"steps": 40}, optimiser={"lr": 1e30, "clip": 1e30, "warmup": 0.0})
+    with pytest.raises(RunFault, match=r"holds the state\. Lower optimiser\.lr"):
+        pretrain(config, tmp_path, silent)
+    state = load_checkpoint(tmp_path)
+    assert state["step"] < 40
+
+
+def test_other_settings_do_not_go_on_from_a_checkpoint(training: Make, tmp_path: Path):
+    pretrain(training(run={"steps": 2}), tmp_path, silent)
+    with pytest.raises(InputError, match=r"\(model differ\)"):
+        pretrain(training(run={"steps": 2}, model={"layers": 3}), tmp_path, silent)
+
+
+FULL = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+from pathlib import Path
+from trainer.config import load_training
+from trainer.pretrain import pretrain
+pretrain(load_training(Path(sys.argv[1])), Path(sys.argv[2]))
+"""
+
+
+def test_a_full_disk_leaves_the_last_checkpoint_and_says_so(training: Make, tmp_path: Path):
+    config = training(run={"steps": 6})
+    out = tmp_path / "out"
+    pretrain(config, out, silent, stop_after=3)
+    file = tmp_path / "training.yaml"
+    file.write_text(yaml.safe_dump(config.model_dump(mode="json")), "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(file), str(out)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "step-00000003.pt still loads" in done.stderr
+    assert [path.name for path in out.glob("*.tmp")] == []
+    assert load_checkpoint(out)["step"] == 3
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(training: Make, tmp_path: Path):
+    config = training(run={"steps": 6, "save_every": 3, "keep": 3})
+    pretrain(config, tmp_path, silent)
+    last = checkpoints(tmp_path)[-1]
+    last.write_bytes(last.read_bytes()[:5000])
+    assert load_checkpoint(tmp_path)["step"] == 3
+    with pytest.raises(InputError, match="no whole checkpoint"):
+        load_checkpoint(last)
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "wsd"])
+def test_the_learning_rate_rises_then_falls_to_its_floor(schedule: str):
+    config = OptimiserConfig(lr=1.0, schedule=schedule, warmup=0.1, floor=0.1, decay=0.2)  # type: ignore[arg-type]
+    rates = [learning_rate(step, 100, config) for step in range(101)]
+    assert rates[:10] == pytest.approx([0.1 * (n + 1) for n in range(10)])
+    assert rates[100] == pytest.approx(0.1)
+    assert all(a >= b for a, b in itertools.pairwise(rates[10:]))
+    if schedule == "wsd":
+        assert rates[79] == pytest.approx(1.0)
+
+
+def test_vectors_do_not_decay():
+    from trainer.config import ModelConfig
+    from trainer.model import Decoder
+
+    model = Decoder(ModelConfig(dim=32, layers=1, heads=2), 50)
+    decayed, free = make_optimiser(model, OptimiserConfig()).param_groups
+    assert all(weight.dim() >= 2 for weight in decayed["params"])
+    assert {id(w) for w in free["params"]} == {
+        id(w) for n, w in model.named_parameters() if "norm" in n
+    }
+    assert free["weight_decay"] == 0
+
+
+@pytest.mark.parametrize("name", ["tiny", "125m", "1b"])
+def test_the_training_files_load(name: str):
+    assert load_training(ROOT / f"trainer/configs/{name}.yaml").name == name
+
+
+def test_a_wrong_key_is_named_with_its_line(tmp_path: Path):
+    file = tmp_path / "t.yaml"
+    file.write_text("name: t\nmixture: x\nmodel:\n  layer: 3\n", "utf-8")
+    done = CliRunner().invoke(app, ["train", "pretrain", str(file), "--out", str(tmp_path / "o")])
+    assert done.exit_code == 2
+    with pytest.raises(
+        InputError, match=r"line 4: model\.layer: unknown key; did you mean `layers`"
+    ):
+        load_training(file)
+
+
+def test_the_exported_model_and_the_evaluation_come_from_the_command_line(
+    training: Make, tmp_path: Path
+):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    pretrain(training(run={"steps": 3}), tmp_path / "out", silent)
+    command = ["export", str(tmp_path / "out"), "--to", "hf", "--out", str(tmp_path / "hf")]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    model = AutoModelForCausalLM.from_pretrained(str(tmp_path / "hf"))
+    ids = AutoTokenizer.from_pretrained(str(tmp_path / "hf"))("구름에서 the river")["input_ids"]
+    assert model(torch.tensor([ids])).logits.shape == (1, len(ids), model.config.vocab_size)
+    task = tmp_path / "reviews.jsonl"
+    rows = [{"text": "나무에서 있었다", "label": n % 2} for n in range(6)]
+    task.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    done = CliRunner().invoke(
+        app, ["evaluate", str(tmp_path / "out"), "--task", str(task), "--tokens", "500", "--json"]
+    )
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.output)
+    assert found["reviews/accuracy"] == 0.5
+    assert found["held_out/ko/bits_per_byte"] > 0
