@@ -1,0 +1,216 @@
+"""The trainer: a step against transformers' Llama, the loader alone, and a 5-gram model.
+
+    python benchmarks/trainer.py step   [--nanogpt FILE]
+    python benchmarks/trainer.py loader --mixture OUT/mixture
+    python benchmarks/trainer.py ngram  --mixture OUT/mixture --tokens 5M [--checkpoint OUT]
+
+`step`: forward, backward and AdamW of the shape of trainer/configs/tiny.yaml on the same batch,
+in turns, the least of several. `--nanogpt`: the file `model.py` of karpathy/nanoGPT, compared at
+the same number of layers, width, heads and vocabulary. `ngram`: an interpolated 5-gram model of
+tokens (Witten-Bell) made from so many training tokens, on the same held-out documents as
+`bibim evaluate`, in bits a byte; with a checkpoint its figures stand beside.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from schemas.config import parse_count  # noqa: E402  (path above)
+from trainer.config import load_training  # noqa: E402
+from trainer.data import Corpus  # noqa: E402
+from trainer.evaluate import evaluate_checkpoint  # noqa: E402
+from trainer.export import llama_config  # noqa: E402
+from trainer.model import Decoder  # noqa: E402
+from trainer.optimise import make_optimiser  # noqa: E402
+
+VOCABULARY = 16_000
+
+
+def step(args: argparse.Namespace) -> dict[str, Any]:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    class Symbols:
+        eod_id, pad_id = 2, 0
+
+    config = load_training(ROOT / "trainer/configs/tiny.yaml")
+    context, rows = config.batch.context, 8192 // config.batch.context
+    ids = torch.randint(0, VOCABULARY, (rows, context))
+    model = Decoder(config.model, VOCABULARY)
+    described = llama_config(model, Symbols, context)  # type: ignore[arg-type]
+    peer = LlamaForCausalLM(LlamaConfig(**described, attn_implementation="sdpa"))
+    contenders: dict[str, tuple[Any, Callable[[], torch.Tensor]]] = {
+        "Bibim": (model, lambda: model(ids, ids) / ids.numel()),
+        "transformers Llama": (peer, lambda: peer(ids, labels=ids).loss),
+    }
+    if args.nanogpt:
+        found = importlib.util.spec_from_file_location("nanogpt", args.nanogpt)
+        assert found is not None
+        assert found.loader is not None
+        module = importlib.util.module_from_spec(found)
+        sys.modules["nanogpt"] = module
+        found.loader.exec_module(module)
+        shape = module.GPTConfig(
+            block_size=context,
+            vocab_size=VOCABULARY,
+            n_layer=config.model.layers,
+            n_head=config.model.heads,
+            n_embd=config.model.dim,
+            dropout=0.0,
+            bias=False,
+        )
+        gpt = module.GPT(shape)
+        contenders["nanoGPT"] = (gpt, lambda: gpt(ids, ids)[1])
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    optimisers = {
+        name: make_optimiser(one, config.optimiser) for name, (one, _) in contenders.items()
+    }
+    for _ in range(args.rounds):
+        for name, (_, loss) in contenders.items():
+            begin = time.perf_counter()
+            optimisers[name].zero_grad(set_to_none=True)
+            loss().backward()
+            optimisers[name].step()
+            times[name].append(time.perf_counter() - begin)
+    best = min(times["Bibim"])
+    return {
+        name: {
+            "weights": sum(p.numel() for p in contenders[name][0].parameters()),
+            "tokens/s": round(ids.numel() / min(seconds)),
+            "Bibim's rate to its": round(min(seconds) / best, 2),
+        }
+        for name, seconds in times.items()
+    }
+
+
+def _corpus(args: argparse.Namespace) -> Corpus:
+    config = load_training(ROOT / "trainer/configs/tiny.yaml", [f"mixture={args.mixture}"])
+    return Corpus(config, verify=False)
+
+
+def loader(args: argparse.Namespace) -> dict[str, Any]:
+    corpus = _corpus(args)
+    tokens = 0
+    begin = time.perf_counter()
+    for stage in corpus.stages:
+        for number in range(stage.sequences):
+            corpus.sequence(stage, number)
+        tokens += stage.tokens
+    return {
+        "loader": {
+            "tokens": tokens,
+            "tokens/s": round(tokens / (time.perf_counter() - begin)),
+            "MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        }
+    }
+
+
+ORDER = 5
+
+
+def _keys(tokens: np.ndarray[Any, Any], n: int) -> np.ndarray[Any, Any]:
+    """Return a hash of the `n` tokens that end at each place from n − 1 on."""
+    value = np.zeros(len(tokens) - n + 1, np.uint64)
+    for at in range(n):
+        value = value * np.uint64(0x9E3779B97F4A7C15) + tokens[at : len(tokens) - n + 1 + at] + 1
+        value ^= value >> np.uint64(29)
+    return value
+
+
+class NGrams:
+    """Counts of all orders, and the interpolated probability of a token (Witten and Bell 1991)."""
+
+    def __init__(self, tokens: np.ndarray[Any, Any], vocabulary: int) -> None:
+        self.vocabulary = vocabulary
+        padded = np.concatenate([np.full(ORDER - 1, vocabulary), tokens]).astype(np.uint64)
+        self.tables = []
+        for n in range(1, ORDER + 1):
+            grams = _keys(padded[ORDER - n :], n)
+            contexts = _keys(padded[ORDER - n : -1], n - 1) if n > 1 else np.zeros_like(grams)
+            keys, first, counts = np.unique(grams, return_index=True, return_counts=True)
+            owners, of = np.unique(contexts[first], return_inverse=True)
+            kinds = np.bincount(of)
+            totals = np.bincount(of, weights=counts)
+            self.tables.append((keys, counts, owners, kinds, totals))
+
+    def bits(self, tokens: np.ndarray[Any, Any]) -> float:
+        """Return the summed information of `tokens`."""
+        padded = np.concatenate([np.full(ORDER - 1, self.vocabulary), tokens]).astype(np.uint64)
+        chance = np.full(len(tokens), 1 / self.vocabulary)
+        for n, (keys, counts, owners, kinds, totals) in enumerate(self.tables, 1):
+            grams = _keys(padded[ORDER - n :], n)
+            contexts = _keys(padded[ORDER - n : -1], n - 1) if n > 1 else np.zeros_like(grams)
+            count = _found(keys, counts, grams)
+            kind, total = _found(owners, kinds, contexts), _found(owners, totals, contexts)
+            seen = total > 0
+            mixed = (count + kind * chance) / np.maximum(total + kind, 1)
+            chance = np.where(seen, mixed, chance)
+        return float(-np.log2(chance).sum())
+
+
+def _found(
+    keys: np.ndarray[Any, Any], values: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any]
+) -> np.ndarray[Any, Any]:
+    at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    return np.where(keys[at] == wanted, values[at], 0).astype(np.float64)
+
+
+def ngram(args: argparse.Namespace) -> dict[str, Any]:
+    corpus = _corpus(args)
+    stage = corpus.stages[0]
+    tokens, _ = corpus.slice(stage, 0, min(stage.tokens, parse_count(args.tokens)))
+    model = NGrams(tokens, corpus.tokenizer.vocab_size)
+    sizes = np.array([len(piece) for piece in corpus.tokenizer.piece_bytes])
+    figures = evaluate_checkpoint(args.checkpoint, args.held, []) if args.checkpoint else {}
+    rows: dict[str, Any] = {}
+    for component in corpus.components:
+        held = np.concatenate(list(corpus.held_out(component, args.held)))[: args.held]
+        size = int(sizes[held.astype(np.int64)].sum())
+        rows[component] = {
+            "held-out tokens": len(held),
+            "5-gram bits/byte": round(model.bits(held) / size, 4),
+        }
+        name = f"held_out/{component}/bits_per_byte"
+        if name in figures:
+            rows[component]["model bits/byte"] = round(figures[name], 4)
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    acts = {act.__name__: act for act in (step, loader, ngram)}
+    parser.add_argument("act", choices=acts)
+    parser.add_argument("--mixture", type=Path)
+    parser.add_argument("--tokens", default="5M")
+    parser.add_argument("--held", type=int, default=50_000)
+    parser.add_argument("--checkpoint", type=Path)
+    parser.add_argument("--nanogpt", type=Path)
+    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    if args.act != "step" and not args.mixture:
+        parser.error(f"{args.act} needs --mixture")
+    found = acts[args.act](args)
+    for name, row in found.items():
+        print(name.ljust(20), *(f"{key} {value}" for key, value in row.items()), sep="  ")
+    if args.json:
+        args.json.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
