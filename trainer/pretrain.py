@@ -84,6 +84,12 @@ class Pretraining:
         self.corpus = Corpus(config, verify=world.first)
         self.stages = self.corpus.stages
         self.steps = plan_steps(self.stages, config)
+        fewest = min(config.batch.tokens // stage.context for stage in self.stages)
+        if fewest < world.size:
+            raise InputError(
+                f"{world.size} processes for {fewest} sequences a step: start fewer, or raise "
+                "batch.tokens"
+            )
         torch.manual_seed(config.run.seed)
         self.model = Decoder(
             config.model, self.corpus.tokenizer.vocab_size, config.run.checkpointing

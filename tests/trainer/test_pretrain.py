@@ -21,7 +21,8 @@ from schemas.errors import InputError, RunFault
 from trainer.checkpoint import checkpoints, load_checkpoint
 from trainer.config import OptimiserConfig, TrainConfig, load_training
 from trainer.optimise import learning_rate, make_optimiser
-from trainer.pretrain import pretrain
+from trainer.pretrain import Pretraining, pretrain
+from trainer.processes import World
 
 ROOT = Path(__file__).parents[2]
 Make = Callable[..., TrainConfig]
@@ -93,6 +94,12 @@ def test_other_settings_do_not_go_on_from_a_checkpoint(training: Make, tmp_path:
     pretrain(training(run={"steps": 2}), tmp_path, silent)
     with pytest.raises(InputError, match=r"\(model differ\)"):
         pretrain(training(run={"steps": 2}, model={"layers": 3}), tmp_path, silent)
+
+
+def test_more_processes_than_sequences_are_refused(training: Make, tmp_path: Path):
+    crowd = World(0, 5, torch.device("cpu"))
+    with pytest.raises(InputError, match="5 processes for 4 sequences a step"):
+        Pretraining(training(), tmp_path, crowd, silent)
 
 
 FULL = """
