@@ -66,7 +66,8 @@ $(VENV)/.python:
 		rm -rf $(VENV); exit 1; }
 	@touch $@
 
-$(VENV)/.runtime: requirements.lock $(VENV)/.python
+$(VENV)/.runtime: requirements.lock requirements-pip.lock $(VENV)/.python
+	$(PIP) install --quiet --require-hashes -r requirements-pip.lock
 	$(PIP) install --require-hashes -r requirements.lock
 	@touch $@
 
