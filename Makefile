@@ -25,7 +25,7 @@ demo: setup ## Curate the demo corpus into out/demo, from raw text to token shar
 	$(BIN)/bibim run mixtures/demo.yaml --out $(OUT)
 
 test: dev ## Run the tests; TESTS="tests/filters -k hangul" runs some of them
-	$(BIN)/pytest $(TESTS)
+	$(BIN)/pytest $(or $(TESTS),--numprocesses=2 --dist=worksteal)
 
 lint: dev ## Check style and formatting
 	$(BIN)/ruff check .
