@@ -104,6 +104,9 @@ class RunConfig(Section):
     device: str = "auto"
     dtype: Literal["float32", "bfloat16"] = "float32"
     compile: bool = False
+    """Compile the layers."""
+    parallel: Literal["ddp", "fsdp"] = "ddp"
+    """Over several processes: each holds all weights, or its share of them (FSDP2)."""
     checkpointing: bool = False
     """Recompute activations in the backward pass."""
     trackers: tuple[Literal["tensorboard", "mlflow"], ...] = ()

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812  # the name that everybody gives it
 import zstandard
 
 from mixtures.tokenizer import Tokenizer
@@ -56,8 +55,8 @@ class Held:
 
 def held_out_loss(model: Decoder, corpus: Corpus, most: int, world: World) -> list[Held]:
     """Return the loss on held-out documents, `most` tokens of each component, in its first
-    stage's context. Documents follow one another as in training."""
-    stage = corpus.stages[0]
+    stage's context. Documents follow one another as in training. All processes share the work."""
+    context = corpus.stages[0].context
     sizes = np.array([len(piece) for piece in corpus.tokenizer.piece_bytes])
     found = []
     for component in corpus.components:
@@ -65,25 +64,29 @@ def held_out_loss(model: Decoder, corpus: Corpus, most: int, world: World) -> li
         if not documents:
             continue
         tokens = np.concatenate(documents)[:most].astype(np.int64)
-        before = np.concatenate([[corpus.tokenizer.eod_id], tokens[:-1]])
-        nats = 0.0
-        for start in range(0, len(tokens), stage.context):
-            span = slice(start, start + stage.context)
-            nats += _nats(model, before[span], tokens[span], world.device)
+        rows = -(-len(tokens) // context)
+        targets = np.full((-(-rows // world.size) * world.size, context), IGNORE, np.int64)
+        targets.flat[: len(tokens)] = tokens
+        ids = np.full(targets.shape, corpus.tokenizer.eod_id, np.int64)
+        ids.flat[1 : len(tokens)] = tokens[:-1]
+        nats = sum(
+            _nats(model, ids[row], targets[row], world.device)
+            for row in range(world.rank, len(ids), world.size)
+        )
+        nats = float(world.sum(torch.tensor([nats], dtype=torch.float64)))
         found.append(Held(component, len(tokens), int(sizes[tokens].sum()), nats))
     return found
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def _nats(
     model: Decoder, ids: np.ndarray[Any, Any], targets: np.ndarray[Any, Any], device: torch.device
 ) -> float:
+    """Return the summed loss of a sequence [positions]."""
     training = model.training
     model.eval()
-    rows = [torch.from_numpy(np.ascontiguousarray(a))[None].to(device) for a in (ids, targets)]
-    hidden, _ = model.hidden(rows[0])
-    logits = model.logits(hidden).float()
-    loss = F.cross_entropy(logits[0], rows[1][0], ignore_index=IGNORE, reduction="sum")
+    rows = [torch.from_numpy(array)[None].to(device) for array in (ids, targets)]
+    loss = model(*rows)
     model.train(training)
     return float(loss)
 

@@ -15,7 +15,21 @@ from torch import Tensor
 IGNORE = -100
 """A target that gives no loss."""
 CHUNK_BYTES = 1 << 24
-"""Of scores at a time."""
+"""Of scores at a time: what a processor's cache holds."""
+CHUNK_BYTES_GPU = 1 << 30
+"""There the products must be large, and the sum of the last matrix's gradient seldom read."""
+
+
+def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
+    """Add `left`ᵀ · `right` to `total` (float32), summed in float32 whatever their type.
+
+    A GPU multiplies bfloat16 on its tensor cores; on a CPU the product of the same numbers is
+    made in float32, for want of such a kernel.
+    """
+    if left.is_cuda and left.dtype != torch.float32:
+        total.copy_(torch.addmm(total, left.T, right, out_dtype=torch.float32))
+    else:
+        total.addmm_(left.T.float(), right.float())
 
 
 class _NextTokenLoss(torch.autograd.Function):
@@ -23,7 +37,9 @@ class _NextTokenLoss(torch.autograd.Function):
     def forward(
         ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, z_loss: float, wanted: bool
     ) -> Tensor:
-        rows = max(64, CHUNK_BYTES // (4 * weight.shape[0]))
+        size = CHUNK_BYTES_GPU if hidden.is_cuda else CHUNK_BYTES
+        rows = max(64, size // (4 * weight.shape[0]))
+        own = weight.to(hidden.dtype)
         total = torch.zeros((), dtype=torch.float32, device=hidden.device)
         d_hidden = torch.empty_like(hidden) if wanted else None
         d_weight = torch.zeros_like(weight, dtype=torch.float32) if wanted else None
@@ -31,20 +47,20 @@ class _NextTokenLoss(torch.autograd.Function):
             x, target = hidden[start : start + rows], targets[start : start + rows]
             counted = target != IGNORE
             place = target.clamp(min=0)[:, None]
-            scores = (x @ weight.to(x.dtype).T).float()
-            log_sum = torch.logsumexp(scores, dim=-1)
-            loss = log_sum - scores.gather(1, place)[:, 0] + z_loss * log_sum * log_sum
+            scores = x @ own.T
+            chance = torch.log_softmax(scores, dim=-1, dtype=torch.float32)
+            found = chance.gather(1, place)[:, 0]
+            log_sum = scores.gather(1, place)[:, 0].float() - found
+            loss = z_loss * log_sum * log_sum - found
             total += loss.masked_fill(~counted, 0.0).sum()
             if d_hidden is None or d_weight is None:
                 continue
-            gradient = scores.sub_(log_sum[:, None]).exp_()  # the softmax
-            if z_loss:
-                gradient.mul_((1 + 2 * z_loss * log_sum)[:, None])
-            gradient.scatter_add_(1, place, torch.full_like(place, -1.0, dtype=gradient.dtype))
-            gradient.mul_(counted[:, None])
+            factor = counted * (1 + 2 * z_loss * log_sum)
+            gradient = chance.exp_().mul_(factor[:, None])
+            gradient.scatter_add_(1, place, -counted[:, None].to(gradient.dtype))
             small = gradient.to(x.dtype)
-            d_hidden[start : start + rows] = small @ weight.to(x.dtype)
-            d_weight.addmm_(small.T.float(), x.float())
+            torch.mm(small, own, out=d_hidden[start : start + rows])
+            _add_product(d_weight, small, x)
         if wanted:
             ctx.save_for_backward(d_hidden, d_weight)
             ctx.dtype = weight.dtype
@@ -67,6 +83,7 @@ def next_token_loss(hidden: Tensor, weight: Tensor, targets: Tensor, z_loss: flo
     if torch.is_autocast_enabled(hidden.device.type):
         hidden = hidden.to(torch.get_autocast_dtype(hidden.device.type))
     wanted = torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad)
-    found = _NextTokenLoss.apply(hidden, weight, targets, z_loss, wanted)
+    with torch.autocast(hidden.device.type, enabled=False):  # types are chosen in there
+        found = _NextTokenLoss.apply(hidden, weight, targets, z_loss, wanted)
     assert isinstance(found, Tensor)
     return found

@@ -14,6 +14,7 @@ import torch.nn.functional as F  # noqa: N812  # the name that everybody gives i
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from trainer.attention import Mask, attend
 from trainer.config import ModelConfig
 from trainer.loss import next_token_loss
 
@@ -53,7 +54,7 @@ class Attention(nn.Module):
         self,
         x: Tensor,
         turn: tuple[Tensor, Tensor],
-        mask: Tensor | None,
+        mask: Mask,
         past: tuple[Tensor, Tensor] | None = None,
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Attend; without a mask, causally. `past` are keys and values of earlier positions."""
@@ -63,14 +64,7 @@ class Attention(nn.Module):
         q, k = rotate(q, *turn), rotate(k, *turn)
         if past is not None:
             k, v = torch.cat((past[0], k), dim=2), torch.cat((past[1], v), dim=2)
-        mixed = F.scaled_dot_product_attention(
-            q,
-            k,
-            v,
-            attn_mask=mask,
-            is_causal=mask is None and length > 1,
-            enable_gqa=self.heads != self.kv_heads,
-        )
+        mixed = attend(q, k, v, mask)
         return self.out(mixed.transpose(1, 2).reshape(batch, length, dim)), (k, v)
 
 
@@ -103,13 +97,13 @@ class Block(nn.Module):
         self,
         x: Tensor,
         turn: tuple[Tensor, Tensor],
-        mask: Tensor | None,
+        mask: Mask,
         past: tuple[Tensor, Tensor] | None = None,
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Add attention and feed-forward to the residual stream."""
+    ) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+        """Add attention and feed-forward to the residual stream; training keeps no keys."""
         mixed, kept = self.attention(self.attention_norm(x), turn, mask, past)
         x = x + mixed
-        return x + self.feed(self.feed_norm(x)), kept
+        return x + self.feed(self.feed_norm(x)), None if self.training else kept
 
 
 class Decoder(nn.Module):
@@ -140,12 +134,12 @@ class Decoder(nn.Module):
             nn.init.normal_(module.weight, std=0.02)
 
     def hidden(
-        self, ids: Tensor, mask: Tensor | None = None, cache: Cache | None = None
+        self, ids: Tensor, mask: Mask = None, cache: Cache | None = None
     ) -> tuple[Tensor, Cache]:
         """Return the normalised last hidden states [batch, positions, dim] and keys and values.
 
-        `mask`: bool [batch, 1, positions, positions], true where a position sees another; left
-        out, all earlier ones. `cache`: of earlier positions, for generation.
+        `mask`: what a position sees; left out, all earlier ones. `cache`: of earlier positions,
+        for generation. In training no keys and values are kept.
         """
         start = cache[0][0].shape[2] if cache else 0
         positions = torch.arange(start, start + ids.shape[1], device=ids.device)
@@ -160,7 +154,7 @@ class Decoder(nn.Module):
                 x, pair = checkpoint(block, x, turn, mask, use_reentrant=False)
             else:
                 x, pair = block(x, turn, mask, cache[number] if cache else None)
-            if not self.training:
+            if pair is not None:
                 kept.append(pair)
         return self.norm(x), kept
 
@@ -169,12 +163,11 @@ class Decoder(nn.Module):
         out: Tensor = self.head(hidden)
         return out
 
-    def forward(self, ids: Tensor, targets: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return the summed loss over targets that are not IGNORE, z-loss included."""
+    def forward(self, ids: Tensor, targets: Tensor, mask: Mask = None) -> Tensor:
+        """Return the summed loss over targets that are not IGNORE, in training with the z-loss."""
         hidden, _ = self.hidden(ids, mask)
-        return next_token_loss(
-            hidden.flatten(0, 1), self.head.weight, targets.flatten(), self.config.z_loss
-        )
+        z_loss = self.config.z_loss if self.training else 0.0
+        return next_token_loss(hidden.flatten(0, 1), self.head.weight, targets.flatten(), z_loss)
 
     def flops_per_token(self, context: int) -> float:
         """Return floating-point operations of a training token (PaLM's appendix B).

@@ -21,8 +21,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from schemas.errors import InputError, RunFault
+from trainer.attention import separate
 from trainer.checkpoint import checkpoints, load_checkpoint, save_checkpoint
 from trainer.config import TrainConfig, load_training
 from trainer.data import Corpus, Stage
@@ -31,6 +33,7 @@ from trainer.loss import IGNORE
 from trainer.model import Decoder
 from trainer.optimise import learning_rate, make_optimiser
 from trainer.processes import World, join_world, leave_world
+from trainer.sharded import gathered, load_optimiser, shard_model
 from trainer.track import Trackers
 
 Say = Callable[[str], None]
@@ -93,18 +96,32 @@ class Pretraining:
         torch.manual_seed(config.run.seed)
         self.model = Decoder(
             config.model, self.corpus.tokenizer.vocab_size, config.run.checkpointing
-        ).to(world.device)
-        self.optimiser = make_optimiser(self.model, config.optimiser)
-        self.start = self._resume()
-        self.runner: nn.Module = self.model
+        )
+        self.weights = sum(weight.numel() for weight in self.model.parameters())
+        state = self._saved()
+        if state:
+            self.model.load_state_dict(state["model"])
         if config.run.compile:
-            self.runner = torch.compile(self.runner)  # type: ignore[assignment]  # a module too
-        if world.size > 1:
-            self.runner = nn.parallel.DistributedDataParallel(self.runner)
+            for block in self.model.blocks:
+                block.compile(dynamic=False)
+        if world.size > 1 and config.run.parallel == "fsdp":
+            shard_model(self.model, world)
+        else:
+            self.model.to(world.device)
+        self.runner: nn.Module = self.model
+        if world.size > 1 and config.run.parallel == "ddp":
+            self.runner = nn.parallel.DistributedDataParallel(self.model)
+        self.optimiser = make_optimiser(self.model, config.optimiser)
+        self.start = 0
+        if state:
+            load_optimiser(self.optimiser, state["optimiser"])
+            torch.set_rng_state(state["rng"])
+            self.start = int(state["step"])
 
-    def _resume(self) -> int:
+    def _saved(self) -> dict[str, Any] | None:
+        """Return the checkpoint to go on from. Raises InputError for another run's."""
         if not checkpoints(self.out):
-            return 0
+            return None
         state = load_checkpoint(self.out)
         identity = self._identity()
         if state["identity"] != identity:
@@ -113,10 +130,7 @@ class Pretraining:
                 f"{self.out}: its checkpoint is of another run ({', '.join(changed)} differ); "
                 "name another --out, or the same settings"
             )
-        self.model.load_state_dict(state["model"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        torch.set_rng_state(state["rng"])
-        return int(state["step"])
+        return state
 
     def _identity(self) -> dict[str, Any]:
         """Return what a checkpoint must share with the run that goes on from it."""
@@ -136,8 +150,7 @@ class Pretraining:
         """Train from where the last checkpoint is to the end."""
         config, world = self.config, self.world
         total = len(self.steps)
-        weights = sum(p.numel() for p in self.model.parameters())
-        self.say(f"{weights:,} parameters, {total:,} steps from step {self.start:,}")
+        self.say(f"{self.weights:,} parameters, {total:,} steps from step {self.start:,}")
         trackers = (
             Trackers(config.run.trackers, self.out, self.start, config.name, config.model_dump())
             if world.first
@@ -165,9 +178,10 @@ class Pretraining:
                     f"step {done:,}/{total:,}: loss {loss:.4f}, {seen / seconds:,.0f} tokens/s"
                 )
                 clock, seen = time.monotonic(), 0
-            if (done % config.run.evaluate_every == 0 or done == total) and trackers:
+            if done % config.run.evaluate_every == 0 or done == total:
                 held = held_out_loss(self.model, self.corpus, config.run.evaluate_tokens, world)
-                trackers.log(done, {k: v for row in held for k, v in row.figures().items()})
+                if trackers:
+                    trackers.log(done, {k: v for row in held for k, v in row.figures().items()})
                 self.say("  held out: " + ", ".join(row.shown() for row in held))
                 clock, seen = time.monotonic(), 0
             if done % config.run.save_every == 0 or done == end:
@@ -190,44 +204,41 @@ class Pretraining:
             group["lr"] = rate
         mine = range(step.first + world.rank, step.last, world.size)
         batches = list(self._batches(stage, mine))
-        own = sum(int((targets >= 0).sum()) for _, targets, _ in batches)
+        own = sum(int((targets != IGNORE).sum()) for _, targets, _ in batches)
         count = world.sum(torch.tensor([own], dtype=torch.float64)).item()
-        total = torch.zeros(1, dtype=torch.float64)
+        total = torch.zeros((), dtype=torch.float64, device=world.device)
         self.optimiser.zero_grad(set_to_none=True)
         rounds = -(-(step.last - step.first) // world.size)
         per_round = max(1, config.batch.micro // stage.context)
         for at in range(-(-rounds // per_round)):
             final = at == -(-rounds // per_round) - 1
             with self._without_sync(final):
-                if at < len(batches):
-                    ids, targets, mask = batches[at]
-                else:  # as many backward passes on every process, or they would wait forever
-                    ids, targets, mask = self._empty(stage)
+                # as many backward passes on every process, or they would wait forever
+                batch = batches[at] if at < len(batches) else self._empty(stage)
+                ids, targets, document = (
+                    rows.to(world.device, non_blocking=True) for rows in batch
+                )
+                mask = separate(document) if config.batch.separate else None
                 with self._cast():
                     loss = self.runner(ids, targets, mask)
                 (loss * (world.size / count)).backward()
-                total += loss.detach().double().cpu()
+                total += loss.detach()
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.optimiser.clip)
-        return world.sum(total).item() / count, int(count), float(norm)
+        norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
+        return world.sum(total.cpu()).item() / count, int(count), float(norm)
 
-    def _batches(
-        self, stage: Stage, numbers: range
-    ) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+    def _batches(self, stage: Stage, numbers: range) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Yield inputs, targets and documents [rows, context], of as many rows as `micro` says."""
         per_round = max(1, self.config.batch.micro // stage.context)
         for first in range(0, len(numbers), per_round):
             rows = [self.corpus.sequence(stage, n) for n in numbers[first : first + per_round]]
             ids = torch.from_numpy(np.stack([row.ids for row in rows]))
             targets = torch.from_numpy(np.stack([row.targets for row in rows]))
-            mask = None
-            if self.config.batch.separate:
-                document = torch.from_numpy(np.stack([row.document for row in rows]))
-                mask = separate_mask(document).to(self.world.device)
-            yield ids.to(self.world.device), targets.to(self.world.device), mask
+            yield ids, targets, torch.from_numpy(np.stack([row.document for row in rows]))
 
-    def _empty(self, stage: Stage) -> tuple[Tensor, Tensor, Tensor | None]:
-        shape = (1, stage.context)
-        ids = torch.zeros(shape, dtype=torch.int64, device=self.world.device)
-        return ids, torch.full_like(ids, IGNORE), None
+    def _empty(self, stage: Stage) -> tuple[Tensor, Tensor, Tensor]:
+        ids = torch.zeros((1, stage.context), dtype=torch.int64)
+        return ids, torch.full_like(ids, IGNORE), torch.full_like(ids, -1)
 
     def _without_sync(self, final: bool) -> AbstractContextManager[None]:
         if isinstance(self.runner, nn.parallel.DistributedDataParallel) and not final:
@@ -267,28 +278,18 @@ class Pretraining:
         )
 
     def _save(self, done: int) -> Path:
-        if not self.world.first:
-            return self.out
+        """Write a checkpoint; all processes call it, for each may hold a share of the weights."""
+        first = self.world.first
         state = {
             "identity": self._identity(),
             "config": self.config.model_dump(mode="json"),
             "vocab_size": self.model.vocab_size,
             "rope_base": self.model.rope_base,
-            "model": self.model.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "model": gathered(self.model.state_dict(), first),
+            "optimiser": gathered(self.optimiser.state_dict(), first),
             "rng": torch.get_rng_state(),
         }
-        return save_checkpoint(self.out, done, state, self.config.run.keep)
-
-
-def separate_mask(document: Tensor) -> Tensor:
-    """Return bool [batch, 1, positions, positions]: earlier positions of the same document.
-
-    `document`: [batch, positions], -1 for padding, which sees itself.
-    """
-    length = document.shape[1]
-    causal = torch.ones(length, length, dtype=torch.bool).tril()
-    return ((document[:, :, None] == document[:, None, :]) & causal)[:, None]
+        return save_checkpoint(self.out, done, state, self.config.run.keep) if first else self.out
 
 
 def main() -> None:

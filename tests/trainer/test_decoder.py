@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import trainer.loss as loss_module
+from trainer.attention import attend, blocks_from, first_positions, pairs_from, separate
 from trainer.config import ModelConfig
 from trainer.export import llama_config, llama_weights
 from trainer.generate import generate
 from trainer.loss import IGNORE, next_token_loss
 from trainer.model import Decoder
-from trainer.pretrain import separate_mask
 
 SHAPES = {
     "plain": ModelConfig(dim=32, layers=2, heads=4),
@@ -110,13 +110,25 @@ def test_separate_documents_see_nothing_of_one_another():
     ids = torch.randint(0, VOCABULARY, (1, 8))
     changed = ids.clone()
     changed[0, :3] = (changed[0, :3] + 1) % VOCABULARY
-    mask = separate_mask(document)
+    mask = separate(document)
     with torch.inference_mode():
         one, other = (model.hidden(x, mask)[0] for x in (ids, changed))
         free = model.hidden(ids)[0]
     assert torch.equal(one[0, 3:], other[0, 3:])
     assert not torch.equal(one[0, :3], other[0, :3])
     assert torch.allclose(one[0, :3], free[0, :3], atol=1e-5)
+
+
+@pytest.mark.parametrize("length", [128, 300, 512])
+def test_blocks_see_what_pairs_see(length: int):
+    torch.manual_seed(length)
+    document = torch.randint(0, 2, (2, length)).mul(torch.rand(2, length) < 0.03).cumsum(1)
+    first = first_positions(document)
+    q = torch.randn(2, 4, length, 16)
+    k, v = torch.randn(2, 2, 2, length, 16)
+    pairs, blocks = attend(q, k, v, pairs_from(first)), attend(q, k, v, blocks_from(first))
+    assert torch.allclose(pairs, blocks, atol=1e-5)
+    assert not torch.allclose(pairs, attend(q, k, v, None), atol=1e-2)
 
 
 def test_flops_count_the_weights_that_a_token_meets():

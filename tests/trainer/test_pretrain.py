@@ -6,8 +6,10 @@ import itertools
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from typer.testing import CliRunner
 
 from pipelines.cli import app
 from schemas.errors import InputError, RunFault
-from trainer.checkpoint import checkpoints, load_checkpoint
+from trainer.checkpoint import checkpoint_path, checkpoints, load_checkpoint
 from trainer.config import OptimiserConfig, TrainConfig, load_training
 from trainer.optimise import learning_rate, make_optimiser
 from trainer.pretrain import Pretraining, pretrain
@@ -60,8 +62,11 @@ def test_a_stopped_run_goes_on_bit_by_bit(training: Make, tmp_path: Path):
     assert losses(tmp_path / "straight") == losses(tmp_path / "stopped")
 
 
-def test_two_processes_see_the_same_and_come_to_the_same_loss(training: Make, tmp_path: Path):
-    config = training(run={"steps": 8})
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
+def test_two_processes_see_the_same_and_come_to_the_same_loss(
+    training: Make, tmp_path: Path, parallel: str
+):
+    config = training(run={"steps": 8, "save_every": 4, "parallel": parallel})
     pretrain(config, tmp_path / "one", silent)
     file = tmp_path / "training.yaml"
     file.write_text(yaml.safe_dump(config.model_dump(mode="json")), "utf-8")
@@ -80,6 +85,36 @@ def test_two_processes_see_the_same_and_come_to_the_same_loss(training: Make, tm
     one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
     assert len(one) == len(two) == 8
     assert max(abs(a - b) for a, b in zip(one, two, strict=True)) <= 1e-5
+
+    # What two processes saved in the middle, one process goes on from.
+    checkpoint_path(tmp_path / "two", 8).unlink()
+    (tmp_path / "two" / "metrics.jsonl").unlink()
+    pretrain(config, tmp_path / "two", silent)
+    rest = losses(tmp_path / "two")
+    assert len(rest) == 4
+    assert max(abs(a - b) for a, b in zip(one[4:], rest, strict=True)) <= 1e-5
+
+
+def test_a_killed_process_goes_on_bit_by_bit(training: Make, tmp_path: Path):
+    config = training(run={"steps": 60, "save_every": 10, "log_every": 1, "keep": 9})
+    straight = load_checkpoint(pretrain(config, tmp_path / "straight", silent))
+    file = tmp_path / "training.yaml"
+    file.write_text(yaml.safe_dump(config.model_dump(mode="json")), "utf-8")
+    killed = tmp_path / "killed"
+    command = [sys.executable, "-m", "trainer.pretrain", str(file), "--out", str(killed)]
+    # Threads as here: another number of them adds up in another order.
+    threads = {"OMP_NUM_THREADS": str(torch.get_num_threads()), "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        command, cwd=ROOT, env={**os.environ, **threads}, stdout=subprocess.DEVNULL
+    )
+    while process.poll() is None and not checkpoint_path(killed, 10).exists():
+        time.sleep(0.02)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    again = load_checkpoint(pretrain(config, killed, silent))
+    assert again["step"] == straight["step"] == 60
+    for name, weight in straight["model"].items():
+        assert torch.equal(weight, again["model"][name]), name
 
 
 def test_a_loss_that_is_no_number_stops_with_the_state_saved(training: Make, tmp_path: Path):
