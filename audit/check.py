@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import BaseModel
 
-from audit.ledger import Count, Ledger, ledger
+from audit.ledger import Ledger, ledger, sum_counts
 from audit.reading import decided, documents_of, finished_steps, rules_of
 from pipelines.shards import DOCUMENTS
 from schemas.config import Config
@@ -92,14 +92,6 @@ def check_conservation(books: Ledger) -> list[Check]:
         )
         checks.append(_check(f"conservation of {source}", wrong, detail))
     return checks
-
-
-def sum_counts(counts: list[Count]) -> Count:
-    """Return the sum of `counts`."""
-    total = Count()
-    for count in counts:
-        total = total.plus(count)
-    return total
 
 
 def check_splits(out: Path) -> Check:

@@ -1,32 +1,41 @@
-"""The ledger: what went in, what came out, what each rule dropped.
+"""The ledger: what went in, what came out, what each rule dropped, stage by stage.
 
-Every figure is counted from the data (documents, rejects, annotations), never from a
-runner's counters, which retries inflate.
+Every figure is counted from the data (documents, rejects, annotations, the mixture's side-cars),
+never from a runner's counters, which retries inflate. `audit.balance` counts the same things
+another way and compares.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import BaseModel
 
+from audit.edits import edits_of
 from audit.reading import decided, documents_of, finished_steps, rules_of
+from audit.taken import Taken, read_taken
 from filters.decide import KEPT
+from mixtures.keys import id_matrix
+from pipelines.catalog import STEPS, cut_columns, rule_step
 from schemas.config import Config
 from schemas.manifest import read_manifest
+from schemas.rules import Rule
 
 KEPT_NAME = "kept"
 
 
 class Count(BaseModel):
-    """Documents, bytes as they were read, bytes of text, and tokens where they are known."""
+    """Documents, bytes as they were read, characters and bytes of text, tokens where known."""
 
     documents: int = 0
     raw_bytes: int = 0
+    chars: int = 0
     text_bytes: int = 0
     tokens: int = 0
 
@@ -34,9 +43,18 @@ class Count(BaseModel):
         return Count(
             documents=self.documents + other.documents,
             raw_bytes=self.raw_bytes + other.raw_bytes,
+            chars=self.chars + other.chars,
             text_bytes=self.text_bytes + other.text_bytes,
             tokens=self.tokens + other.tokens,
         )
+
+
+def sum_counts(counts: Iterable[Count]) -> Count:
+    """Return the sum of `counts`."""
+    total = Count()
+    for count in counts:
+        total = total.plus(count)
+    return total
 
 
 class Line(BaseModel):
@@ -60,6 +78,29 @@ class SourceBooks(BaseModel):
     faults: int
 
 
+class Flow(BaseModel):
+    """What a stage did to one source, component and language.
+
+    entered + added = left + dropped + edited, in documents, characters, bytes and tokens; only
+    `edited` knows no characters, since spans are bytes. Before `identify` component and
+    language are not known. Tokens are counted from `tokenize` on, which adds them.
+    """
+
+    stage: str
+    source: str
+    component: str | None
+    language: str | None
+    entered: Count
+    added: dict[str, Count] = {}
+    """`encoded` by tokenize; `repeated` by mix: the copies beyond a document's first."""
+    dropped: dict[str, Count] = {}
+    """By reason; in `ingest` what was rejected, in `mix` what the mixture had no room for."""
+    edited: dict[str, Count] = {}
+    """Passages cut or masked when tokens are written: documents touched, bytes of the original
+    covered. See `audit.edits`."""
+    left: Count
+
+
 class Ledger(BaseModel):
     """The books of a run. `steps` says how far it got; `rules` in the order they decide."""
 
@@ -67,59 +108,207 @@ class Ledger(BaseModel):
     rules: list[str]
     sources: dict[str, SourceBooks]
     lines: list[Line]
+    stages: list[Flow] = []
+
+
+Place = tuple[str, str | None, str | None]
+"""Source, component, language."""
 
 
 def ledger(out: Path, config: Config) -> Ledger:
     """Return the books of the run in `out`, as far as it got."""
     steps = finished_steps(out, config)
     rules = rules_of(out, config)
+    cuts = cut_columns(config)
+    taken = read_taken(out) if "tokenize" in steps else None
     columns = ["source", "assigned", "lang", "raw_bytes"]
-    columns += ["bytes"] if "measure" in steps else []
-    columns += ["tokens"] if "tokenize" in steps else []
-    totals: dict[tuple[str, str | None, str | None, int], Count] = defaultdict(Count)
+    columns += ["chars", "bytes"] if "measure" in steps else []
+    columns += ["tokens", *cuts, "pii_spans"] if "tokenize" in steps else []
+    columns += ["id"] if taken else []
+    totals: dict[tuple[Place, int], Count] = defaultdict(Count)
+    edited: dict[tuple[Place, str], Count] = defaultdict(Count)
+    mixed: dict[tuple[Place, str], Count] = defaultdict(Count)
     for group in decided(out, config, rules, columns):
-        for key, count in _group(group.columns, group.verdict):
-            totals[key] = totals[key].plus(count)
+        for place, verdict, count in _group(group.columns, group.verdict):
+            totals[place, verdict] = totals[place, verdict].plus(count)
+        if "tokenize" in steps:
+            kept = group.columns.filter(pa.array(group.kept))
+            for key, count in _edited(kept, cuts, config):
+                edited[key] = edited[key].plus(count)
+            for key, count in _mixed(kept, taken) if taken else ():
+                mixed[key] = mixed[key].plus(count)
+    ranked = sorted(totals.items(), key=lambda item: [str(part) for part in item[0][0]])
     lines = [
         Line(
-            source=source,
-            component=component,
-            language=language,
+            source=place[0],
+            component=place[1],
+            language=place[2],
             verdict=KEPT_NAME if verdict == KEPT else rules[verdict].reason,
             count=count,
         )
-        for (source, component, language, verdict), count in sorted(
-            totals.items(), key=lambda item: [str(part) for part in item[0]]
-        )
+        for (place, verdict), count in ranked
     ]
+    sources = _by_source(out, lines)
+    flows = _read_flows(sources, lines)
+    for step in steps:
+        flows += _step_flows(step, ranked, rules, edited if step == "tokenize" else {})
+    if taken:
+        flows += _mix_flows([flow for flow in flows if flow.stage == "tokenize"], mixed)
     return Ledger(
         steps=steps,
         rules=[f"{rule} ({rule.reason})" for rule in rules],
-        sources=_by_source(out, lines),
+        sources=sources,
         lines=lines,
+        stages=flows,
     )
 
 
 def _group(
     columns: pa.RecordBatch, verdict: np.ndarray[tuple[int], np.dtype[np.int16]]
-) -> list[tuple[tuple[str, str | None, str | None, int], Count]]:
+) -> list[tuple[Place, int, Count]]:
     """Sum a row group by source, component, language and verdict."""
     table = pa.Table.from_batches([columns]).append_column("verdict", pa.array(verdict))
-    sums = [name for name in ("raw_bytes", "bytes", "tokens") if name in table.column_names]
+    sums = [n for n in ("raw_bytes", "chars", "bytes", "tokens") if n in table.column_names]
     keys = ["source", "assigned", "lang", "verdict"]
     grouped = table.group_by(keys).aggregate([(n, "sum") for n in sums] + [([], "count_all")])
     return [
         (
-            (row["source"], row["assigned"], row["lang"], row["verdict"]),
+            (row["source"], row["assigned"], row["lang"]),
+            row["verdict"],
             Count(
                 documents=row["count_all"],
                 raw_bytes=row["raw_bytes_sum"] or 0,
+                chars=row.get("chars_sum") or 0,
                 text_bytes=row.get("bytes_sum") or 0,
                 tokens=row.get("tokens_sum") or 0 if row["verdict"] == KEPT else 0,
             ),
         )
         for row in grouped.to_pylist()
     ]
+
+
+def _places(columns: pa.RecordBatch) -> list[Place]:
+    names = ("source", "assigned", "lang")
+    return list(zip(*(columns.column(name).to_pylist() for name in names), strict=True))
+
+
+def _edited(
+    kept: pa.RecordBatch, cuts: list[str], config: Config
+) -> Iterator[tuple[tuple[Place, str], Count]]:
+    """Yield (place, label) and what of the survivors of a row group is cut or masked."""
+    edits = edits_of(kept, cuts, config)
+    places = _places(kept.take(pa.array(edits.row))) if len(edits.row) else []
+    seen: set[tuple[int, str]] = set()
+    for place, label, row, size in zip(
+        places, edits.label, edits.row.tolist(), edits.covered.tolist(), strict=True
+    ):
+        yield (place, label), Count(documents=(row, label) not in seen, text_bytes=size)
+        seen.add((row, label))
+
+
+def _mixed(kept: pa.RecordBatch, taken: Taken) -> Iterator[tuple[tuple[Place, str], Count]]:
+    """Yield (place, "unused" or "repeated") and what of a row group's survivors that is."""
+    copies, tokens = taken.of(id_matrix(kept.column("id")))
+    once = np.asarray(kept.column("tokens").fill_null(0)).astype(np.int64)
+    unused = pa.array(copies == 0)
+    for place, _, count in _group(
+        kept.filter(unused), np.full(pc.sum(unused).as_py() or 0, KEPT, np.int16)
+    ):
+        yield (place, "unused"), count
+    for row in np.flatnonzero(copies > 1).tolist():
+        place = _places(kept.slice(row, 1))[0]
+        yield (place, "repeated"), Count(tokens=int(tokens[row] - once[row]))
+
+
+def _read_flows(sources: dict[str, SourceBooks], lines: list[Line]) -> list[Flow]:
+    """Return the flows of `ingest`, one a source."""
+    flows = []
+    for source, book in sorted(sources.items()):
+        left = sum_counts(line.count for line in lines if line.source == source)
+        left = Count(documents=left.documents, raw_bytes=left.raw_bytes)
+        dropped = dict(book.rejected)
+        if book.structural_bytes:
+            dropped["structure"] = Count(raw_bytes=book.structural_bytes)
+        flows.append(
+            Flow(
+                stage="ingest",
+                source=source,
+                component=None,
+                language=None,
+                entered=book.read,
+                dropped=dropped,
+                left=left,
+            )
+        )
+    return flows
+
+
+def _step_flows(
+    step: str,
+    totals: list[tuple[tuple[Place, int], Count]],
+    rules: list[Rule],
+    edited: dict[tuple[Place, str], Count],
+) -> list[Flow]:
+    """Return the flows of one annotating step: those that earlier steps' rules let through."""
+    number = STEPS.index(step)
+    stage_of = [STEPS.index(rule_step(rule.scope, rule.column)) for rule in rules]
+    flows: dict[Place, Flow] = {}
+    for (place, verdict), whole in totals:
+        count = whole.model_copy(update={"tokens": 0})
+        if verdict != KEPT and stage_of[verdict] < number:
+            continue
+        flow = flows.get(place)
+        if flow is None:
+            source, component, language = place
+            flow = flows[place] = Flow(
+                stage=step,
+                source=source,
+                component=component,
+                language=language,
+                entered=Count(),
+                left=Count(),
+            )
+        flow.entered = flow.entered.plus(count)
+        if verdict != KEPT and stage_of[verdict] == number:
+            reason = rules[verdict].reason
+            flow.dropped[reason] = flow.dropped.get(reason, Count()).plus(count)
+        elif step == "tokenize":
+            flow.added["encoded"] = Count(tokens=whole.tokens)
+            flow.left = flow.left.plus(whole)
+        else:
+            flow.left = flow.left.plus(count)
+    for (place, label), count in sorted(edited.items(), key=lambda item: item[0][1]):
+        flow = flows[place]
+        flow.edited[label] = count
+        flow.left.text_bytes -= count.text_bytes
+    return list(flows.values())
+
+
+def _mix_flows(tokenized: list[Flow], mixed: dict[tuple[Place, str], Count]) -> list[Flow]:
+    """Return the flows of `mix` from those of `tokenize`, in documents and tokens."""
+    flows = []
+    for before in tokenized:
+        place = (before.source, before.component, before.language)
+        entered = Count(documents=before.left.documents, tokens=before.left.tokens)
+        unused, repeated = mixed.get((place, "unused")), mixed.get((place, "repeated"))
+        left = entered.model_copy()
+        flow = Flow(
+            stage="mix",
+            source=before.source,
+            component=before.component,
+            language=before.language,
+            entered=entered,
+            left=left,
+        )
+        if unused:
+            flow.dropped["unused"] = Count(documents=unused.documents, tokens=unused.tokens)
+            left.documents -= unused.documents
+            left.tokens -= unused.tokens
+        if repeated:
+            flow.added["repeated"] = repeated
+            left.tokens += repeated.tokens
+        flows.append(flow)
+    return flows
 
 
 def _by_source(out: Path, lines: list[Line]) -> dict[str, SourceBooks]:

@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from audit.check import Check, sum_counts
+from audit.check import Check
 from audit.explain import Explanation
-from audit.ledger import Ledger
+from audit.ledger import Ledger, sum_counts
 from audit.what_if import Comparison
 
 
