@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import BaseModel
 
+from audit.balance import balance_run
 from audit.ledger import Ledger, ledger, sum_counts
 from audit.reading import decided, documents_of, finished_steps, rules_of
 from pipelines.shards import DOCUMENTS
@@ -38,8 +39,10 @@ def check_run(out: Path, config: Config) -> list[Check]:
         check_files(out),
         *check_conservation(books),
         check_splits(out),
-        check_rows(out, config),
+        (belong := check_rows(out, config)),
     ]
+    if belong.holds:
+        checks += check_stages(out, config)
     steps = finished_steps(out, config)
     if "dedup" in steps:
         checks.append(check_survivors_of_clusters(out, config))
@@ -92,6 +95,18 @@ def check_conservation(books: Ledger) -> list[Check]:
         )
         checks.append(_check(f"conservation of {source}", wrong, detail))
     return checks
+
+
+def check_stages(out: Path, config: Config) -> list[Check]:
+    """For each stage: what entered is what left, was dropped or edited; see `audit.balance`."""
+    balance = balance_run(out, config)
+    wrong: dict[str, list[str]] = {stage: [] for stage in balance.stages()}
+    for residue in balance.residues():
+        wrong[residue.stage].append(str(residue))
+    return [
+        _check(f"ledger of {stage}", wrong[stage], f"{count:,} sums agree")
+        for stage, count in balance.stages().items()
+    ]
 
 
 def check_splits(out: Path) -> Check:

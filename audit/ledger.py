@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import BaseModel
 
@@ -198,26 +197,29 @@ def _edited(
     """Yield (place, label) and what of the survivors of a row group is cut or masked."""
     edits = edits_of(kept, cuts, config)
     places = _places(kept.take(pa.array(edits.row))) if len(edits.row) else []
-    seen: set[tuple[int, str]] = set()
+    touched: dict[tuple[Place, str], set[int]] = defaultdict(set)
+    covered: dict[tuple[Place, str], int] = defaultdict(int)
     for place, label, row, size in zip(
         places, edits.label, edits.row.tolist(), edits.covered.tolist(), strict=True
     ):
-        yield (place, label), Count(documents=(row, label) not in seen, text_bytes=size)
-        seen.add((row, label))
+        touched[place, label].add(row)
+        covered[place, label] += size
+    for key, rows in touched.items():
+        yield key, Count(documents=len(rows), text_bytes=covered[key])
 
 
 def _mixed(kept: pa.RecordBatch, taken: Taken) -> Iterator[tuple[tuple[Place, str], Count]]:
     """Yield (place, "unused" or "repeated") and what of a row group's survivors that is."""
     copies, tokens = taken.of(id_matrix(kept.column("id")))
     once = np.asarray(kept.column("tokens").fill_null(0)).astype(np.int64)
-    unused = pa.array(copies == 0)
-    for place, _, count in _group(
-        kept.filter(unused), np.full(pc.sum(unused).as_py() or 0, KEPT, np.int16)
-    ):
-        yield (place, "unused"), count
-    for row in np.flatnonzero(copies > 1).tolist():
-        place = _places(kept.slice(row, 1))[0]
-        yield (place, "repeated"), Count(tokens=int(tokens[row] - once[row]))
+    extra = kept.set_column(
+        kept.schema.get_field_index("tokens"), "tokens", pa.array(np.maximum(tokens - once, 0))
+    )
+    for rows, what in ((kept.filter(pa.array(copies == 0)), "unused"), (extra, "repeated")):
+        for place, _, count in _group(rows, np.full(rows.num_rows, KEPT, np.int16)):
+            if what == "unused" or count.tokens:
+                tokens_only = Count(tokens=count.tokens)
+                yield (place, what), count if what == "unused" else tokens_only
 
 
 def _read_flows(sources: dict[str, SourceBooks], lines: list[Line]) -> list[Flow]:
