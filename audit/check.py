@@ -18,6 +18,7 @@ from audit.balance import balance_run
 from audit.ledger import Ledger, ledger, sum_counts
 from audit.reading import decided, documents_of, finished_steps, rules_of
 from pipelines.shards import DOCUMENTS
+from pipelines.tokenize import run_path
 from schemas.config import Config
 from schemas.manifest import read_manifest, sha256_file
 
@@ -69,6 +70,10 @@ def check_files(out: Path) -> Check:
                 wrong.append(f"{path.relative_to(out)} is missing")
             elif path.stat().st_size != shard.bytes or sha256_file(path) != shard.sha256:
                 wrong.append(f"{path.relative_to(out)} differs from its manifest")
+            if (digest := shard.stats.get("run_sha256")) is not None:
+                run = run_path(path)
+                if not run.exists() or sha256_file(run) != digest:
+                    wrong.append(f"{run.relative_to(out)} differs from its manifest, or is missing")
         strangers = {p.name for p in folder.glob("*.parquet")} - set(manifest.by_name())
         wrong += [f"{folder.relative_to(out)}/{name} is in no manifest" for name in strangers]
     return _check("files match their manifests", wrong, f"{files} files")
