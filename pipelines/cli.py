@@ -521,6 +521,29 @@ def train_sft(file: TrainFile, out: TrainOut, overrides: Overrides = None) -> No
         console().print(f"[bold]{last}[/bold]")
 
 
+@train_app.command(
+    "sbr",
+    epilog="""Example:
+
+    bibim train sbr sbr.yaml --out out/sentiment
+
+with sbr.yaml
+
+    name: sentiment
+    checkpoint: out/tiny
+    train: [reviews.jsonl]
+    method: {name: sbr, strength: 1.0e-3}
+""",
+)
+def train_sbr(file: TrainFile, out: TrainOut, overrides: Overrides = None) -> None:
+    """Fine-tune on few labelled texts, with sample-based regularisation or a baseline."""
+    with exit_codes():
+        from trainer.finetune import fine_tune, load_fine_tuning
+
+        card = fine_tune(load_fine_tuning(file, overrides or ()), out, _say)
+        console().print(f"[bold]{card}[/bold]")
+
+
 def _say(line: str) -> None:
     console().print(line, highlight=False)
 
