@@ -18,9 +18,6 @@ import argparse
 import itertools
 import json
 import math
-import os
-import resource
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -39,8 +36,8 @@ sys.path.insert(0, str(ROOT))
 
 from mixtures.tokenizer import Tokenizer  # noqa: E402
 from trainer.baselines import METHODS, MethodConfig  # noqa: E402
-from trainer.card import class_figures, plotting, separation  # noqa: E402
-from trainer.config import ModelConfig, OptimiserConfig  # noqa: E402
+from trainer.card import class_figures  # noqa: E402
+from trainer.config import OptimiserConfig  # noqa: E402
 from trainer.export import load_model  # noqa: E402
 from trainer.features import DecoderFeatures, Features  # noqa: E402
 from trainer.finetune import (  # noqa: E402
@@ -53,7 +50,6 @@ from trainer.finetune import (  # noqa: E402
     our_encoder,
 )
 from trainer.labelled import Sample  # noqa: E402
-from trainer.model import Decoder  # noqa: E402
 from trainer.processes import World  # noqa: E402
 
 DATA = ROOT.parent / "shared" / "data"
@@ -140,8 +136,13 @@ class Results:
     @staticmethod
     def key(row: dict[str, Any]) -> str:
         names = ("act", "task", "size", "seed", "method", "rate", "strength")
-        return json.dumps([row.get(name) for name in names if name in row and (
-            row["act"] == "trial" or name not in ("rate", "strength"))])
+        return json.dumps(
+            [
+                row.get(name)
+                for name in names
+                if name in row and (row["act"] == "trial" or name not in ("rate", "strength"))
+            ]
+        )
 
     def add(self, row: dict[str, Any]) -> None:
         self.rows[self.key(row)] = row
@@ -202,7 +203,9 @@ def labelled(name: str) -> list[tuple[str, tuple[str, ...], str]]:
     for _, _, label in found:
         counts[label] = counts.get(label, 0) + 1
     most = sorted(counts, key=lambda label: (-counts[label], label))[:4]
-    return [(key, texts, label) for key, texts, label in found if label in most and texts[0].strip()]
+    return [
+        (key, texts, label) for key, texts, label in found if label in most and texts[0].strip()
+    ]
 
 
 TASKS = (
@@ -276,7 +279,12 @@ class TextRunner:
         self.backbone.load_state_dict(self.state)
         inputs, labels = draw(task, size, seed)
         tuning = Tuning(
-            self.backbone, task.classes, settings(method, choice, seed, STEPS), inputs, labels, WORLD
+            self.backbone,
+            task.classes,
+            settings(method, choice, seed, STEPS),
+            inputs,
+            labels,
+            WORLD,
         )
         tuning.run()
         return tuning
@@ -317,11 +325,15 @@ def text(args: argparse.Namespace) -> None:
             if not results.has(row):
                 if time.time() > until:
                     return
-                results.add(row | runner.run(task, TRIAL_SIZE, TRIAL_SEED, method, choice, "validation"))
+                results.add(
+                    row | runner.run(task, TRIAL_SIZE, TRIAL_SEED, method, choice, "validation")
+                )
             row = results.rows[Results.key(row)]
             if method not in best or row["accuracy"] > best[method][0]:
                 best[method] = (row["accuracy"], choice)
-        cell = [{"act": "run", "task": task, "size": size, "seed": seed, "method": m} for m in METHODS]
+        cell = [
+            {"act": "run", "task": task, "size": size, "seed": seed, "method": m} for m in METHODS
+        ]
         if any(not results.has(row) for row in cell) and time.time() > until:
             return
         for row in cell:  # a cell is done whole
@@ -386,7 +398,9 @@ def digits(args: argparse.Namespace) -> None:
     data = load_digits()
     images = torch.tensor(data.data / 16.0, dtype=torch.float32)
     labels = torch.tensor(data.target)
-    part = torch.tensor([xxhash.xxh3_64_intdigest(str(n).encode(), seed=9) % 6 for n in range(len(labels))])
+    part = torch.tensor(
+        [xxhash.xxh3_64_intdigest(str(n).encode(), seed=9) % 6 for n in range(len(labels))]
+    )
     old = torch.nonzero(labels < 5)[:, 0].tolist()
     torch.manual_seed(0)
     net = DigitNet()
@@ -399,8 +413,16 @@ def digits(args: argparse.Namespace) -> None:
     Tuning(net, 5, source, [images[n] for n in old], labels[old], WORLD).run()
     state = {k: v.clone() for k, v in net.state_dict().items()}
     places = {
-        name: torch.nonzero((labels >= 5) & ((part < 2) if name == "test" else (part == 2) if
-                            name == "validation" else (part > 2)))[:, 0]
+        name: torch.nonzero(
+            (labels >= 5)
+            & (
+                (part < 2)
+                if name == "test"
+                else (part == 2)
+                if name == "validation"
+                else (part > 2)
+            )
+        )[:, 0]
         for name in ("test", "validation", "pool")
     }
 
@@ -427,12 +449,17 @@ def digits(args: argparse.Namespace) -> None:
         best: tuple[float, Choice] | None = None
         for choice in options:
             row = {
-                "act": "trial", "task": "digits", "method": method,
-                "rate": choice.rate, "strength": choice.strength,
+                "act": "trial",
+                "task": "digits",
+                "method": method,
+                "rate": choice.rate,
+                "strength": choice.strength,
             }
             if not results.has(row):
                 some = [run(10, TRIAL_SEED + n, method, choice, "validation") for n in range(3)]
-                results.add(row | {"accuracy": round(float(np.mean([s["accuracy"] for s in some])), 5)})
+                results.add(
+                    row | {"accuracy": round(float(np.mean([s["accuracy"] for s in some])), 5)}
+                )
             accuracy = results.rows[Results.key(row)]["accuracy"]
             if best is None or accuracy > best[0]:
                 best = (accuracy, choice)

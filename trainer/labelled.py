@@ -49,7 +49,7 @@ def read_samples(path: Path, kind: Kind, labels: Sequence[Label] | None = None) 
         sample = _sample(row, fields, kind, place)
         if found and type(sample.label) is not type(found[0].label):
             raise InputError(
-                f"{place}: label {sample.label!r} is {_type(sample.label)}, those before it are "
+                f"{place}: label {sample.label!r} is a {_type(sample.label)}, those before it are "
                 f"{_type(found[0].label)}s; write all labels in one type"
             )
         if labels is not None and sample.label not in labels:

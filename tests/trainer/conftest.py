@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from pipelines.run import Run
 from pipelines.runners import Runner
 from schemas.config import Config
 from trainer.config import TrainConfig
+from trainer.pretrain import pretrain
 
 KO = "바다 하늘 구름 나무 아침 저녁 사람 마을 시장 편지 노래 그림 학교 버스 기차 우산 의자 창문".split()  # noqa: SIM905
 EN = "river cloud garden letter window bridge winter market story pencil engine harbour".split()  # noqa: SIM905
@@ -65,26 +67,35 @@ def mixture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "out" / "mixture"
 
 
+def settings_on(mixture: Path, **changes: dict[str, Any]) -> TrainConfig:
+    """Return a training file on `mixture`; sections may be changed by name."""
+    sections: dict[str, Any] = {
+        "model": {"dim": 32, "layers": 2, "heads": 4, "kv_heads": 2, "long_rope_base": 50_000},
+        "batch": {"tokens": 1024, "context": 64, "micro": 512},
+        "optimiser": {"lr": 3e-3},
+        "run": {
+            "held_out": 0.05,
+            "evaluate_every": 1000,
+            "evaluate_tokens": 2000,
+            "save_every": 1000,
+            "log_every": 1,
+            "device": "cpu",
+        },
+    }
+    for name, section in changes.items():
+        sections[name] = {**sections[name], **section}
+    return TrainConfig.model_validate({"name": "t", "mixture": str(mixture), **sections})
+
+
 @pytest.fixture
 def training(mixture: Path) -> Callable[..., TrainConfig]:
     """Return a training file on that mixture; sections may be changed by name."""
+    return partial(settings_on, mixture)
 
-    def make(**changes: dict[str, Any]) -> TrainConfig:
-        sections: dict[str, Any] = {
-            "model": {"dim": 32, "layers": 2, "heads": 4, "kv_heads": 2, "long_rope_base": 50_000},
-            "batch": {"tokens": 1024, "context": 64, "micro": 512},
-            "optimiser": {"lr": 3e-3},
-            "run": {
-                "held_out": 0.05,
-                "evaluate_every": 1000,
-                "evaluate_tokens": 2000,
-                "save_every": 1000,
-                "log_every": 1,
-                "device": "cpu",
-            },
-        }
-        for name, section in changes.items():
-            sections[name] = {**sections[name], **section}
-        return TrainConfig.model_validate({"name": "t", "mixture": str(mixture), **sections})
 
-    return make
+@pytest.fixture(scope="session")
+def pretrained(mixture: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a model that was trained for four steps."""
+    folder = tmp_path_factory.mktemp("pretrained")
+    pretrain(settings_on(mixture, run={"steps": 4}), folder, lambda line: None)
+    return folder

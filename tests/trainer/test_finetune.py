@@ -1,0 +1,138 @@
+"""`bibim train sbr`: from labelled lines to a model, a card and pictures; what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from pipelines.cli import app
+from schemas.errors import InputError
+from trainer.finetune import Classifier, FineTuneConfig, fine_tune
+from trainer.labelled import balanced_batches, read_samples
+
+
+def silent(line: str) -> None:
+    """Say nothing."""
+
+
+def write(file: Path, rows: list[Any]) -> Path:
+    file.write_text(
+        "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8"
+    )
+    return file
+
+
+def clear_cut(count: int) -> list[dict[str, Any]]:
+    """Two classes that one word tells apart."""
+    words = ("아주 좋아요 정말", "너무 싫어요 별로")
+    return [{"text": f"{words[n % 2]} {n}", "label": ("good", "bad")[n % 2]} for n in range(count)]
+
+
+def config(source: Path, train: Path, **changes: Any) -> FineTuneConfig:
+    given = {
+        "name": "t",
+        "checkpoint": str(source),
+        "train": (str(train),),
+        "steps": 30,
+        "device": "cpu",
+        "optimiser": {"lr": 3e-3},
+        "sampler": {"per_class": 4},
+        "pictures": False,
+        **changes,
+    }
+    return FineTuneConfig.model_validate(given)
+
+
+@pytest.mark.parametrize("method", ["plain", "l2-sp", "delta", "bss", "supcon", "mixout", "sbr"])
+def test_every_method_learns_two_classes_that_a_word_tells_apart(
+    pretrained: Path, tmp_path: Path, method: str
+):
+    file = write(tmp_path / "train.jsonl", clear_cut(60))
+    strength = {"supcon": 0.3, "mixout": 0.2}.get(method, 1e-3)
+    done = config(pretrained, file, method={"name": method, "strength": strength})
+    card = json.loads(fine_tune(done, tmp_path / "out", silent).read_text("utf-8"))
+    found = Classifier(tmp_path / "out").scores(
+        [("아주 좋아요 정말 99",), ("너무 싫어요 별로 98",)]
+    )
+    labels = Classifier(tmp_path / "out").labels
+    assert [labels[int(row.argmax())] for row in found] == ["good", "bad"]
+    assert "accuracy" in json.dumps(card)
+    assert torch.allclose(found.sum(dim=1), torch.ones(2))
+
+
+def test_the_same_seed_gives_the_same_model(pretrained: Path, tmp_path: Path):
+    file = write(tmp_path / "train.jsonl", clear_cut(30))
+    for name in ("one", "two"):
+        fine_tune(config(pretrained, file, steps=5), tmp_path / name, silent)
+    one, two = (torch.load(tmp_path / name / "head.pt") for name in ("one", "two"))
+    assert torch.equal(one["weight"], two["weight"])
+
+
+def test_numbers_are_learned_too(pretrained: Path, tmp_path: Path):
+    rows = [{"text": f"{'좋아요 ' * (n % 4)}책 {n}", "label": n % 4} for n in range(40)]
+    done = config(pretrained, write(tmp_path / "r.jsonl", rows), kind="regression", steps=5)
+    fine_tune(done, tmp_path / "out", silent)
+    assert Classifier(tmp_path / "out").scores([("책",)]).shape == (1, 1)
+
+
+def test_the_command_line_writes_model_card_and_pictures(pretrained: Path, tmp_path: Path):
+    train = write(tmp_path / "train.jsonl", clear_cut(40))
+    file = tmp_path / "sbr.yaml"
+    file.write_text(
+        f"name: cli\ncheckpoint: {pretrained}\ntrain: [{train}]\nsteps: 4\ndevice: cpu\n", "utf-8"
+    )
+    out = tmp_path / "out"
+    done = CliRunner().invoke(app, ["train", "sbr", str(file), "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    names = {path.suffix for path in out.iterdir()}
+    assert {".png", ".json", ".pt"} <= names
+
+
+def test_a_batch_holds_two_samples_of_each_class():
+    classes = [0] * 9 + [1] * 2 + [2] * 5
+    for batch in balanced_batches(classes, 20, per_class=3, at_once=None, seed=1):
+        kinds = [classes[at] for at in batch]
+        assert [kinds.count(kind) for kind in range(3)] == [3, 2, 3]
+        assert len(set(batch)) == len(batch)
+
+
+@pytest.mark.parametrize(
+    ("rows", "settings", "said"),
+    [
+        ([{"text": "", "label": 0}], {}, "line 2: text is empty"),
+        ([{"text": "   ", "label": 0}], {}, "line 2: text is empty"),
+        ([{"text": "a"}], {}, "line 2: no 'label'"),
+        ([{"text": "a", "label": "one"}], {}, "line 2: label 'one' is a string"),
+        ([{"text": "a", "label": True}], {}, "line 2: label True is neither"),
+        ([{"text": "a", "label": 7}], {"labels": (0, 1)}, "line 2: label 7 is unknown; known"),
+        ([{"text": "a", "label": 0}], {"labels": (0, 1)}, "no sample has label 1"),
+        ([{"text": "a", "label": 0}], {}, "all samples have label 0"),
+        ([{"text": "긴 " * 300, "label": 1}], {"test": True}, "line 2: .* tokens, the model sees"),
+        (["text"], {}, "line 2: a line is an object"),
+    ],
+)
+def test_a_bad_line_is_named(
+    pretrained: Path, tmp_path: Path, rows: list[Any], settings: dict[str, Any], said: str
+):
+    file = write(tmp_path / "bad.jsonl", [{"text": "좋은 책", "label": 0}, *rows])
+    if "test" in settings:
+        settings = {"test": (str(write(tmp_path / "t.jsonl", [{"text": "b", "label": 1}])),)}
+    with pytest.raises(InputError, match=said):
+        fine_tune(config(pretrained, file, **settings), tmp_path / "out", silent)
+
+
+def test_a_line_that_is_no_json_is_named(tmp_path: Path):
+    file = tmp_path / "x.jsonl"
+    file.write_text('{"text": "a", "label": 0}\n{"text": \n', "utf-8")
+    with pytest.raises(InputError, match=r"x\.jsonl: line 2: no JSON"):
+        read_samples(file, "classification")
+
+
+def test_a_method_that_needs_classes_is_refused_for_numbers(pretrained: Path, tmp_path: Path):
+    with pytest.raises(ValueError, match="supcon needs classes"):
+        config(pretrained, tmp_path / "x", kind="regression", method={"name": "supcon"})
