@@ -8,10 +8,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 MODEL := filters/models/lid.176.ftz
 OUT ?= out/demo
+SOURCE ?= out/source
+TOKENIZER ?= out/ko-en-code/tokenizer
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup dev demo test lint types bench docs lock clean
+.PHONY: help setup dev demo test lint types bench sbr docs lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -38,6 +40,13 @@ bench: dev ## Run the benchmarks that need no peer; benchmarks/README.md says wh
 	@for act in end_to_end.py "signals.py speed" "signals.py growth" "dedup.py throughput" \
 		"dedup.py recall" "dedup.py decontaminate" "mix.py mix --tokens 100M" "pii.py speed" \
 		screen.py; do echo "== $$act"; $(BIN)/python benchmarks/$$act || exit 1; done
+
+sbr: dev ## Compare SBR with its baselines, write docs/sbr.md; SOURCE=checkpoint TOKENIZER=folder
+	@test -e "$(SOURCE)" || { echo "$(SOURCE): no checkpoint; say make sbr SOURCE=... TOKENIZER=..., \
+	as bibim train pretrain leaves it" >&2; exit 1; }
+	@for act in digits text cost sweep analysis page; do echo "== $$act"; \
+		$(BIN)/python benchmarks/sbr.py $$act --source "$(SOURCE)" --tokenizer "$(TOKENIZER)" \
+		|| exit 1; done
 
 docs: dev ## Write docs/config.md and the outputs in the README anew
 	$(BIN)/python docs/refresh.py

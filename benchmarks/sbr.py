@@ -2,9 +2,12 @@
 
     python benchmarks/sbr.py digits                     the image check, a minute
     python benchmarks/sbr.py text --source CHECKPOINT   the protocol; goes on where it stopped
-    python benchmarks/sbr.py cost                       seconds a step, bytes held, peak memory
-    python benchmarks/sbr.py analysis --source CHECKPOINT   distances, singular values, a picture
+    python benchmarks/sbr.py cost                       time of a step, bytes held, peak memory
+    python benchmarks/sbr.py sweep [--source CHECKPOINT]    SBR's β and batches, validation parts
+    python benchmarks/sbr.py analysis [--source CHECKPOINT] distances, singular values, a picture
     python benchmarks/sbr.py page                       docs/sbr.md's tables from the JSON lines
+
+`sweep` and `analysis` do the digits, and with --source the first task of --tasks too.
 
 Order of `text`: size by size, small ones first; in a size seed by seed, in a seed task by task, in
 a task all methods. Stopped anywhere it has compared all methods on the same cells. A task's trials
@@ -15,6 +18,7 @@ first run.
 from __future__ import annotations
 
 import argparse
+import copy
 import itertools
 import json
 import math
@@ -26,10 +30,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import sbr_page
 import torch
 import xxhash
 import zstandard
 from torch import nn
+from torch.profiler import ProfilerActivity, profile
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -37,7 +43,7 @@ sys.path.insert(0, str(ROOT))
 from mixtures.tokenizer import Tokenizer  # noqa: E402
 from trainer.baselines import METHODS, MethodConfig  # noqa: E402
 from trainer.card import class_figures  # noqa: E402
-from trainer.config import OptimiserConfig  # noqa: E402
+from trainer.config import ModelConfig, OptimiserConfig  # noqa: E402
 from trainer.export import load_model  # noqa: E402
 from trainer.features import DecoderFeatures, Features  # noqa: E402
 from trainer.finetune import (  # noqa: E402
@@ -50,10 +56,13 @@ from trainer.finetune import (  # noqa: E402
     our_encoder,
 )
 from trainer.labelled import Sample  # noqa: E402
+from trainer.model import Decoder  # noqa: E402
 from trainer.processes import World  # noqa: E402
 
 DATA = ROOT.parent / "shared" / "data"
 RESULTS = ROOT / "benchmarks" / "results" / "sbr.jsonl"
+PAGE = ROOT / "docs" / "sbr.md"
+PICTURE = ROOT / "docs" / "sbr-features.png"
 WORLD = World(0, 1, torch.device("cpu"))
 SEEDS = 5
 SIZES = (8, 16, 32, 64, 128)
@@ -95,10 +104,12 @@ def choices(method: str) -> list[Choice]:
     return [Choice(*pair) for pair in itertools.product(RATES, STRENGTHS[method])]
 
 
-def settings(method: str, choice: Choice, seed: int, steps: int, **extra: Any) -> FineTuneSettings:
+def settings(
+    method: str, choice: Choice, seed: int, steps: int, per_class: int = 8
+) -> FineTuneSettings:
     return FineTuneSettings(
-        method=MethodConfig(name=method, strength=choice.strength, head=HEAD_DECAY, **extra),
-        sampler=SamplerConfig(per_class=8),
+        method=MethodConfig(name=method, strength=choice.strength, head=HEAD_DECAY),
+        sampler=SamplerConfig(per_class=per_class),
         optimiser=OptimiserConfig(
             lr=choice.rate, weight_decay=0.0, betas=(0.9, 0.999), warmup=0.1, floor=0.0
         ),
@@ -152,8 +163,30 @@ class Results:
     def has(self, row: dict[str, Any]) -> bool:
         return self.key(row) in self.rows
 
+    def replace(self, act: str, rows: Sequence[dict[str, Any]]) -> None:
+        """Put `rows` in place of all of `act`."""
+        kept = [row for row in self.rows.values() if row["act"] != act] + list(rows)
+        text = "".join(json.dumps(row) + "\n" for row in kept)
+        self.path.write_text(text, "utf-8")
+
+    def best(self, task: str, method: str) -> Choice:
+        """Return the choice of a method's best trial. SystemExit where it has none."""
+        own = [
+            row
+            for row in self.rows.values()
+            if row["act"] == "trial" and (row["task"], row["method"]) == (task, method)
+        ]
+        if not own:
+            raise SystemExit(f"{self.path}: no trial of {method} on {task}; run that act first")
+        row = max(own, key=lambda row: row["accuracy"])
+        return Choice(row["rate"], row["strength"])
+
 
 # Text --------------------------------------------------------------------------------------------
+
+
+Encoded = tuple[list[torch.Tensor], torch.Tensor]
+"""What has entered the backbone, and classes [samples]."""
 
 
 @dataclass
@@ -162,10 +195,10 @@ class Task:
 
     name: str
     classes: int
-    pool: tuple[list[torch.Tensor], torch.Tensor]
+    pool: Encoded
     """Candidates for training, in a fixed order."""
-    validation: tuple[list[torch.Tensor], torch.Tensor]
-    test: tuple[list[torch.Tensor], torch.Tensor]
+    validation: Encoded
+    test: Encoded
 
 
 def _rows(name: str) -> Iterator[dict[str, Any]]:
@@ -245,7 +278,7 @@ def load_task(name: str, tokenizer: Tokenizer, backbone: DecoderFeatures) -> Tas
     return Task(name, len(labels), pool, validation, test)
 
 
-def draw(task: Task, size: int | str, seed: int) -> tuple[list[torch.Tensor], torch.Tensor]:
+def draw(task: Task, size: int | str, seed: int) -> Encoded:
     """Return a seed's samples: `size` of each class, or a share such as "15%" of the pool."""
     chance = np.random.default_rng([seed, 17])
     inputs, labels = task.pool
@@ -274,14 +307,26 @@ class TextRunner:
             self.tasks[name] = load_task(name, self.tokenizer, self.backbone)
         return self.tasks[name]
 
-    def tune(self, name: str, size: int | str, seed: int, method: str, choice: Choice) -> Tuning:
+    def part(self, name: str, part: str) -> Encoded:
+        found: Encoded = getattr(self.task(name), part)
+        return found
+
+    def tune(
+        self,
+        name: str,
+        size: int | str,
+        seed: int,
+        method: str,
+        choice: Choice,
+        per_class: int = 8,
+    ) -> Tuning:
         task = self.task(name)
         self.backbone.load_state_dict(self.state)
         inputs, labels = draw(task, size, seed)
         tuning = Tuning(
             self.backbone,
             task.classes,
-            settings(method, choice, seed, STEPS),
+            settings(method, choice, seed, STEPS, per_class),
             inputs,
             labels,
             WORLD,
@@ -295,7 +340,7 @@ class TextRunner:
         begun = time.perf_counter()
         tuning = self.tune(name, size, seed, method, choice)
         trained = time.perf_counter() - begun
-        inputs, truth = getattr(self.tasks[name], part)
+        inputs, truth = self.part(name, part)
         with torch.inference_mode():
             found = tuning.head(features_of(self.backbone, inputs)).argmax(dim=1)
         matrix, figures = class_figures(truth, found, self.tasks[name].classes)
@@ -389,64 +434,77 @@ DIGIT_RATES = (1e-3, 3e-3)
 DIGIT_PLAIN_RATES = (3e-4, 1e-3, 3e-3, 1e-2)
 
 
-def digits(args: argparse.Namespace) -> None:
+class DigitRunner:
     """Source: digits 0 to 4. Target: 5 to 9, few of them; a third of them is the test part."""
-    from sklearn.datasets import load_digits
 
+    def __init__(self) -> None:
+        from sklearn.datasets import load_digits
+
+        data = load_digits()
+        images = torch.tensor(data.data / 16.0, dtype=torch.float32)
+        labels = torch.tensor(data.target)
+        sixth = torch.tensor(
+            [xxhash.xxh3_64_intdigest(str(n).encode(), seed=9) % 6 for n in range(len(labels))]
+        )
+        torch.manual_seed(0)
+        self.backbone = DigitNet()
+        source = FineTuneSettings(
+            method=MethodConfig(name="plain"),
+            sampler=SamplerConfig(kind="shuffled", size=32),
+            optimiser=OptimiserConfig(lr=2e-3, weight_decay=0.0),
+            steps=400,
+        )
+        old = labels < 5
+        Tuning(self.backbone, 5, source, list(images[old]), labels[old], WORLD).run()
+        self.state = {k: v.clone() for k, v in self.backbone.state_dict().items()}
+        within = {"test": sixth < 2, "validation": sixth == 2, "pool": sixth > 2}
+        self.parts: dict[str, Encoded] = {
+            name: (list(images[~old & own]), labels[~old & own] - 5) for name, own in within.items()
+        }
+
+    def part(self, name: str, part: str) -> Encoded:
+        return self.parts[part]
+
+    def tune(
+        self,
+        name: str,
+        size: int | str,
+        seed: int,
+        method: str,
+        choice: Choice,
+        per_class: int = 8,
+    ) -> Tuning:
+        self.backbone.load_state_dict(self.state)
+        chance = np.random.default_rng([seed, 23])
+        inputs, labels = self.parts["pool"]
+        own = [np.flatnonzero(labels.numpy() == c) for c in range(5)]
+        chosen = np.concatenate([chance.permutation(part)[:size] for part in own])
+        given = settings(method, choice, seed, DIGIT_STEPS, per_class)
+        tuning = Tuning(self.backbone, 5, given, [inputs[n] for n in chosen], labels[chosen], WORLD)
+        tuning.run()
+        return tuning
+
+    def run(self, size: int, seed: int, method: str, choice: Choice, part: str) -> float:
+        tuning = self.tune("digits", size, seed, method, choice)
+        return round(accuracy(tuning, *self.parts[part]), 5)
+
+
+def accuracy(tuning: Tuning, inputs: list[torch.Tensor], truth: torch.Tensor) -> float:
+    with torch.inference_mode():
+        found = tuning.head(features_of(tuning.backbone, inputs)).argmax(dim=1)
+    return float((found == truth).float().mean())
+
+
+def digits(args: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     results = Results(args.results)
-    data = load_digits()
-    images = torch.tensor(data.data / 16.0, dtype=torch.float32)
-    labels = torch.tensor(data.target)
-    part = torch.tensor(
-        [xxhash.xxh3_64_intdigest(str(n).encode(), seed=9) % 6 for n in range(len(labels))]
-    )
-    old = torch.nonzero(labels < 5)[:, 0].tolist()
-    torch.manual_seed(0)
-    net = DigitNet()
-    source = FineTuneSettings(
-        method=MethodConfig(name="plain"),
-        sampler=SamplerConfig(kind="shuffled", size=32),
-        optimiser=OptimiserConfig(lr=2e-3, weight_decay=0.0),
-        steps=400,
-    )
-    Tuning(net, 5, source, [images[n] for n in old], labels[old], WORLD).run()
-    state = {k: v.clone() for k, v in net.state_dict().items()}
-    places = {
-        name: torch.nonzero(
-            (labels >= 5)
-            & (
-                (part < 2)
-                if name == "test"
-                else (part == 2)
-                if name == "validation"
-                else (part > 2)
-            )
-        )[:, 0]
-        for name in ("test", "validation", "pool")
-    }
-
-    def run(size: int, seed: int, method: str, choice: Choice, name: str) -> dict[str, float]:
-        net.load_state_dict(state)
-        chance = np.random.default_rng([seed, 23])
-        pool = places["pool"].numpy()
-        own = [pool[labels[pool].numpy() == c] for c in range(5, 10)]
-        chosen = np.concatenate([chance.permutation(p)[:size] for p in own])
-        given = settings(method, choice, seed, DIGIT_STEPS)
-        tuning = Tuning(net, 5, given, [images[n] for n in chosen], labels[chosen] - 5, WORLD)
-        tuning.run()
-        at = places[name]
-        with torch.inference_mode():
-            found = tuning.head(features_of(net, [images[n] for n in at])).argmax(dim=1)
-        return {"accuracy": round(float((found == labels[at] - 5).float().mean()), 5)}
-
+    runner = DigitRunner()
     for method in METHODS:
         options = (
             [Choice(rate, 0.0) for rate in DIGIT_PLAIN_RATES]
             if method == "plain"
             else [Choice(*p) for p in itertools.product(DIGIT_RATES, DIGIT_STRENGTHS[method])]
         )
-        best: tuple[float, Choice] | None = None
         for choice in options:
             row = {
                 "act": "trial",
@@ -456,26 +514,182 @@ def digits(args: argparse.Namespace) -> None:
                 "strength": choice.strength,
             }
             if not results.has(row):
-                some = [run(10, TRIAL_SEED + n, method, choice, "validation") for n in range(3)]
-                results.add(
-                    row | {"accuracy": round(float(np.mean([s["accuracy"] for s in some])), 5)}
-                )
-            accuracy = results.rows[Results.key(row)]["accuracy"]
-            if best is None or accuracy > best[0]:
-                best = (accuracy, choice)
-        assert best is not None
+                some = [
+                    runner.run(10, TRIAL_SEED + n, method, choice, "validation") for n in range(3)
+                ]
+                results.add(row | {"accuracy": round(float(np.mean(some)), 5)})
+        best = results.best("digits", method)
         for size, seed in itertools.product(DIGIT_SIZES, range(DIGIT_SEEDS)):
             row = {"act": "run", "task": "digits", "size": size, "seed": seed, "method": method}
             if not results.has(row):
-                chosen = {"rate": best[1].rate, "strength": best[1].strength}
-                results.add(row | chosen | run(size, seed, method, best[1], "test"))
+                found = runner.run(size, seed, method, best, "test")
+                chosen = {"rate": best.rate, "strength": best.strength}
+                results.add(row | chosen | {"accuracy": found})
+
+
+# Cost --------------------------------------------------------------------------------------------
+
+ROUNDS = 60
+COMPARED = ("plain", "sbr", "l2-sp", "delta")
+
+
+def cost(args: argparse.Namespace) -> None:
+    """Take a step of each of four methods in turn, round by round; the model's weights are random.
+
+    Time is the processor's, not the clock's: others may work on the machine. The peak is what a
+    step allocates at most beyond what lies there before it; what a method keeps comes beside it.
+    """
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    model = Decoder(ModelConfig(dim=256, layers=4, heads=4, kv_heads=2, tied=False), 16_000)
+    texts = list(torch.randint(0, 16_000, (64, TOKENS)))
+    labels = torch.arange(64) % 4
+    tunings = {}
+    for method in COMPARED:
+        backbone = DecoderFeatures(copy.deepcopy(model), "mean", TUNED_LAYERS)
+        given = settings(method, Choice(3e-4, 1e-3), 0, ROUNDS)
+        tunings[method] = Tuning(backbone, 4, given, backbone.enter(texts), labels, WORLD)
+    seconds: dict[str, list[float]] = {method: [] for method in COMPARED}
+    for number in range(ROUNDS - 1):
+        order = list(COMPARED)
+        for method in order[number % len(order) :] + order[: number % len(order)]:
+            begun = time.process_time()
+            tunings[method].step(number)
+            seconds[method].append(time.process_time() - begun)
+    rows: list[dict[str, Any]] = []
+    for method, tuning in tunings.items():
+        warm = np.array(seconds[method][5:])
+        row = {
+            "act": "cost",
+            "method": method,
+            "seconds": round(float(np.median(warm)), 5),
+            "ratio": round(float(np.median(warm / np.array(seconds["plain"][5:]))), 4),
+            "peak": peak(tuning, ROUNDS - 1),
+            "held": tuning.method.held(),
+        }
+        print(*row.values(), flush=True)
+        rows.append(row)
+    Results(args.results).replace("cost", rows)
+
+
+def peak(tuning: Tuning, number: int) -> int:
+    """Return the most bytes that a step has allocated at a time."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+        tuning.step(number)
+    assert seen.profiler is not None
+    events = [e for e in seen.profiler.kineto_results.events() if e.name() == "[memory]"]
+    sizes = [event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())]
+    return int(np.cumsum(sizes).max())
+
+
+# Why ---------------------------------------------------------------------------------------------
+
+SWEEP_STRENGTHS = (0.0, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+SWEEP_PER_CLASS = (2, 4, 8)
+SWEEP_SEEDS = 5
+SHOWN_SINGULAR = 40
+
+
+def cases(args: argparse.Namespace) -> list[tuple[str, int, TextRunner | DigitRunner]]:
+    """Return (task, samples a class, runner): the digits, a text task where a source is named."""
+    torch.set_num_threads(1)
+    found: list[tuple[str, int, TextRunner | DigitRunner]] = [("digits", 10, DigitRunner())]
+    if args.source:
+        found.append((args.tasks[0], TRIAL_SIZE, TextRunner(args.source, args.tokenizer)))
+    return found
+
+
+def distances(z: torch.Tensor, labels: torch.Tensor) -> tuple[float, float]:
+    """Return the mean squared distance of pairs within a class, and of pairs between classes."""
+    apart = torch.cdist(z, z).square()
+    same = labels[:, None] == labels[None, :]
+    pairs = ~torch.eye(len(z), dtype=torch.bool)
+    return float(apart[same & pairs].mean()), float(apart[~same].mean())
+
+
+def sweep(args: argparse.Namespace) -> None:
+    """SBR by β and by samples a class in a step, on the validation part; nothing is chosen.
+
+    β = 0 is plain fine-tuning with ‖head‖². The rate is that of SBR's best trial.
+    """
+    results = Results(args.results)
+    rows: list[dict[str, Any]] = []
+    for task, size, runner in cases(args):
+        best = results.best(task, "sbr")
+        tried = [(strength, 8) for strength in SWEEP_STRENGTHS]
+        tried += [(best.strength, some) for some in SWEEP_PER_CLASS[:-1]]
+        for strength, per_class in tried:
+            inputs, labels = runner.part(task, "validation")
+            found, ratios = [], []
+            for seed in range(TRIAL_SEED, TRIAL_SEED + SWEEP_SEEDS):
+                choice = Choice(best.rate, strength)
+                tuning = runner.tune(task, size, seed, "sbr", choice, per_class)
+                found.append(accuracy(tuning, inputs, labels))
+                within, between = distances(features_of(runner.backbone, inputs), labels)
+                ratios.append(within / between)
+            row = {
+                "act": "sweep",
+                "task": task,
+                "size": size,
+                "method": f"sbr {strength:g} {per_class}",
+                "strength": strength,
+                "per_class": per_class,
+                "accuracy": round(float(np.mean(found)), 5),
+                "sd": round(float(np.std(found, ddof=1)), 5),
+                "ratio": round(float(np.mean(ratios)), 5),
+            }
+            print(*row.values(), flush=True)
+            rows.append(row)
+    results.replace("sweep", rows)
+
+
+def analysis(args: argparse.Namespace) -> None:
+    """Features of the test part under the source model, plain fine-tuning and SBR: one seed."""
+    results = Results(args.results)
+    rows: list[dict[str, Any]] = []
+    for task, size, runner in cases(args):
+        inputs, labels = runner.part(task, "test")
+        for method in ("source", "plain", "sbr"):
+            if method == "source":
+                runner.backbone.load_state_dict(runner.state)
+            else:
+                runner.tune(task, size, 0, method, results.best(task, method))
+            z = features_of(runner.backbone, inputs)
+            within, between = distances(z, labels)
+            singular = torch.linalg.svdvals(z - z.mean(dim=0))
+            share = singular.square() / singular.square().sum()
+            entropy = -(share * share.clamp(min=1e-12).log()).sum()
+            row = {
+                "act": "analysis",
+                "task": task,
+                "size": size,
+                "method": method,
+                "within": round(within, 6),
+                "between": round(between, 6),
+                "rank": round(float(entropy.exp()), 3),
+                "singular": [float(f"{value:.4g}") for value in singular[:SHOWN_SINGULAR]],
+            }
+            print(*list(row.values())[:-1], flush=True)
+            rows.append(row)
+    results.replace("analysis", rows)
+    sbr_page.draw(rows, PICTURE)
+
+
+def page(args: argparse.Namespace) -> None:
+    made = page_parts(args.results)
+    PAGE.write_text(sbr_page.filled(PAGE.read_text("utf-8"), made), "utf-8")
+
+
+def page_parts(results: Path) -> dict[str, str]:
+    cells = len(TASKS) * (len(SIZES) + len(SHARES)) * SEEDS
+    return sbr_page.parts(read_results(results), TASKS, cells)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    acts = {act.__name__: act for act in (digits, text)}
+    acts = {act.__name__: act for act in (digits, text, cost, sweep, analysis, page)}
     parser.add_argument("act", choices=acts)
     parser.add_argument("--source", type=Path)
     parser.add_argument("--tokenizer", type=Path)
