@@ -204,6 +204,10 @@ def plan(
     bibim audit out/demo --check
 
     bibim audit out/demo --json > funnel.json
+
+    bibim audit out/demo --html report.html
+
+    bibim audit out/demo --serve
 """
 )
 def audit(
@@ -212,10 +216,24 @@ def audit(
     check: Annotated[
         bool, typer.Option("--check", help="Check the books; exit 1 if they do not balance.")
     ] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write the report: one file.")
+    ] = None,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Serve the report, live, until interrupted.")
+    ] = False,
+    host: Annotated[str, typer.Option("--host", help="Where --serve listens.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="0: any that is free.")] = 8642,
+    show_pii: Annotated[
+        bool, typer.Option("--show-pii", help="Do not mask personal data in --serve.")
+    ] = False,
 ) -> None:
     """Show what every rule dropped, by source and language, or check the books."""
     with exit_codes():
         settings = load_run(out)
+        if html is not None or serve:
+            show_audit(out, settings, html, (host, port) if serve else None, show_pii)
+            return
         from audit.check import check_run
         from audit.ledger import ledger
         from audit.tables import print_checks, print_ledger
@@ -234,6 +252,27 @@ def audit(
             print(json.dumps(books.model_dump(), indent=1, ensure_ascii=False))
         else:
             print_ledger(console(), books)
+
+
+def show_audit(
+    out: Path, settings: Config, html: Path | None, address: tuple[str, int] | None, show_pii: bool
+) -> None:
+    """Write the report to `html`, then serve it at `address`, each where it is asked for."""
+    if show_pii and address is None:
+        raise InputError("--show-pii goes with --serve: a report never shows personal data")
+    from audit.frame import Frame
+    from audit.views import Views
+
+    frame = Frame(out, settings)
+    if html is not None:
+        from audit.report.page import write_report
+
+        size = write_report(Views(frame), html)
+        console().print(f"[bold]{html}[/bold]: {size:,} bytes", highlight=False)
+    if address is not None:
+        from audit.server import serve as start
+
+        start(Views(frame, show_pii), *address, lambda url: console().print(f"[bold]{url}[/bold]"))
 
 
 @app.command(
