@@ -129,6 +129,7 @@ class Frame:
         if len(self.rules) > MOST_RULES:
             raise InputError(f"{out}: {len(self.rules)} rules; the audit shows {MOST_RULES} at most")
         self.lock = RLock()
+        self._known = columns_of(config)
         self._db = duckdb.connect(":memory:")
         self._db.execute("SET memory_limit='600MB'; SET threads=2; SET enable_progress_bar=false")
         self._db.execute("SET allow_community_extensions=false; SET autoload_known_extensions=false")
@@ -168,7 +169,7 @@ class Frame:
 
         Raises InputError where none does.
         """
-        known = columns_of(self.config)
+        known = self._known
         if column in known:
             folder = known.folder(column).removeprefix("annotations/")
             if folder == "documents" or folder in self.steps:
@@ -197,7 +198,7 @@ class Frame:
 
     def _read(self, folder: str, names: Sequence[str]) -> dict[str, Values]:
         """Read numeric columns: floats with NaN for null, whole numbers with NO_INT."""
-        schema = columns_of(self.config).schema
+        schema = self._known.schema
         floats = {name: pa.types.is_floating(schema.field(name).type) for name in names}
         found: dict[str, Values] = {
             name: np.empty(self.rows, np.float32 if floats[name] else np.int32) for name in names
@@ -216,7 +217,7 @@ class Frame:
 
     def numeric(self, column: str) -> bool:
         """Return whether `column` is a number that a threshold can be set on."""
-        kind = columns_of(self.config).schema.field(column).type
+        kind = self._known.schema.field(column).type
         return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
 
     def values(self, column: str) -> Values:
@@ -373,7 +374,7 @@ class Frame:
             shard, inside = self.place(int(row))
             by_shard.setdefault(shard.name, []).append((inside, at))
         found: list[dict[str, Any]] = [{} for _ in rows]
-        known = columns_of(self.config)
+        known = self._known
         usable = [c for c in columns if known.folder(c).split("/")[-1] in (*self.steps, "documents")]
         for name, places in by_shard.items():
             for folder, names in known.by_folder(usable).items():

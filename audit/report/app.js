@@ -146,7 +146,7 @@
       }
     };
     const chart = new uPlot({
-      width: Math.max(box.clientWidth, 160), height, legend: { show: false }, padding: [10, 6, 0, 0],
+      width: Math.max(box.clientWidth, 160), height, legend: { show: false }, padding: [10, 20, 0, 0],
       cursor: { show: false, drag: { x: false, y: false } },
       scales: { x: { time: false, range: [0, bins] }, y: { range: (u, low, high) => [0, Math.max(high, 1) * 1.06] } },
       axes: [
@@ -169,7 +169,7 @@
     charts.add(chart);
     return chart;
   }
-  const compact = (x) => Math.abs(x) >= 1000 ? new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 }).format(x) : String(+x.toPrecision(3));
+  const compact = (x) => Math.abs(x) >= 1000 ? new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 }).format(x) : String(+x.toPrecision(2));
   addEventListener("resize", () => { for (const c of charts) if (c.box.isConnected) c.setSize({ width: Math.max(c.box.clientWidth, 160), height: c.height }); else charts.delete(c); });
   const redraw = () => charts.forEach((chart) => chart.box.isConnected ? chart.redraw(true, true) : charts.delete(chart));
   const valueOf = (index) => changes.has(index) ? changes.get(index) : overview.rules[index].value;
@@ -178,7 +178,7 @@
   // Sections
 
   const section = (id, title, lead, ...children) => h("section", { id, "aria-labelledby": `${id}-title` }, h("h2", { id: `${id}-title` }, title), lead ? h("p", { class: "lead" }, lead) : null, children);
-  const tint = (reasons) => new Map(reasons.map((reason, i) => [reason, `r${i % 8}`]));
+  const tint = (reasons) => new Map(reasons.map((reason, i) => [reason, reason.startsWith("unreadable") ? "ru" : `r${i % 10}`]));
 
   function summary() {
     const sum = (f, i = 3) => overview.funnel.filter(f).reduce((n, line) => n + line[i], 0);
@@ -190,7 +190,7 @@
       h("h1", null, overview.name), h("p", { class: "lead" }, t("summaryLead")),
       overview.show_pii ? h("p", { class: "warning" }, t("piiShown")) : null,
       h("dl", { class: "tiles" },
-        tile(t("read"), count(all), Object.keys(overview.read).length + " " + t("source")),
+        tile(t("read"), count(all), t("sources", Object.keys(overview.read).length)),
         tile(t("kept"), count(kept), share(kept, all)),
         tile(t("dropped"), count(all - kept - sum(bad)), share(all - kept - sum(bad), all)),
         tile(t("unreadable"), count(sum(bad))),
@@ -244,7 +244,7 @@
     }
     draw();
     return section("funnel", t("funnel"), t("funnelLead"), tools, body, overview.stages ? stages() : null,
-      h("details", null, h("summary", { class: "quiet" }, t("languages")), table(t("languages"), [t("languageColumn"), t("documents"), t("kept"), t("tokens")], overview.languages)));
+      h("details", null, h("summary", { class: "quiet" }, t("languages")), table(t("languages"), [t("languageColumn"), t("documents"), t("kept"), t("tokenCount")], overview.languages)));
   }
   const stages = () => [h("h3", null, t("byStage")), table(t("byStage"), overview.stages.heads.map((head) => t(head)), overview.stages.rows)];
   function shares() {
@@ -334,7 +334,7 @@
   function duplicates() {
     const box = h("div");
     later(box, () => fill(box, "clusters", {}, (found) => [
-      table(t("copies"), [t("kind"), t("copies")], found.kinds), table(t("clusters"), [t("size2") === "size2" ? t("documents") : t("size2"), t("clusters")], found.sizes.slice(0, 12)),
+      table(t("copies"), [t("kind"), t("copies")], found.kinds), table(t("clusters"), [t("documents"), t("clusters")], found.sizes.slice(0, 12)),
       ...found.largest.map((c) => h("details", { class: "rule" }, h("summary", null, h("span", { class: "cond" }, c.kept.origin, h("small", null, `${c.kept.source} · ${c.copy.source} ${c.copy.origin}`)), h("span", { class: "fig" }, count(c.size), h("small", null, t("documents"))), h("span", { class: "fig" }, c.copy.duplicate_kind || "–", h("small", null, t("kind"))), h("span")),
         h("div", { class: "body" }, h("p", { class: "quiet" }, h("del", null, t("survivor")), " ", h("ins", null, t("copy")), " ", openDoc(c.kept.id), " ", openDoc(c.copy.id)), pieces(c.diff), h("h4", null, t("members")), table(t("members"), ["id", t("source"), "origin", t("kind")], c.members.map((m) => [m.id.slice(0, 12), m.source, m.origin, m.duplicate_kind || t("survivor")])))))]));
     return section("duplicates", t("duplicates"), t("duplicatesLead"), box);
@@ -347,7 +347,7 @@
   function tokenizer() {
     const { card, components } = overview.tokenizer;
     if (!components.length) return null;
-    return section("tokenizer", t("tokenizer"), `${t("vocabulary")}: ${number(card.vocab_size)}`, table(t("tokenizer"), [t("component"), t("documents"), t("tokens"), t("perDoc"), t("bpt"), t("cpt")], components.map(([name, docs, bytes, chars, tokens]) => [name, docs, tokens, number(tokens / docs), (bytes / tokens).toFixed(3), (chars / tokens).toFixed(3)])));
+    return section("tokenizer", t("tokenizer"), `${t("vocabulary")}: ${number(card.vocab_size)}`, table(t("tokenizer"), [t("component"), t("documents"), t("tokenCount"), t("perDoc"), t("bpt"), t("cpt")], components.map(([name, docs, bytes, chars, tokens]) => [name, docs, tokens, number(tokens / docs), (bytes / tokens).toFixed(3), (chars / tokens).toFixed(3)])));
   }
   function costs() {
     const bytes = overview.funnel.reduce((n, line) => n + line[4], 0);
@@ -376,12 +376,12 @@
       const more = found.kept_after_at_most > found.kept_after ? ` (${t("atMost")} ${count(found.kept_after_at_most)})` : "";
       const delta = found.kept_after - found.kept_before;
       const rows = Object.entries(found.sources).map(([name, c]) => [name, count(c.kept_before), `${count(c.newly_dropped)}`, mega(c.newly_dropped_bytes), count(c.newly_dropped_tokens), count(c.newly_kept), mega(c.newly_kept_bytes), (c.newly_kept_tokens ? "≈ " : "") + count(c.newly_kept_tokens), count(c.unknown)]);
-      const heads = [t("source"), t("keptBefore"), t("newlyDropped"), t("bytes"), t("tokens"), t("newlyKept"), t("bytes"), t("tokens"), t("unknown")];
+      const heads = [t("source"), t("keptBefore"), t("newlyDropped"), t("bytes"), t("tokenCount"), t("newlyKept"), t("bytes"), t("tokenCount"), t("unknown")];
       const reasons = Object.entries(found.reasons).filter(([, [a, b]]) => a !== b);
       box.replaceChildren(
         h("div", { class: "row" }, h("strong", null, t("whatIf"), ": ", texts.join(", ")), h("span", { id: "answer", role: "status" }, `${count(found.kept_before)} → ${count(found.kept_after)}${more} `, h("b", { class: delta < 0 ? "bad" : "good" }, (delta > 0 ? "+" : "") + count(delta))),
           h("div", { class: "tools" }, button(t("exportRules"), exportRules, { class: "main" }), button(t("reset"), () => { changes.clear(); document.querySelectorAll(".body").forEach((b) => b.showThreshold?.()); redraw(); changed(); }))),
-        table(t("whatIf"), heads, rows), reasons.length ? h("p", { class: "quiet" }, reasons.map(([name, [a, b]]) => `${name} ${count(a)} → ${count(b)}`).join(" · ")) : null, h("p", { class: "quiet" }, t("estimated")));
+        table(t("whatIf"), heads, rows), reasons.length ? h("p", { class: "quiet" }, reasons.map(([name, [a, b]]) => `${name} ${count(a)} → ${count(b)}`).join(" · ")) : "", Object.values(found.sources).some((c) => c.newly_kept_tokens) ? h("p", { class: "quiet" }, t("estimated")) : "");
       box.hidden = false;
       box.dataset.rules = texts.join(" ");
     } catch (error) { box.hidden = false; box.replaceChildren(fault(error)); }
@@ -411,7 +411,7 @@
         return h("li", { class: stops ? "no" : "ok" }, stops ? `${step}: ${broken.reason}` : step);
       });
       const end = path.findIndex((li) => li.className === "no");
-      const placed = doc.placed.length ? table(t("whereTokens"), ["shard", "sequence", "epoch", t("tokens")], doc.placed.map((p) => [p.shard, count(p.sequence), p.epoch, `${count(p.first_token)} – ${count(p.first_token + p.tokens)}`])) : h("p", { class: "quiet" }, t("noTokens"));
+      const placed = doc.placed.length ? table(t("whereTokens"), ["shard", "sequence", "epoch", t("tokenCount")], doc.placed.map((p) => [p.shard, count(p.sequence), p.epoch, `${count(p.first_token)} – ${count(p.first_token + p.tokens)}`])) : h("p", { class: "quiet" }, t("noTokens"));
       dialog(doc.id,
         h("p", null, t("verdict"), ": ", h("strong", { class: doc.verdict === "kept" ? "good" : "bad" }, doc.verdict === "kept" ? t("kept") : doc.verdict), ` · ${count(doc.length)} ${t("length")}`),
         h("ol", { class: "path", "aria-label": t("path") }, end < 0 ? [...path, h("li", { class: doc.placed.length ? "ok" : "" }, `mix: ${doc.placed.length}`)] : path.slice(0, end + 1)),
