@@ -124,15 +124,21 @@ class Frame:
         self.config = config
         self.steps = finished_steps(out, config)
         if "measure" not in self.steps:
-            raise InputError(f"{out}: measure has not finished; run `bibim run … --out {out}` first")
+            raise InputError(
+                f"{out}: measure has not finished; run `bibim run … --out {out}` first"
+            )
         self.rules = rules_of(out, config)
         if len(self.rules) > MOST_RULES:
-            raise InputError(f"{out}: {len(self.rules)} rules; the audit shows {MOST_RULES} at most")
+            raise InputError(
+                f"{out}: {len(self.rules)} rules; the audit shows {MOST_RULES} at most"
+            )
         self.lock = RLock()
         self._known = columns_of(config)
         self._db = duckdb.connect(":memory:")
         self._db.execute("SET memory_limit='600MB'; SET threads=2; SET enable_progress_bar=false")
-        self._db.execute("SET allow_community_extensions=false; SET autoload_known_extensions=false")
+        self._db.execute(
+            "SET allow_community_extensions=false; SET autoload_known_extensions=false"
+        )
         self.shards: list[ShardRows] = []
         self.rows = 0
         for shard in documents_of(out).shards:
@@ -204,7 +210,7 @@ class Frame:
             name: np.empty(self.rows, np.float32 if floats[name] else np.int32) for name in names
         }
         texts = [
-            f'coalesce("{n}", CAST(\'nan\' AS FLOAT))'
+            f"coalesce(\"{n}\", CAST('nan' AS FLOAT))"
             if floats[n]
             else f'coalesce(CAST("{n}" AS INTEGER), {NO_INT})'
             for n in names
@@ -375,7 +381,9 @@ class Frame:
             by_shard.setdefault(shard.name, []).append((inside, at))
         found: list[dict[str, Any]] = [{} for _ in rows]
         known = self._known
-        usable = [c for c in columns if known.folder(c).split("/")[-1] in (*self.steps, "documents")]
+        usable = [
+            c for c in columns if known.folder(c).split("/")[-1] in (*self.steps, "documents")
+        ]
         for name, places in by_shard.items():
             for folder, names in known.by_folder(usable).items():
                 with pq.ParquetFile(self.out / folder / name) as file:

@@ -395,7 +395,10 @@ class Views:
         if len(known) == 32 and all(c in "0123456789abcdef" for c in known):
             where, value = "id = ?", bytes.fromhex(known)
         else:
-            where, value = "contains(lower(text), ?) OR contains(lower(coalesce(url, '')), ?)", known  # type: ignore[assignment]  # id is bytes
+            where, value = (
+                "contains(lower(text), ?) OR contains(lower(coalesce(url, '')), ?)",
+                known,
+            )  # type: ignore[assignment]  # id is bytes
             where += " OR starts_with(lower(origin), ?)"
         first = {shard.name: shard.first for shard in frame.shards}
         rows = frame.query(
@@ -437,9 +440,7 @@ def is_null(values: Values) -> npt.NDArray[np.bool_]:
     return np.isnan(values) if values.dtype == np.float32 else values == NO_INT
 
 
-def bin_edges(
-    values: Values, thresholds: Sequence[float]
-) -> tuple[npt.NDArray[np.float64], bool]:
+def bin_edges(values: Values, thresholds: Sequence[float]) -> tuple[npt.NDArray[np.float64], bool]:
     """Return BINS + 1 edges that hold most values and every threshold, and whether by ratio.
 
     Counts that reach over two orders of magnitude get edges of equal ratio.
@@ -557,4 +558,3 @@ def changed_yaml(config: Config, rules: Sequence[Rule], texts: Sequence[str]) ->
     if conditions != {scope: dict(columns) for scope, columns in config.rules.items()}:
         sections = {"rules": conditions, **sections}
     return str(yaml.safe_dump(sections, allow_unicode=True, sort_keys=False))
-

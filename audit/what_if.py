@@ -278,7 +278,9 @@ class WhatIf:
         first_old = groups.first()
         np.add.at(old_counts, first_old, groups.documents)
         # Each group's rows stay, less those that moved.
-        place = np.array([self._place(before, after, changed, i) for i in (*range(len(before)), -1)])
+        place = np.array(
+            [self._place(before, after, changed, i) for i in (*range(len(before)), -1)]
+        )
         np.add.at(counts, place[first_old], groups.documents)
         if moved.group:
             group = np.concatenate(moved.group)
@@ -359,9 +361,7 @@ class WhatIf:
             self._copies = _survivors(self.frame)
         return self._copies
 
-    def _add_copies(
-        self, after: Sequence[Rule], moved: _Moved, changes: dict[str, Change]
-    ) -> None:
+    def _add_copies(self, after: Sequence[Rule], moved: _Moved, changes: dict[str, Change]) -> None:
         """Count as unknown the copies, passing the rules before, whose survivor is dropped."""
         lost = np.concatenate(moved.lost) if moved.lost else np.zeros(0, np.int64)
         if not len(lost):
@@ -417,4 +417,3 @@ def _rows_of(frame: Frame, ids: set[bytes]) -> dict[bytes, int]:
         names = cast("list[bytes]", column.take(hits).to_pylist())
         found.update(zip(names, (hits + shard.first).tolist(), strict=True))
     return found
-
