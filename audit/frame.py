@@ -103,7 +103,8 @@ class Names:
     def codes(self, column: pa.Array) -> npt.NDArray[np.int32]:
         coded = column.dictionary_encode()
         table = np.array([self.code(n) for n in coded.dictionary.to_pylist()] + [0], np.int32)
-        return table[np.asarray(coded.indices.fill_null(len(table) - 1))]
+        places: npt.NDArray[np.int32] = np.asarray(coded.indices.fill_null(len(table) - 1))
+        return np.take(table, places)
 
 
 @dataclass(frozen=True)
@@ -206,9 +207,12 @@ class Frame:
         """Read numeric columns: floats with NaN for null, whole numbers with NO_INT."""
         schema = self._known.schema
         floats = {name: pa.types.is_floating(schema.field(name).type) for name in names}
-        found: dict[str, Values] = {
-            name: np.empty(self.rows, np.float32 if floats[name] else np.int32) for name in names
-        }
+        found: dict[str, Values] = {}
+        for name in names:
+            if floats[name]:
+                found[name] = np.empty(self.rows, np.float32)
+            else:
+                found[name] = np.empty(self.rows, np.int32)
         texts = [
             f"coalesce(\"{n}\", CAST('nan' AS FLOAT))"
             if floats[n]

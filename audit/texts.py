@@ -137,8 +137,8 @@ def pieces(text: str, marks: Sequence[Span], length: int = EXCERPT) -> list[Piec
     end = min(len(text), start + length)
     found: list[Piece] = [("…", "cut")] if start else []
     at = start
-    for low, high in marks:
-        low, high = max(low, at), min(high, end)
+    for first, last in marks:
+        low, high = max(first, at), min(last, end)
         if low >= high:
             continue
         found += [(text[at:low], "")] if low > at else []

@@ -392,14 +392,13 @@ class Views:
             raise InputError("search: give two characters or more")
         frame = self.frame
         known = words.lower()
+        where = (
+            "contains(lower(text), ?) OR contains(lower(coalesce(url, '')), ?) "
+            "OR starts_with(lower(origin), ?)"
+        )
+        value: str | bytes = known
         if len(known) == 32 and all(c in "0123456789abcdef" for c in known):
             where, value = "id = ?", bytes.fromhex(known)
-        else:
-            where, value = (
-                "contains(lower(text), ?) OR contains(lower(coalesce(url, '')), ?)",
-                known,
-            )  # type: ignore[assignment]  # id is bytes
-            where += " OR starts_with(lower(origin), ?)"
         first = {shard.name: shard.first for shard in frame.shards}
         rows = frame.query(
             "SELECT parse_filename(filename), file_row_number FROM "
@@ -407,18 +406,15 @@ class Views:
             [frame.files("documents"), *([value] * where.count("?")), most],
         )
         numbers = sorted(first[name] + row for name, row in rows)
-        masks = frame.groups.mask[frame.group[numbers]] if numbers else []
-        found = []
-        for one, row, mask in zip(
-            self.texts.read(numbers, COLUMNS_SHOWN), numbers, masks, strict=True
-        ):
+        found: list[Json] = []
+        for one, row in zip(self.texts.read(numbers, COLUMNS_SHOWN), numbers, strict=True):
             at = one.text.lower().find(known)
             marks = [(at, at + len(words))] if at >= 0 else []
             verdict = frame.groups.first()[frame.group[row]]
             found.append(
                 {
                     **_plain(one.values),
-                    "verdict": "kept" if not mask else frame.rules[verdict].reason,
+                    "verdict": "kept" if verdict < 0 else frame.rules[verdict].reason,
                     "excerpt": pieces(one.text, marks, 240),
                 }
             )
@@ -445,8 +441,8 @@ def bin_edges(values: Values, thresholds: Sequence[float]) -> tuple[npt.NDArray[
 
     Counts that reach over two orders of magnitude get edges of equal ratio.
     """
-    few = values[:: max(1, len(values) // SAMPLED)]
-    few = few[~is_null(few)].astype(np.float64)
+    some = values[:: max(1, len(values) // SAMPLED)]
+    few = some[~is_null(some)].astype(np.float64)
     if not len(few):
         return np.linspace(0.0, 1.0, BINS + 1), False
     low, middle, high = np.quantile(few, [EDGE, 0.5, 1 - EDGE])
@@ -490,8 +486,8 @@ def _from_start(text: str, marks: Sequence[tuple[int, int]]) -> list[Piece]:
     """Return a document's pieces from its beginning, marks in place."""
     found: list[Piece] = []
     at, end = 0, min(len(text), WHOLE)
-    for low, high in marks:
-        low, high = max(low, at), min(high, end)
+    for first, last in marks:
+        low, high = max(first, at), min(last, end)
         if low < high:
             found += [(text[at:low], "")] if low > at else []
             found.append((text[low:high], "pass"))

@@ -231,7 +231,7 @@ class WhatIf:
                 was = self._was[group]
                 for found, where in ((moved.dropped, was & ~now), (moved.kept, now & ~was)):
                     room = max(examples - len(found), 0)
-                    found += (rows[np.flatnonzero(where)[:room]] + part.start).tolist()
+                    found.extend((rows[np.flatnonzero(where)[:room]] + part.start).tolist())
                 if early and "dedup" in frame.steps:
                     bits = np.uint64(sum(1 << index for index in early))
                     moved.lost.append(rows[(masks[group, code] & bits) > 0] + part.start)
@@ -266,10 +266,10 @@ class WhatIf:
         frame, groups = self.frame, self.frame.groups
         sources = [str(name) for name in frame.sources.names[1:]]
         changes = {name: Change() for name in sorted(sources)}
-        for code, name in enumerate(frame.sources.names):
+        for source, name in enumerate(frame.sources.names):
             if name is None:
                 continue
-            here = self._was & (groups.source == code)
+            here = self._was & (groups.source == source)
             changes[name].kept_before = int(groups.documents[here].sum())
             changes[name].kept_before_bytes = int(groups.bytes[here].sum())
             changes[name].kept_before_tokens = int(groups.tokens[here].sum())

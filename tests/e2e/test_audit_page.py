@@ -156,8 +156,8 @@ def look_everywhere(page: Page) -> str:
     """Open all that the page can open and return its text."""
     page.evaluate("document.querySelectorAll('main details').forEach((d) => { d.open = true; })")
     page.evaluate("document.querySelectorAll('main *').forEach((n) => n.whenSeen?.())")
-    page.wait_for_function("document.querySelectorAll('#duplicates .text').length > 0")
-    page.wait_for_function("!document.querySelector('[aria-busy]')")
+    page.locator("#duplicates .text").first.wait_for(state="attached")
+    page.locator("[aria-busy]").first.wait_for(state="detached")
     return page.locator("main").inner_text()
 
 
