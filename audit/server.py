@@ -8,6 +8,7 @@ No address names a file: assets come from a fixed table, documents by id from th
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -111,6 +112,7 @@ def serve(views: Views, host: str, port: int, said: Callable[[str], None]) -> No
     config = uvicorn.Config(
         application(views, (*LOOPBACK, shown)), log_level="error", access_log=False
     )
+    threading.Thread(target=views.texts.prepare, daemon=True).start()
     uvicorn.Server(config).run(sockets=[listening])
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -52,6 +53,7 @@ class Texts:
         self.show_pii = show_pii
         self._redact: Redact | None = None
         self._screen: Screen | None = None
+        self._loading = Lock()
 
     def read(self, rows: Sequence[int], columns: Sequence[str] = ()) -> list[Shown]:
         """Return the documents at `rows`; `url` and `meta` are masked as the text is."""
@@ -94,13 +96,22 @@ class Texts:
         held = pa.array([value or [] for value in stored], SPANS)
         return [str(text) for text in apply_spans(column, held, settings).to_pylist()]
 
-    def _find(self, batch: pa.RecordBatch) -> list[Any]:
+    def prepare(self) -> None:
+        """Load what masks texts, so that the first one does not wait for it."""
+        if not self.show_pii:
+            with self._loading:
+                self._load()
+
+    def _load(self) -> Redact:
         from filters.pii.annotator import Redact
 
-        with self.frame.lock:
-            if self._redact is None:
-                self._redact = Redact(self.frame.config.pii)
-            found: list[Any] = self._redact(batch).column("pii_spans").to_pylist()
+        if self._redact is None:
+            self._redact = Redact(self.frame.config.pii)
+        return self._redact
+
+    def _find(self, batch: pa.RecordBatch) -> list[Any]:
+        with self._loading:
+            found: list[Any] = self._load()(batch).column("pii_spans").to_pylist()
         return found
 
     def marks(self, column: str, text: str) -> list[Span]:
@@ -119,7 +130,7 @@ class Texts:
         spans = [(a, b) for a, b in spans if text[a:b].strip()][:400]
         if not spans:
             return []
-        with self.frame.lock:
+        with self._loading:
             if self._screen is None:
                 self._screen = Screen(self.frame.config.toxicity)
             batch = pa.RecordBatch.from_arrays(

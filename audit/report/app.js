@@ -397,7 +397,7 @@
   function dialog(title, ...children) {
     const box = document.getElementById("reader");
     box.setAttribute("aria-label", title);
-    box.replaceChildren(h("div", { class: "top" }, h("h2", null, title), button(t("close"), () => box.close(), { autofocus: true })), ...children);
+    box.replaceChildren(h("div", { class: "top" }, h("h2", null, title), button(t("close"), () => box.close(), { autofocus: true })), h("div", null, children));
     if (!box.open) box.showModal();
     box.scrollTop = 0;
   }

@@ -55,11 +55,14 @@ def demo(common: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def demo_views(demo: Path) -> Views:
+    """The demo's views, made ready as `serve` makes them."""
     from audit.frame import Frame
     from audit.views import Views
     from pipelines.cli import load_run
 
-    return Views(Frame(demo, load_run(demo)))
+    views = Views(Frame(demo, load_run(demo)))
+    views.texts.prepare()
+    return views
 
 
 @pytest.fixture(scope="session")
