@@ -529,7 +529,7 @@ def digits(args: argparse.Namespace) -> None:
 
 # Cost --------------------------------------------------------------------------------------------
 
-ROUNDS = 60
+ROUNDS = 25
 COMPARED = ("plain", "sbr", "l2-sp", "delta")
 
 
