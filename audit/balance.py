@@ -173,7 +173,8 @@ def _documents(balance: Balance, out: Path, config: Config, steps: list[str]) ->
                     balance.add(key, value, 0)
                 for place, value in groups.sums(amounts * (left.astype(np.int64) + dropped)):
                     balance.add((step, place, count, "entered, left or dropped"), 0, value)
-            if step != "dedup":  # its first column is never null
+            # `dedup` has no nulls, and a null of `semantic` says that a document stays
+            if step not in ("dedup", "semantic"):
                 for place, value in groups.sums(entered[step].astype(np.int64)):
                     balance.add((step, place, "documents", "entered, annotated"), value, value)
                 for place, value in groups.sums(missing):
