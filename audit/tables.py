@@ -10,6 +10,7 @@ from rich.text import Text
 
 from audit.check import Check
 from audit.explain import Explanation
+from audit.guards import Finding
 from audit.ledger import Ledger, sum_counts
 from audit.what_if import Comparison
 
@@ -54,6 +55,40 @@ def print_ledger(console: Console, books: Ledger) -> None:
     console.print(why)
     languages = _by_language(books)
     console.print(languages)
+
+
+def print_stages(console: Console, books: Ledger) -> None:
+    """Print what entered and left each stage, over all sources."""
+    table = Table(title="By stage", title_justify="left")
+    table.add_column("stage")
+    for column in ("entered", "dropped", "left", "MB dropped", "MB edited", "MB left", "tokens"):
+        table.add_column(column, justify="right")
+    for stage in dict.fromkeys(flow.stage for flow in books.stages):
+        flows = [flow for flow in books.stages if flow.stage == stage]
+        entered = sum_counts(flow.entered for flow in flows)
+        dropped = sum_counts(count for flow in flows for count in flow.dropped.values())
+        edited = sum_counts(count for flow in flows for count in flow.edited.values())
+        left = sum_counts(flow.left for flow in flows)
+        table.add_row(
+            stage,
+            f"{entered.documents:,}",
+            f"{dropped.documents:,}" if dropped.documents else "–",
+            f"{left.documents:,}",
+            *(
+                f"{size / 1e6:,.2f}" if size else "–"
+                for size in (dropped.text_bytes, edited.text_bytes, left.text_bytes)
+            ),
+            f"{left.tokens:,}" if left.tokens else "–",
+        )
+    console.print(table)
+
+
+def print_findings(console: Console, findings: Sequence[Finding]) -> None:
+    """Print what the guards found, a line each."""
+    for finding in findings:
+        style = "bold yellow" if finding.severity == "warning" else "cyan"
+        said = Text(f"{finding.severity} ", style) + Text(f"{finding.guard}: {finding.message}", "")
+        console.print(said, soft_wrap=True)
 
 
 def _by_language(books: Ledger) -> Table:

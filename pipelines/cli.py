@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 
 from schemas.config import Config
-from schemas.errors import BibimError, InputError
+from schemas.errors import BibimError, InputError, RunFault
 
 app = typer.Typer(
     name="bibim",
@@ -134,6 +134,26 @@ def run(
         job = Run(settings, out, beam_runner, reporter())
         job.execute(chosen)
         print_summary(console(), out, job)
+        guard(out, settings)
+
+
+def guard(out: Path, config: Config) -> None:
+    """Write `audit/stats.json`, print what the guards find; RunFault where `fail_on` says so."""
+    from audit.guards import failing
+    from audit.reading import finished_steps
+    from audit.stats import STATS, write_stats
+    from audit.tables import print_findings
+
+    if "identify" not in finished_steps(out, config):
+        return
+    findings = write_stats(out, config).guards
+    print_findings(console(), findings)
+    if stopped := failing(findings, config):
+        names = ", ".join(sorted({finding.guard for finding in stopped}))
+        raise RunFault(
+            f"guards.fail_on: {len(stopped)} findings of {names}, see above and {out / STATS}; "
+            "the output is whole. Mend the rules or the sources, or change the guard's limit."
+        )
 
 
 BYTES_PER_WORKER = 16_000_000
@@ -235,8 +255,8 @@ def audit(
             show_audit(out, settings, html, (host, port) if serve else None, show_pii)
             return
         from audit.check import check_run
-        from audit.ledger import ledger
-        from audit.tables import print_checks, print_ledger
+        from audit.stats import stats
+        from audit.tables import print_checks, print_findings, print_ledger, print_stages
 
         if check:
             checks = check_run(out, settings)
@@ -247,11 +267,13 @@ def audit(
             if not all(c.holds for c in checks):
                 raise typer.Exit(1)
             return
-        books = ledger(out, settings)
+        books = stats(out, settings)
         if as_json:
             print(json.dumps(books.model_dump(), indent=1, ensure_ascii=False))
         else:
             print_ledger(console(), books)
+            print_stages(console(), books)
+            print_findings(console(), books.guards)
 
 
 def show_audit(

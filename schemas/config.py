@@ -410,6 +410,33 @@ class Mixture(Section):
         return self
 
 
+GuardName = Literal["source_loss", "idle_rule", "steep_rule", "large_cluster", "short_component"]
+
+
+class Guards(Section):
+    """Warnings about what a run did: at its end, in `bibim audit` and in `audit/stats.json`.
+
+    A limit of null switches its guard off.
+    """
+
+    source_loss: Unit | None = 0.5
+    """Share of a source's documents that one reason may take. That an `auto` source holds other
+    languages does not count."""
+    idle_rule: bool = True
+    """Whether rules under `rules` that never are the reason of a drop are named."""
+    steep_rule: Unit | None = 0.05
+    """Share of a rule's documents that may change sides when its threshold moves by a tenth (by
+    one, where the column counts and a tenth is less)."""
+    large_cluster: int | None = Field(1000, ge=2)
+    """Documents that a cluster of duplicates may have."""
+    short_component: Unit | None = 0.01
+    """Share of its target that a component of the mixture may lack."""
+    least_documents: int = Field(200, ge=1)
+    """Sources and rules with fewer documents are not judged."""
+    fail_on: list[GuardName] = []
+    """Guards whose findings make `bibim run` end with exit code 1."""
+
+
 def _condition(value: Any) -> str:
     parse_condition(ALL, "", value)
     return str(value)
@@ -438,3 +465,4 @@ class Config(Section):
     quality: Quality = Quality()
     tokenizer: Tokenizer = Tokenizer()
     mixture: Mixture
+    guards: Guards = Guards()

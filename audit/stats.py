@@ -1,0 +1,34 @@
+"""The figures of a run in one piece: `audit/stats.json`, and what `bibim audit --json` prints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from audit.guards import Finding, find
+from audit.ledger import Ledger, ledger
+from pipelines.files import write_text
+from schemas.config import Config
+
+STATS = Path("audit") / "stats.json"
+
+
+class Stats(Ledger):
+    """The ledger, and what the guards found in it."""
+
+    guards: list[Finding]
+
+
+def stats(out: Path, config: Config) -> Stats:
+    """Return the figures of the run in `out`, as far as it got."""
+    books = ledger(out, config)
+    return Stats(**dict(books), guards=find(out, config, books))
+
+
+def write_stats(out: Path, config: Config) -> Stats:
+    """Write `audit/stats.json` of the run in `out` and return what is in it.
+
+    It follows from the data alone: the same run gives the same bytes.
+    """
+    figures = stats(out, config)
+    write_text(out / STATS, figures.model_dump_json(indent=1) + "\n")
+    return figures
