@@ -85,7 +85,8 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	@touch $@
 
 build/peers/.done: tests/peers.lock $(VENV)/.dev
-	$(PIP) install --quiet --upgrade --no-deps --require-hashes --target build/peers -r tests/peers.lock
+	$(PIP) install --quiet --upgrade --no-deps --no-build-isolation --require-hashes \
+		--target build/peers -r tests/peers.lock
 	@touch $@
 
 # The build backend comes with the lock, so nothing outside it is fetched.

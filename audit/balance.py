@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +19,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import BaseModel
 
-from audit.reading import Decided, decided, documents_of, finished_steps, rules_of
+from audit.reading import (
+    Decided,
+    decided,
+    documents_of,
+    finished_steps,
+    mixture_of,
+    rules_of,
+)
 from filters.decide import KEPT, decide
 from filters.pii.mask import apply_spans
 from mixtures.runs import Run
-from mixtures.shards import read_manifest as read_mixture
 from mixtures.shards import read_shard
 from mixtures.tokenizer import Tokenizer
 from pipelines.catalog import cut_columns, effective_rules, rule_columns, step_schemas
@@ -118,8 +125,8 @@ def balance_run(out: Path, config: Config) -> Balance:
     _documents(balance, out, config, steps)
     if "tokenize" in steps:
         _runs(balance, out, config)
-    if (out / "mixture" / "manifest.json").exists():
-        _mixture(balance, out, config)
+    if (manifest := mixture_of(out)) is not None:
+        _mixture(balance, out, config, manifest)
     return balance
 
 
@@ -265,9 +272,8 @@ def _runs(balance: Balance, out: Path, config: Config) -> None:
         balance.add(("tokenize", place, "tokens", what), total, header.tokens)
 
 
-def _mixture(balance: Balance, out: Path, config: Config) -> None:
+def _mixture(balance: Balance, out: Path, config: Config, manifest: dict[str, Any]) -> None:
     """Compare the mixture's manifest with `tokenize`, with side-cars and with the index files."""
-    manifest = read_mixture(out / "mixture")
     survivors: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     columns = ["source", "assigned", "lang", "tokens"]
     for group in decided(out, config, rules_of(out, config), columns):

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from audit.balance import balance_run
 from audit.ledger import Ledger, ledger, sum_counts
-from audit.reading import decided, documents_of, finished_steps, rules_of
+from audit.reading import decided, documents_of, finished_steps, mixture_of, rules_of
 from pipelines.shards import DOCUMENTS
 from pipelines.tokenize import run_path
 from schemas.config import Config
@@ -47,7 +47,7 @@ def check_run(out: Path, config: Config) -> list[Check]:
     steps = finished_steps(out, config)
     if "dedup" in steps:
         checks.append(check_survivors_of_clusters(out, config))
-    if (out / "mixture" / "manifest.json").exists():
+    if mixture_of(out) is not None:
         checks += check_mixture(out, config)
     return checks
 

@@ -6,12 +6,11 @@ columns or from the mixture's manifest; no signal is computed.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +19,7 @@ import pyarrow.compute as pc
 from pydantic import BaseModel
 
 from audit.ledger import Ledger
-from audit.reading import decided, rules_of
+from audit.reading import decided, mixture_of, rules_of
 from filters.decide import breaks, in_scope
 from pipelines.catalog import rule_columns
 from schemas.config import Config, GuardName, Guards
@@ -278,11 +277,10 @@ def _large_clusters(out: Path, config: Config, limit: int) -> Iterator[Finding]:
 
 
 def _short_components(out: Path, limits: Guards) -> Iterator[Finding]:
-    path = out / "mixture" / "manifest.json"
-    if limits.short_component is None or not path.exists():
+    manifest = mixture_of(out)
+    if limits.short_component is None or manifest is None:
         return
-    components: list[dict[str, Any]] = json.loads(path.read_text("utf-8"))["components"]
-    for component in components:
+    for component in manifest["components"]:
         target, achieved = component["target"], component["achieved"]
         lacking = 1 - achieved / target if target else 0.0
         if lacking > limits.short_component:

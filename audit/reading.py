@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from filters.decide import KEPT, decide
+from mixtures.shards import read_manifest as read_mixture
 from pipelines.catalog import active_steps, columns_of, effective_rules, rule_columns, rule_step
 from pipelines.shards import read_batches
 from schemas.config import Config
@@ -42,6 +44,13 @@ def next_step(out: Path, config: Config) -> str | None:
     finished = len(finished_steps(out, config))
     steps = active_steps(config)
     return steps[1 + finished] if finished < len(steps) - 2 else None
+
+
+def mixture_of(out: Path) -> dict[str, Any] | None:
+    """Return the manifest of the mixture in `out`, or None where `mix` did not finish."""
+    if read_manifest(out / "mixture") is None:
+        return None
+    return read_mixture(out / "mixture")
 
 
 def rules_of(out: Path, config: Config) -> list[Rule]:

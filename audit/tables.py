@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from audit.check import Check
+from audit.compare import Difference
 from audit.explain import Explanation
 from audit.guards import Finding
 from audit.ledger import Ledger, sum_counts
@@ -89,6 +90,49 @@ def print_findings(console: Console, findings: Sequence[Finding]) -> None:
         style = "bold yellow" if finding.severity == "warning" else "cyan"
         said = Text(f"{finding.severity} ", style) + Text(f"{finding.guard}: {finding.message}", "")
         console.print(said, soft_wrap=True)
+
+
+def print_difference(console: Console, difference: Difference) -> None:
+    """Print what changed between two runs: causes, figures, documents that changed sides."""
+    console.print(Text(f"{difference.after} against {difference.before}", "bold"))
+    for title, pairs in (
+        ("Config", difference.config),
+        ("Code", difference.code),
+        ("Rules", difference.rules),
+        ("Sources", [pair for pair in difference.sources if pair.differs]),
+        ("Mixture", [pair for pair in difference.shares if pair.differs]),
+    ):
+        if pairs:
+            table = Table(title=title, title_justify="left")
+            for column in ("", "before", "after"):
+                table.add_column(column, overflow="fold")
+            for pair in pairs:
+                table.add_row(pair.name, _short(pair.before), _short(pair.after))
+            console.print(table)
+    for source, documents in difference.rewritten.items():
+        console.print(f"{source}: {documents:,} documents have another text", highlight=False)
+    if difference.moves:
+        table = Table(title="Documents that changed sides", title_justify="left")
+        for column in ("source", "before", "after"):
+            table.add_column(column)
+        table.add_column("documents", justify="right")
+        table.add_column("tokens", justify="right")
+        table.add_column("why", overflow="fold")
+        for move in difference.moves:
+            table.add_row(
+                move.source,
+                move.before,
+                move.after,
+                f"{move.documents:,}",
+                f"{move.tokens:,}",
+                Text(move.why),
+            )
+        console.print(table)
+        for move in difference.moves:
+            said = f"{move.source}, {move.before} to {move.after}: {', '.join(move.examples)}"
+            console.print(Text(said), soft_wrap=True)
+    changes = len(difference.changes())
+    console.print(f"{changes} figures changed" if changes else "the same data", highlight=False)
 
 
 def _by_language(books: Ledger) -> Table:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
+from audit.reading import mixture_of
 from mixtures.keys import base_keys, id_matrix
 
 Ints = npt.NDArray[np.int64]
@@ -47,7 +48,7 @@ class Taken:
 
 def read_taken(out: Path) -> Taken | None:
     """Return what the mixture of the run in `out` took, from its side-cars; None: no mixture."""
-    if not (out / "mixture" / "manifest.json").exists():
+    if mixture_of(out) is None:
         return None
     heads, tails, counts = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)], [np.zeros(0)]
     for path in sorted((out / "mixture").glob("shard-*.parquet")):

@@ -228,6 +228,8 @@ def plan(
     bibim audit out/demo --html report.html
 
     bibim audit out/demo --serve
+
+    bibim audit out/tonight --against out/last --json --fail-on-change --tolerance 0.01
 """
 )
 def audit(
@@ -247,12 +249,25 @@ def audit(
     show_pii: Annotated[
         bool, typer.Option("--show-pii", help="Do not mask personal data in --serve.")
     ] = False,
+    against: Annotated[
+        Path | None,
+        typer.Option("--against", metavar="OTHER", help="Show what changed since another run."),
+    ] = None,
+    fail_on_change: Annotated[
+        bool, typer.Option("--fail-on-change", help="Exit 1 if data changed; with --against.")
+    ] = False,
+    tolerance: Annotated[
+        float, typer.Option("--tolerance", min=0, help="Relative change that is none, as 0.01.")
+    ] = 0.0,
 ) -> None:
     """Show what every rule dropped, by source and language, or check the books."""
     with exit_codes():
         settings = load_run(out)
         if html is not None or serve:
             show_audit(out, settings, html, (host, port) if serve else None, show_pii)
+            return
+        if against is not None:
+            compare(out, settings, against, as_json, tolerance if fail_on_change else None)
             return
         from audit.check import check_run
         from audit.stats import stats
@@ -295,6 +310,24 @@ def show_audit(
         from audit.server import serve as start
 
         start(Views(frame, show_pii), *address, lambda url: console().print(f"[bold]{url}[/bold]"))
+
+
+def compare(
+    out: Path, settings: Config, other: Path, as_json: bool, tolerance: float | None
+) -> None:
+    """Print what changed from `other` to `out`; RunFault where it is more than `tolerance`."""
+    from audit.compare import compare_runs
+    from audit.tables import print_difference
+
+    difference = compare_runs((out, settings), (other, load_run(other)))
+    changes = difference.changes(tolerance or 0.0)
+    if as_json:
+        found = {**difference.model_dump(), "changes": changes}
+        print(json.dumps(found, indent=1, ensure_ascii=False))
+    else:
+        print_difference(console(), difference)
+    if tolerance is not None and changes:
+        raise RunFault(f"{len(changes)} figures changed since {other}; first: {changes[0]}")
 
 
 @app.command(
@@ -362,6 +395,30 @@ def what_if(
             print(json.dumps(comparison.model_dump(), indent=1, ensure_ascii=False))
         else:
             print_what_if(console(), comparison)
+
+
+@app.command(
+    epilog="""Examples:
+
+    bibim card out/demo
+
+    bibim card out/demo --out card
+"""
+)
+def card(
+    out: Out,
+    to: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FOLDER", help="Left out: beside the shards, OUT/mixture."),
+    ] = None,
+) -> None:
+    """Write a Hugging Face dataset card and Croissant metadata with the ledger's figures."""
+    with exit_codes():
+        settings = load_run(out)
+        from audit.card import write_card
+
+        for path in write_card(out, settings, to or out / "mixture"):
+            console().print(f"[bold]{path}[/bold]: {path.stat().st_size:,} bytes")
 
 
 @benchmarks_app.command("list")

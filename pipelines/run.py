@@ -22,6 +22,7 @@ from typing import Any, Protocol, TypeVar
 import yaml
 
 from pipelines.catalog import STAGES, effective_rules
+from pipelines.code import code_version
 from pipelines.context import Context
 from pipelines.files import remove_temporary, write_manifest, write_text
 from pipelines.progress import Done, MemoryWatch, Reporter
@@ -209,6 +210,10 @@ class Run:
             "runner": {"name": self.runner.name, "workers": self.runner.workers},
             "python": platform.python_version(),
             "versions": {name: importlib.metadata.version(name) for name in VERSIONS},
+            "code": {
+                "ingest": code_version("pipelines.ingest"),
+                **{step.name: code_version(*step.modules) for step in steps(self.config)},
+            },
             "steps": [asdict(result) for result in self.results],
         }
         history = json.loads(path.read_text("utf-8"))["runs"] if path.exists() else []
