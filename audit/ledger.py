@@ -110,6 +110,33 @@ class Ledger(BaseModel):
     stages: list[Flow] = []
 
 
+class StageTotal(BaseModel):
+    """What a stage did over all sources."""
+
+    stage: str
+    entered: Count
+    dropped: Count
+    edited: Count
+    left: Count
+
+
+def by_stage(books: Ledger) -> list[StageTotal]:
+    """Return the sums of each stage's flows, in the order of the stages."""
+    totals = []
+    for stage in dict.fromkeys(flow.stage for flow in books.stages):
+        flows = [flow for flow in books.stages if flow.stage == stage]
+        totals.append(
+            StageTotal(
+                stage=stage,
+                entered=sum_counts(flow.entered for flow in flows),
+                dropped=sum_counts(count for flow in flows for count in flow.dropped.values()),
+                edited=sum_counts(count for flow in flows for count in flow.edited.values()),
+                left=sum_counts(flow.left for flow in flows),
+            )
+        )
+    return totals
+
+
 Place = tuple[str, str | None, str | None]
 """Source, component, language."""
 

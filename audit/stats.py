@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from audit.guards import Finding, find
 from audit.ledger import Ledger, ledger
 from pipelines.files import write_text
 from schemas.config import Config
+from schemas.manifest import MANIFEST
 
 STATS = Path("audit") / "stats.json"
 
@@ -32,3 +35,20 @@ def write_stats(out: Path, config: Config) -> Stats:
     figures = stats(out, config)
     write_text(out / STATS, figures.model_dump_json(indent=1) + "\n")
     return figures
+
+
+def known_stats(out: Path, config: Config) -> Stats:
+    """Return the figures of the run in `out`: as it wrote them, or counted where they are old.
+
+    They are old where the config or a manifest was written after them.
+    """
+    path = out / STATS
+    if path.exists():
+        causes = [out / "config.yaml", *out.glob(f"*/{MANIFEST}"), *out.glob(f"*/*/{MANIFEST}")]
+        written = path.stat().st_mtime_ns
+        if all(cause.stat().st_mtime_ns <= written for cause in causes if cause.exists()):
+            try:
+                return Stats.model_validate_json(path.read_bytes())
+            except ValidationError:
+                pass  # another version's form
+    return stats(out, config)

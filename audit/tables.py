@@ -12,7 +12,7 @@ from audit.check import Check
 from audit.compare import Difference
 from audit.explain import Explanation
 from audit.guards import Finding
-from audit.ledger import Ledger, sum_counts
+from audit.ledger import Ledger, by_stage, sum_counts
 from audit.what_if import Comparison
 
 
@@ -64,22 +64,15 @@ def print_stages(console: Console, books: Ledger) -> None:
     table.add_column("stage")
     for column in ("entered", "dropped", "left", "MB dropped", "MB edited", "MB left", "tokens"):
         table.add_column(column, justify="right")
-    for stage in dict.fromkeys(flow.stage for flow in books.stages):
-        flows = [flow for flow in books.stages if flow.stage == stage]
-        entered = sum_counts(flow.entered for flow in flows)
-        dropped = sum_counts(count for flow in flows for count in flow.dropped.values())
-        edited = sum_counts(count for flow in flows for count in flow.edited.values())
-        left = sum_counts(flow.left for flow in flows)
+    for total in by_stage(books):
+        sizes = (total.dropped.text_bytes, total.edited.text_bytes, total.left.text_bytes)
         table.add_row(
-            stage,
-            f"{entered.documents:,}",
-            f"{dropped.documents:,}" if dropped.documents else "–",
-            f"{left.documents:,}",
-            *(
-                f"{size / 1e6:,.2f}" if size else "–"
-                for size in (dropped.text_bytes, edited.text_bytes, left.text_bytes)
-            ),
-            f"{left.tokens:,}" if left.tokens else "–",
+            total.stage,
+            f"{total.entered.documents:,}",
+            f"{total.dropped.documents:,}" if total.dropped.documents else "–",
+            f"{total.left.documents:,}",
+            *(f"{size / 1e6:,.2f}" if size else "–" for size in sizes),
+            f"{total.left.tokens:,}" if total.left.tokens else "–",
         )
     console.print(table)
 

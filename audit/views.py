@@ -19,8 +19,9 @@ import yaml
 
 from audit.explain import explain_document, locate
 from audit.frame import BLOCK, NO_INT, Frame, Values
-from audit.ledger import rejects
+from audit.ledger import by_stage, rejects
 from audit.reading import documents_of
+from audit.stats import known_stats
 from audit.texts import WHOLE, Piece, Texts, pieces
 from audit.what_if import WhatIf, altered
 from pipelines.catalog import step_schemas
@@ -38,6 +39,17 @@ EDGE = 0.002
 """Share of the values at each end that a histogram puts into its outermost bins."""
 DIFFED = 3_000
 """Characters of each of two copies that are compared word by word."""
+STAGE_HEADS = (
+    "step",
+    "entered",
+    "dropped",
+    "leaving",
+    "bytesDropped",
+    "bytesEdited",
+    "bytesLeaving",
+    "tokenCount",
+)
+"""The columns of the table by stage, as the page's words call them."""
 COLUMNS_SHOWN = ("id", "source", "assigned", "lang", "url", "origin")
 
 
@@ -95,6 +107,20 @@ class Views:
             "runs": (_json_file(frame, "run.json") or {}).get("runs", []),
             "tokenizer": self._tokenizer(),
             "show_pii": self.show_pii,
+            **self._books(),
+        }
+
+    def _books(self) -> Json:
+        """Return the ledger's sums by stage and what the guards found."""
+        figures = known_stats(self.frame.out, self.frame.config)
+        rows = []
+        for total in by_stage(figures):
+            sizes = (total.dropped.text_bytes, total.edited.text_bytes, total.left.text_bytes)
+            documents = (total.entered.documents, total.dropped.documents, total.left.documents)
+            rows.append([total.stage, *documents, *sizes, total.left.tokens])
+        return {
+            "stages": {"heads": list(STAGE_HEADS), "rows": rows},
+            "warnings": [{"name": f.guard, "detail": f.message} for f in figures.guards],
         }
 
     def _languages(self) -> list[list[Any]]:

@@ -71,6 +71,9 @@ def test_the_report_shows_the_funnel_without_a_network(
         assert page.locator("#funnel .stack").count() == 4
         page.get_by_role("button", name="by component").click()
         assert "code" in page.locator("#funnel .flow").inner_text()
+        stages = page.get_by_role("region", name="By stage").locator("tbody th").all_inner_texts()
+        assert (stages[0], stages[-1]) == ("ingest", "mix")
+        assert page.locator("#warnings").count() == 1
         shoot(page, screenshots, "report-light")
 
 

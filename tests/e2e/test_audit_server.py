@@ -5,13 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
+from altered import linked, replace_json
 from starlette.testclient import TestClient
 
+from audit.frame import Frame
 from audit.ledger import ledger
 from audit.server import application
+from audit.stats import STATS, known_stats, stats
 from audit.views import Views
 from filters.decide import KEPT, decide
 from pipelines.catalog import rule_columns
+from pipelines.cli import load_run
 
 
 @pytest.fixture
@@ -112,3 +117,33 @@ def test_what_if_decides_as_a_run_does(demo_views: Views, rules: list[str]) -> N
             change["newly_dropped_bytes"],
             change["newly_dropped_tokens"],
         ] == sums
+
+
+def test_the_stages_and_warnings_are_those_of_the_terminal(demo_views: Views) -> None:
+    frame = demo_views.frame
+    books = stats(frame.out, frame.config)
+    shown = demo_views.overview()
+    assert [row[0] for row in shown["stages"]["rows"]] == ["ingest", *frame.steps, "mix"]
+    assert all(len(row) == len(shown["stages"]["heads"]) for row in shown["stages"]["rows"])
+    mixed = shown["stages"]["rows"][-1]
+    left = [flow.left for flow in books.stages if flow.stage == "mix"]
+    assert mixed[3] == sum(count.documents for count in left) > 0
+    assert mixed[-1] == shown["mixture"]["achieved_tokens"]
+    assert shown["warnings"] == [{"name": f.guard, "detail": f.message} for f in books.guards]
+
+
+def test_figures_older_than_the_config_are_counted_anew(demo: Path, tmp_path: Path) -> None:
+    out = linked(demo, tmp_path / "out")
+    replace_json(out / STATS, lambda figures: figures["stages"][0].update(stage="written"))
+    config = load_run(out)
+    assert known_stats(out, config).stages[0].stage == "written"
+    config.guards.source_loss, config.guards.least_documents = 0.05, 1
+    text = yaml.safe_dump(config.model_dump(mode="json"), allow_unicode=True)
+    (out / "config.yaml").unlink()
+    (out / "config.yaml").write_text(text, "utf-8")
+    figures = known_stats(out, config)
+    assert figures.stages[0].stage == "ingest"
+    assert "source_loss" in [finding.guard for finding in figures.guards]
+    shown = Views(Frame(out, config)).overview()["warnings"]
+    assert [w["detail"] for w in shown] == [finding.message for finding in figures.guards]
+    assert shown

@@ -17,6 +17,7 @@ from commandline import ROOT, bibim
 from huggingface_hub import DatasetCard
 
 from audit.card import card_licences, dataset_card, facts_of
+from audit.check import check_run
 from audit.ledger import ledger
 from audit.reading import mixture_of
 from pipelines.cli import load_run
@@ -120,6 +121,11 @@ def test_the_reference_library_reads_the_records_by_the_metadata(described: Path
     (side_car,) = (described / "mixture").glob("shard-00001-*.parquet")
     columns = ["source", "component", "epoch", "tokens"]
     assert found == {"name": "demo", "rows": pq.read_table(side_car, columns=columns).to_pylist()}
+
+
+def test_the_books_balance_with_a_card_beside_the_shards(described: Path):
+    checks = check_run(described, load_run(described))
+    assert [check.name for check in checks if not check.holds] == []
 
 
 def test_what_is_in_a_name_is_no_markup(demo: Path):
