@@ -80,6 +80,7 @@ def application(views: Views, hosts: tuple[str, ...] = LOOPBACK) -> Starlette:
 
     given: dict[str, Callable[[Request], Any]] = {
         "overview": lambda request: views.overview(),
+        "books": lambda request: views.books(),
         "overlap": lambda request: views.overlap(),
         "signal": lambda request: views.signal(_text(request, "of")),
         "samples": lambda request: views.samples(_number(request, "of")),

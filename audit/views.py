@@ -63,6 +63,7 @@ class Views:
         self.show_pii = show_pii
         self.signal = lru_cache(maxsize=None)(self._signal)
         self.overview = lru_cache(maxsize=1)(self._overview)
+        self.books = lru_cache(maxsize=1)(self._books)
         self.clusters = lru_cache(maxsize=1)(self._clusters)
         self.pii = lru_cache(maxsize=1)(self._pii)
 
@@ -107,11 +108,13 @@ class Views:
             "runs": (_json_file(frame, "run.json") or {}).get("runs", []),
             "tokenizer": self._tokenizer(),
             "show_pii": self.show_pii,
-            **self._books(),
         }
 
     def _books(self) -> Json:
-        """Return the ledger's sums by stage and what the guards found."""
+        """Return the ledger's sums by stage and what the guards found.
+
+        Not a part of the overview: a run without `audit/stats.json` has them counted first.
+        """
         figures = known_stats(self.frame.out, self.frame.config)
         rows = []
         for total in by_stage(figures):
@@ -120,7 +123,10 @@ class Views:
             rows.append([total.stage, *documents, *sizes, total.left.tokens])
         return {
             "stages": {"heads": list(STAGE_HEADS), "rows": rows},
-            "warnings": [{"name": f.guard, "detail": f.message} for f in figures.guards],
+            "findings": [
+                {"guard": f.guard, "severity": f.severity, "message": f.message}
+                for f in figures.guards
+            ],
         }
 
     def _languages(self) -> list[list[Any]]:

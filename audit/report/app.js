@@ -14,7 +14,7 @@
   const t = (key, ...rest) => { const word = WORDS[lang][key]; return typeof word === "function" ? word(...rest) : word === undefined ? key : word; };
   const changes = new Map(); // rule index -> new value
   const charts = new Set();
-  let overview = null;
+  let overview = null, asking = null;
 
   // Building nodes
 
@@ -79,6 +79,8 @@
     if (!answer.ok) throw new Error(body.error || answer.statusText);
     return body;
   }
+  /** The ledger's sums and findings: asked once, and not waited for. */
+  const books = () => asking ||= ask("books");
   const fault = (error) => h("p", { class: "warning", role: "alert" }, `${t("error")}: ${error.message}`);
   /** Fill `box` with what `make` gives for the answer. */
   async function fill(box, view, parameters, make) {
@@ -198,10 +200,12 @@
         tile(t("tokens"), compact(sum(isKept, 6)), count(sum(isKept, 6))),
         overview.mixture ? tile(t("mixture"), compact(overview.mixture.achieved_tokens), count(overview.mixture.achieved_tokens)) : null));
   }
-  function warnings() {
-    if (!overview.warnings) return null;
-    return section("warnings", t("warnings"), null, overview.warnings.length
-      ? overview.warnings.map((w) => h("div", { class: "warning" }, h("strong", null, w.name), " ", w.detail)) : h("p", { class: "good" }, t("noWarnings")));
+  /** What the guards found: decisions first, then what only asks for a look. */
+  function findings() {
+    const box = h("div", null, h("p", { class: "quiet" }, t("counting")));
+    books().then(({ findings: all }) => box.replaceChildren(...(all.length
+      ? all.map((f) => h("div", { class: f.severity }, h("strong", null, t(f.severity)), ` ${f.guard}: `, f.message)) : [h("p", { class: "good" }, t("noFindings"))]))).catch((error) => box.replaceChildren(fault(error)));
+    return section("findings", t("findings"), t("findingsLead"), box);
   }
   let unit = 3, grouping = 0;
   function funnel() {
@@ -243,10 +247,14 @@
       const b = choose(label, get, set); b.chosen = get; tools.append(b);
     }
     draw();
-    return section("funnel", t("funnel"), t("funnelLead"), tools, body, overview.stages ? stages() : null,
+    return section("funnel", t("funnel"), t("funnelLead"), tools, body, stages(),
       h("details", null, h("summary", { class: "quiet" }, t("languages")), table(t("languages"), [t("languageColumn"), t("documents"), t("kept"), t("tokenCount")], overview.languages)));
   }
-  const stages = () => [h("h3", null, t("byStage")), table(t("byStage"), overview.stages.heads.map((head) => t(head)), overview.stages.rows)];
+  function stages() {
+    const box = h("div", null, h("p", { class: "quiet" }, t("counting")));
+    books().then(({ stages: sums }) => box.replaceChildren(table(t("byStage"), sums.heads.map((head) => t(head)), sums.rows))).catch((error) => box.replaceChildren(fault(error)));
+    return [h("h3", null, t("byStage")), box];
+  }
   function shares() {
     const mix = overview.mixture;
     if (!mix) return section("shares", t("shares"), t("noMixture"));
@@ -446,7 +454,7 @@
     query.placeholder = t("search"); query.setAttribute("aria-label", t("search"));
     document.getElementById("search").hidden = !LIVE;
     charts.clear();
-    const parts = [summary(), warnings(), funnel(), shares(), rules(), signals(), duplicates(), pii(), tokenizer(), costs()].flat().filter(Boolean);
+    const parts = [summary(), findings(), funnel(), shares(), rules(), signals(), duplicates(), pii(), tokenizer(), costs()].flat().filter(Boolean);
     const contents = document.getElementById("contents");
     contents.setAttribute("aria-label", t("contents"));
     contents.replaceChildren(...parts.slice(1).map((part) => h("a", { href: `#${part.id}` }, part.querySelector("h2").textContent)));

@@ -33,6 +33,7 @@ def report_data(views: Views) -> Json:
     views.frame.preload(names)
     return {
         "overview": views.overview(),
+        "books": views.books(),
         "overlap": views.overlap(),
         "signal": {name: views.signal(name) for name in names},
         "samples": [views.samples(index) for index in range(len(views.frame.rules))],

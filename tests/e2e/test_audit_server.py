@@ -120,17 +120,18 @@ def test_what_if_decides_as_a_run_does(demo_views: Views, rules: list[str]) -> N
         ] == sums
 
 
-def test_the_stages_and_warnings_are_those_of_the_terminal(demo_views: Views) -> None:
+def test_the_stages_and_findings_are_those_of_the_terminal(demo_views: Views) -> None:
     frame = demo_views.frame
     books = stats(frame.out, frame.config)
-    shown = demo_views.overview()
+    shown = demo_views.books()
     assert [row[0] for row in shown["stages"]["rows"]] == ["ingest", *frame.steps, "mix"]
     assert all(len(row) == len(shown["stages"]["heads"]) for row in shown["stages"]["rows"])
     mixed = shown["stages"]["rows"][-1]
     left = [flow.left for flow in books.stages if flow.stage == "mix"]
     assert mixed[3] == sum(count.documents for count in left) > 0
-    assert mixed[-1] == shown["mixture"]["achieved_tokens"]
-    assert shown["warnings"] == [{"name": f.guard, "detail": f.message} for f in books.guards]
+    assert mixed[-1] == demo_views.overview()["mixture"]["achieved_tokens"]
+    told = [(f["guard"], f["severity"], f["message"]) for f in shown["findings"]]
+    assert told == [(f.guard, f.severity, f.message) for f in books.guards]
 
 
 def test_figures_older_than_the_config_are_counted_anew(demo: Path, tmp_path: Path) -> None:
@@ -147,6 +148,6 @@ def test_figures_older_than_the_config_are_counted_anew(demo: Path, tmp_path: Pa
     figures = known_stats(out, config)
     assert figures.stages[0].stage == "ingest"
     assert "source_loss" in [finding.guard for finding in figures.guards]
-    shown = Views(Frame(out, config)).overview()["warnings"]
-    assert [w["detail"] for w in shown] == [finding.message for finding in figures.guards]
+    shown = Views(Frame(out, config)).books()["findings"]
+    assert [f["message"] for f in shown] == [finding.message for finding in figures.guards]
     assert shown

@@ -12,7 +12,7 @@ from audit.compare import Difference, compare_runs
 from audit.ledger import ledger
 from pipelines.cli import load_run
 
-RULE = ("--set", 'rules.ko.hangul_ratio=">=0.6"', "--set", "sources.stdlib.limit=110")
+RULE = ("--set", 'rules.ko.words=">=150"', "--set", "sources.stdlib.limit=110")
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_a_run_is_no_change_from_itself(demo: Path):
 def test_the_keys_that_differ_are_named_with_both_values(difference: Difference):
     changed = {pair.name: (pair.before, pair.after) for pair in difference.config}
     assert changed == {
-        "rules.ko.hangul_ratio": (">=0.3", ">=0.6"),
+        "rules.ko.words": (">=20", ">=150"),
         "sources.stdlib.limit": (120, 110),
     }
 
@@ -48,24 +48,25 @@ def test_the_keys_that_differ_are_named_with_both_values(difference: Difference)
 def test_documents_that_a_changed_rule_moved_are_counted_and_say_why(
     demo: Path, other: Path, difference: Difference
 ):
-    moves = [move for move in difference.moves if move.after == "hangul_ratio"]
+    moves = [move for move in difference.moves if move.after == "words"]
     assert moves
-    assert {move.why for move in moves} == {"ko.hangul_ratio>=0.3 became ko.hangul_ratio>=0.6"}
+    kept = {move.why for move in moves if move.before == "kept"}
+    assert kept == {"ko.words>=20 became ko.words>=150"}
     before, after = (
         sum(
             count.documents
             for book in ledger(out, load_run(out)).sources.values()
             for reason, count in book.dropped.items()
-            if reason == "hangul_ratio"
+            if reason == "words"
         )
         for out in (demo, other)
     )
-    gone = sum(m.documents for m in difference.moves if m.before == "hangul_ratio")
+    gone = sum(m.documents for m in difference.moves if m.before == "words")
     assert sum(move.documents for move in moves) == after - before + gone
     for move in moves:
         assert 1 <= len(move.examples) <= min(3, move.documents)
         said = json.loads(bibim("explain", other, move.examples[0], "--json").stdout)
-        assert said["verdict"] == "hangul_ratio"
+        assert said["verdict"] == "words"
 
 
 def test_documents_that_are_there_no_more_are_absent(difference: Difference):
