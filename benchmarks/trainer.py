@@ -1,12 +1,13 @@
 """The trainer: a step against transformers' Llama, the loader alone, and a 5-gram model.
 
     python benchmarks/trainer.py step   [--nanogpt FILE]
-    python benchmarks/trainer.py loader --mixture OUT/mixture
+    python benchmarks/trainer.py loader --mixture OUT/mixture [--tokens 1B]
     python benchmarks/trainer.py ngram  --mixture OUT/mixture --tokens 5M [--checkpoint OUT]
 
 `step`: forward, backward and AdamW of the shape of trainer/configs/tiny.yaml on the same batch,
-in turns, the least of several. `--nanogpt`: the file `model.py` of karpathy/nanoGPT, compared at
-the same number of layers, width, heads and vocabulary. `ngram`: an interpolated 5-gram model of
+in turns, the least of several; the peers are transformers' Llama and GPT-2 at the same number of
+layers, width, heads and vocabulary, written as in nanoGPT (below), or with `--nanogpt` its own
+file `model.py` too. `ngram`: an interpolated 5-gram model of
 tokens (Witten-Bell) made from so many training tokens, on the same held-out documents as
 `bibim evaluate`, in bits a byte; with a checkpoint its figures stand beside.
 """
@@ -15,8 +16,8 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import itertools
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -25,12 +26,14 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812  # the name that everybody gives it
+from torch import nn
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from schemas.config import parse_count  # noqa: E402  (path above)
-from trainer.config import load_training  # noqa: E402
+from trainer.config import ModelConfig, load_training  # noqa: E402
 from trainer.data import Corpus  # noqa: E402
 from trainer.evaluate import evaluate_checkpoint  # noqa: E402
 from trainer.export import llama_config  # noqa: E402
@@ -38,6 +41,52 @@ from trainer.model import Decoder  # noqa: E402
 from trainer.optimise import make_optimiser  # noqa: E402
 
 VOCABULARY = 16_000
+
+
+class GPTBlock(nn.Module):
+    """A layer of GPT-2 as nanoGPT writes it: LayerNorm, one product for q, k and v, GELU."""
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.ln_1, self.ln_2 = (nn.LayerNorm(dim, bias=False) for _ in range(2))
+        self.qkv = nn.Linear(dim, 3 * dim, bias=False)
+        self.out = nn.Linear(dim, dim, bias=False)
+        self.up = nn.Linear(dim, 4 * dim, bias=False)
+        self.down = nn.Linear(4 * dim, dim, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        rows, length, dim = x.shape
+        q, k, v = (
+            part.view(rows, length, self.heads, -1).transpose(1, 2)
+            for part in self.qkv(self.ln_1(x)).split(dim, dim=2)
+        )
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.out(mixed.transpose(1, 2).contiguous().view(rows, length, dim))
+        grown: torch.Tensor = x + self.down(F.gelu(self.up(self.ln_2(x))))
+        return grown
+
+
+class GPT(nn.Module):
+    """GPT-2 in nanoGPT's shape: learned positions, tied embeddings, all logits at once."""
+
+    def __init__(self, config: ModelConfig, context: int) -> None:
+        super().__init__()
+        self.wte, self.wpe = nn.Embedding(VOCABULARY, config.dim), nn.Embedding(context, config.dim)
+        self.blocks = nn.ModuleList(
+            GPTBlock(config.dim, config.heads) for _ in range(config.layers)
+        )
+        self.ln_f = nn.LayerNorm(config.dim, bias=False)
+        for weight in self.parameters():
+            if weight.dim() >= 2:
+                nn.init.normal_(weight, std=0.02)
+
+    def forward(self, ids: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        x = self.wte(ids) + self.wpe(torch.arange(ids.shape[1]))
+        for block in self.blocks:
+            x = block(x)
+        logits = F.linear(self.ln_f(x), self.wte.weight)
+        return F.cross_entropy(logits.view(-1, VOCABULARY), targets.view(-1), ignore_index=-1)
 
 
 def step(args: argparse.Namespace) -> dict[str, Any]:
@@ -52,8 +101,10 @@ def step(args: argparse.Namespace) -> dict[str, Any]:
     model = Decoder(config.model, VOCABULARY)
     described = llama_config(model, Symbols, context)  # type: ignore[arg-type]
     peer = LlamaForCausalLM(LlamaConfig(**described, attn_implementation="sdpa"))
+    like = GPT(config.model, context)
     contenders: dict[str, tuple[Any, Callable[[], torch.Tensor]]] = {
         "Bibim": (model, lambda: model(ids, ids) / ids.numel()),
+        "GPT-2 as in nanoGPT": (like, lambda: like(ids, ids)),
         "transformers Llama": (peer, lambda: peer(ids, labels=ids).loss),
     }
     if args.nanogpt:
@@ -101,21 +152,35 @@ def _corpus(args: argparse.Namespace) -> Corpus:
     return Corpus(config, verify=False)
 
 
+def _memory() -> dict[str, int]:
+    """Return MiB that this process holds: all of it, and without pages of mapped files."""
+    status = Path("/proc/self/status").read_text("utf-8")
+    rows = dict(line.split(":", 1) for line in status.splitlines())
+    names = {"MiB": "VmRSS", "without mapped files": "RssAnon"}
+    return {name: int(rows[key].split()[0]) >> 10 for name, key in names.items()}
+
+
 def loader(args: argparse.Namespace) -> dict[str, Any]:
     corpus = _corpus(args)
-    tokens = 0
-    begin = time.perf_counter()
-    for stage in corpus.stages:
-        for number in range(stage.sequences):
+    wanted = parse_count(args.tokens)
+    walk = ((stage, number) for stage in corpus.stages for number in range(stage.sequences))
+    order = itertools.cycle(list(walk))
+    once = sum(stage.tokens for stage in corpus.stages)
+    rows: dict[str, Any] = {}
+    begin = last = time.perf_counter()
+    seen = 0
+    for share in range(1, 11):
+        before = seen
+        while seen < wanted * share // 10:
+            stage, number = next(order)
             corpus.sequence(stage, number)
-        tokens += stage.tokens
-    return {
-        "loader": {
-            "tokens": tokens,
-            "tokens/s": round(tokens / (time.perf_counter() - begin)),
-            "MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-        }
-    }
+            seen += min(stage.context, stage.tokens - 1 - number * stage.context)
+        now = time.perf_counter()
+        rows[f"{seen:,} tokens"] = {"tokens/s": round((seen - before) / (now - last)), **_memory()}
+        print(f"{seen:,} of {wanted:,} tokens", file=sys.stderr)
+        last = now
+    rows["all"] = {"tokens/s": round(seen / (last - begin)), "passes": round(seen / once, 1)}
+    return rows
 
 
 ORDER = 5

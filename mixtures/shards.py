@@ -27,6 +27,8 @@ from schemas.errors import InputError, RunFault
 from schemas.manifest import sha256_file
 
 MANIFEST: Final = "manifest.json"
+VERSION: Final = 1
+"""Of the manifest's keys and of the shards' form."""
 MAGIC: Final = b"MMIDIDX\x00\x00"
 CODES: Final[dict[np.dtype[Any], int]] = {np.dtype("<i4"): 4, np.dtype("<u2"): 8}
 """Megatron's code of each type that tokens are stored in."""
@@ -114,11 +116,16 @@ def read_shard(path: Path) -> Shard:
             "run `mix` again"
         )
     tokens = np.memmap(data, dtype=dtype, mode="r") if size else np.zeros(0, dtype=dtype)
-    return Shard(tokens, starts)
+    # as a plain view, for a slice of a memmap takes six times as long
+    return Shard(np.asarray(tokens), starts)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return `manifest.json` of a mixture. Raises RunFault if there is none."""
+    """Return `manifest.json` of a mixture.
+
+    Raises RunFault if there is none, or if it is of another version; one that names none is of
+    the first.
+    """
     path = folder / MANIFEST
     try:
         manifest: dict[str, Any] = json.loads(path.read_text("utf-8"))
@@ -126,6 +133,12 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise RunFault(f"{path} is not there: the mixture is not complete; run `mix`") from None
     except ValueError as error:
         raise RunFault(f"{path}: not JSON ({error}); run `mix` again") from None
+    version = manifest.get("version", 1)
+    if version != VERSION:
+        raise RunFault(
+            f"{path}: `version` is {version}, this Bibim reads {VERSION}; run `mix` again, or read "
+            "it with the Bibim that made it"
+        )
     return manifest
 
 

@@ -27,7 +27,14 @@ from mixtures.formats import MDS, MDS_INDEX, PARQUET, ParquetTokens, mds_files, 
 from mixtures.keys import id_matrix
 from mixtures.order import Arrangement, Documents, arrange_stages
 from mixtures.runs import Run
-from mixtures.shards import MANIFEST, SEQUENCES, shard_stem, write_index, write_sequences
+from mixtures.shards import (
+    MANIFEST,
+    SEQUENCES,
+    VERSION,
+    shard_stem,
+    write_index,
+    write_sequences,
+)
 from mixtures.solver import Plan, Pool, SourceTokens, solve_stages
 from mixtures.tokenizer import Tokenizer, token_dtype
 from pipelines.catalog import only_rules, rule_columns, upsample_rules
@@ -392,6 +399,7 @@ def _write_manifest(ctx: Context, arrangement: Arrangement) -> None:
     shards = [receipts[name] for name in names]
     record = {
         "name": ctx.config.name,
+        "version": VERSION,
         "strategy": settings.strategy,
         "seed": settings.seed,
         "max_epochs": settings.max_epochs,

@@ -15,6 +15,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,14 @@ class Stage:
 
     names: tuple[str, ...]
     context: int
-    tokens: int
-    """Of the stream: held-out documents left out, symbols of fill-in-the-middle counted."""
+    ends: tuple[int, ...]
+    """Where each shard ends in the stage's stream, in tokens: held-out documents left out, symbols
+    of fill-in-the-middle counted."""
+
+    @property
+    def tokens(self) -> int:
+        """Of the stream."""
+        return self.ends[-1] if self.ends else 0
 
     @property
     def sequences(self) -> int:
@@ -117,11 +124,9 @@ class Corpus:
             first += entry["shards"]
             context = min(entry["context"] or batch.context, batch.most or 1 << 62)
             names = tuple(shard["name"] for shard in shards)
-            found.append(Stage(names, context, sum(self._ends(names))))
+            ends = tuple(accumulate(self._sizes[name] for name in names))
+            found.append(Stage(names, context, ends))
         return found
-
-    def _ends(self, names: tuple[str, ...]) -> list[int]:
-        return [self._sizes[name] for name in names]
 
     @cached_property
     def _sizes(self) -> dict[str, int]:
@@ -176,11 +181,10 @@ class Corpus:
 
     def slice(self, stage: Stage, begin: int, end: int) -> tuple[npt.NDArray[Any], Ids]:
         """Return tokens `begin` to before `end` of a stage's stream, and each one's document."""
-        ends = np.cumsum(self._ends(stage.names))
         tokens, documents = [], []
         while begin < end:
-            place = bisect_right(ends.tolist(), begin)
-            base = int(ends[place - 1]) if place else 0
+            place = bisect_right(stage.ends, begin)
+            base = stage.ends[place - 1] if place else 0
             index = self.index(stage.names[place])
             at = begin - base
             number = int(np.searchsorted(index.starts, at, side="right")) - 1

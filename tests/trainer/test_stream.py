@@ -110,15 +110,16 @@ def changed(training: Make, mixture: Path) -> TrainConfig:
     return training().model_copy(update={"mixture": str(mixture)})
 
 
-def test_a_flipped_byte_and_a_missing_shard_are_refused(
-    training: Make, mixture: Path, tmp_path: Path
+@pytest.mark.parametrize("ending", ["bin", "idx", "parquet"])
+def test_a_flipped_byte_and_a_missing_file_are_refused(
+    training: Make, mixture: Path, tmp_path: Path, ending: str
 ):
     own = copied(mixture, tmp_path)
-    first = sorted(own.glob("*.bin"))[0]
+    first = sorted(own.glob(f"*.{ending}"))[0]
     data = bytearray(first.read_bytes())
-    data[11] ^= 1
+    data[len(data) // 2] ^= 1
     first.write_bytes(data)
-    with pytest.raises(RunFault, match=r"shard-00000-of-00005\.bin differs"):
+    with pytest.raises(RunFault, match=rf"shard-00000-of-00005\.{ending} differs"):
         Corpus(changed(training, own))
     first.unlink()
     with pytest.raises(RunFault, match="is missing"):
@@ -131,6 +132,16 @@ def test_another_tokenizer_is_refused(training: Make, mixture: Path, tmp_path: P
     manifest["tokenizer"]["sha256"] = "0" * 64
     (own / "manifest.json").write_text(json.dumps(manifest), "utf-8")
     with pytest.raises(InputError, match="not the tokenizer of"):
+        Corpus(changed(training, own))
+
+
+def test_a_manifest_of_another_version_is_refused(training: Make, mixture: Path, tmp_path: Path):
+    own = copied(mixture, tmp_path)
+    manifest = json.loads((own / "manifest.json").read_text("utf-8"))
+    assert manifest["version"] == 1
+    manifest["version"] = 2
+    (own / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    with pytest.raises(RunFault, match=r"`version` is 2, this Bibim reads 1"):
         Corpus(changed(training, own))
 
 
