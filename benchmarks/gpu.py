@@ -160,8 +160,8 @@ def rows(tiny: bool, peak: float) -> Iterator[tuple[str, dict[str, Any]]]:
     contexts = (4096, 32_768)
     if tiny:
         small = ModelConfig(dim=64, layers=2, heads=4, kv_heads=2, z_loss=1e-4)
-        base = Shape(small, 512, 128, 512, micros=2, steps=1, checkpointing=True)
-        contexts = (128, 512)
+        base = Shape(small, 512, 128, 256, micros=2, steps=1, checkpointing=True)
+        contexts = (128, 256)
     acts = {"agrees": lambda: agrees(device, not tiny)}
     for context in contexts:
         own = replace(base, context=context)

@@ -2,14 +2,18 @@
 
     python benchmarks/trainer.py step   [--nanogpt FILE]
     python benchmarks/trainer.py loader --mixture OUT/mixture [--tokens 1B]
+    python benchmarks/trainer.py resume --mixture OUT/mixture
     python benchmarks/trainer.py ngram  --mixture OUT/mixture --tokens 5M [--checkpoint OUT]
 
 `step`: forward, backward and AdamW of the shape of trainer/configs/tiny.yaml on the same batch,
 in turns, the least of several; the peers are transformers' Llama and GPT-2 at the same number of
 layers, width, heads and vocabulary, written as in nanoGPT (below), or with `--nanogpt` its own
-file `model.py` too. `ngram`: an interpolated 5-gram model of
-tokens (Witten-Bell) made from so many training tokens, on the same held-out documents as
-`bibim evaluate`, in bits a byte; with a checkpoint its figures stand beside.
+file `model.py` too. `loader`: sequences alone, as many passes over the mixture as so many tokens
+take, with the memory held after each tenth. `resume`: 200 steps of a small model straight,
+against a run that is killed after 100 and goes on, and against two processes. `ngram`: an
+interpolated 5-gram model of tokens (Witten-Bell) made from so many training tokens, on the same
+held-out documents as `bibim evaluate`, in bits a byte; with a checkpoint its figures stand
+beside.
 """
 
 from __future__ import annotations
@@ -18,7 +22,11 @@ import argparse
 import importlib.util
 import itertools
 import json
+import os
+import signal
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +41,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from schemas.config import parse_count  # noqa: E402  (path above)
+from trainer.checkpoint import checkpoint_path, load_checkpoint  # noqa: E402
 from trainer.config import ModelConfig, load_training  # noqa: E402
 from trainer.data import Corpus  # noqa: E402
 from trainer.evaluate import evaluate_checkpoint  # noqa: E402
@@ -183,6 +192,79 @@ def loader(args: argparse.Namespace) -> dict[str, Any]:
     return rows
 
 
+RESUMED = {
+    "model": "{dim: 32, layers: 2, heads: 4, kv_heads: 2}",
+    "batch": "{tokens: 512, context: 64, micro: 256}",
+    "run": "{steps: 200, save_every: 100, log_every: 1, evaluate_every: 200, evaluate_tokens: 1k, "
+    "keep: 9, device: cpu}",
+}
+
+
+def resume(args: argparse.Namespace) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        return _resumed(Path(folder), args.mixture)
+
+
+def _resumed(folder: Path, mixture: Path) -> dict[str, Any]:
+    """Train four times over: straight, killed at 100, on from there, and on two processes."""
+    file = folder / "small.yaml"
+    lines = {"name": "small", "mixture": mixture.absolute(), **RESUMED}
+    file.write_text("".join(f"{key}: {value}\n" for key, value in lines.items()), "utf-8")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+
+    def start(out: str, *before: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, *before, "-m", "trainer.pretrain", str(file)]
+        command += ["--out", str(folder / out)]
+        return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+
+    def finish(process: subprocess.Popen[bytes]) -> None:
+        if process.wait():
+            sys.exit(f"a run ended with {process.returncode}")
+
+    finish(start("straight"))
+    killed = start("killed")
+    while killed.poll() is None and not checkpoint_path(folder / "killed", 100).exists():
+        time.sleep(0.01)
+    killed.kill()
+    if killed.wait() != -signal.SIGKILL:
+        sys.exit("the run ended before it could be killed")
+    finish(start("killed"))
+    finish(start("two", *launch))
+    states = {out: load_checkpoint(folder / out) for out in ("straight", "killed", "two")}
+    losses = {out: _losses(folder / out) for out in states}
+    one, again, two = states.values()
+    pairs = list(zip(losses["straight"], losses["two"], strict=True))
+    return {
+        "killed at 100": {
+            "steps": again["step"],
+            "weights equal": _same(one["model"], again["model"]),
+            "optimiser equal": _same(one["optimiser"], again["optimiser"]),
+            "losses equal": losses["straight"] == losses["killed"],
+        },
+        "two processes": {
+            "steps": two["step"],
+            "largest difference of a loss": max(abs(a - b) for a, b in pairs),
+            "first loss": pairs[0][0],
+            "last loss": pairs[-1][0],
+        },
+    }
+
+
+def _losses(out: Path) -> list[float]:
+    rows = map(json.loads, (out / "metrics.jsonl").read_text("utf-8").splitlines())
+    return [row["loss"] for row in rows if "loss" in row]
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Return whether two states are equal, bit by bit."""
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return torch.equal(one, other) if isinstance(one, torch.Tensor) else bool(one == other)
+
+
 ORDER = 5
 
 
@@ -258,7 +340,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    acts = {act.__name__: act for act in (step, loader, ngram)}
+    acts = {act.__name__: act for act in (step, loader, resume, ngram)}
     parser.add_argument("act", choices=acts)
     parser.add_argument("--mixture", type=Path)
     parser.add_argument("--tokens", default="5M")
