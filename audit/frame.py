@@ -6,14 +6,15 @@ rows: whatever needs no signal's values is asked of them. A changed rule reads o
 the rows whose answer differs from before, and moves them between groups.
 
 The columns are read by DuckDB from the annotations, in the order of the documents' manifest, and
-kept. Nothing is written.
+kept: in memory, and beside the run as `audit.index` for the next time.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -24,6 +25,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from audit.index import INDEX, index_key, read_index, write_index
 from audit.reading import documents_of, finished_steps, rules_of
 from pipelines.catalog import STEPS, columns_of
 from pipelines.shards import DOCUMENTS
@@ -62,16 +64,16 @@ class Groups:
     `mask` has bit i set where rule i is broken; `unseen` where a late step never saw the rows.
     """
 
-    source: npt.NDArray[np.int32]
-    component: npt.NDArray[np.int32]
-    language: npt.NDArray[np.int32]
-    mask: npt.NDArray[np.uint64]
-    unseen: Bools
-    documents: Ints
-    raw_bytes: Ints
-    bytes: Ints
-    chars: Ints
-    tokens: Ints
+    source: npt.NDArray[np.int32] = field(metadata={"kind": np.int32})
+    component: npt.NDArray[np.int32] = field(metadata={"kind": np.int32})
+    language: npt.NDArray[np.int32] = field(metadata={"kind": np.int32})
+    mask: npt.NDArray[np.uint64] = field(metadata={"kind": np.uint64})
+    unseen: Bools = field(metadata={"kind": np.bool_})
+    documents: Ints = field(metadata={"kind": np.int64})
+    raw_bytes: Ints = field(metadata={"kind": np.int64})
+    bytes: Ints = field(metadata={"kind": np.int64})
+    chars: Ints = field(metadata={"kind": np.int64})
+    tokens: Ints = field(metadata={"kind": np.int64})
 
     def first(self) -> npt.NDArray[np.int64]:
         """Return the index of the first rule broken in each group, or -1."""
@@ -145,22 +147,55 @@ class Frame:
         for shard in documents_of(out).shards:
             self.shards.append(ShardRows(shard.name, shard.sha256, self.rows, shard.rows))
             self.rows += shard.rows
-        self._check_belongs()
         self.sources, self.components, self.languages = Names(), Names(), Names()
         self.own = {rule.column for rule in self.rules}
         self._kept: dict[str, Values] = {}
         self._spare: OrderedDict[str, Values] = OrderedDict()
-        self._load()
+        key = index_key(out, self.steps, [str(rule) for rule in self.rules])
+        if not self._restore(key):
+            self._check_belongs()
+            self._load()
+            self._save(key)
 
     # Reading
+
+    def _restore(self, key: str) -> bool:
+        """Take everything from the index of an earlier frame; return whether there was one."""
+        found = read_index(self.out / INDEX, key)
+        if found is None:
+            return False
+        columns, notes = found
+        self.group = columns.pop("group")
+        self._kept = columns
+        for names, known in zip(self._names(), notes["names"], strict=True):
+            for name in known:
+                names.code(name)
+        groups = (np.array(notes["groups"][f.name], f.metadata["kind"]) for f in fields(Groups))
+        self.groups = Groups(*groups)
+        return True
+
+    def _save(self, key: str) -> None:
+        notes = {
+            "names": [names.names for names in self._names()],
+            "groups": {f.name: getattr(self.groups, f.name).tolist() for f in fields(Groups)},
+        }
+        # A run in a folder that is not ours to write is shown all the same.
+        with contextlib.suppress(OSError):
+            write_index(self.out / INDEX, key, {"group": self.group, **self._kept}, notes)
+
+    def _names(self) -> tuple[Names, Names, Names]:
+        return self.sources, self.components, self.languages
 
     def _check_belongs(self) -> None:
         """Raise RunFault where an annotation shard is not of its document shard."""
         for step in self.steps:
+            told = self.query(
+                "SELECT parse_filename(file_name), value FROM parquet_kv_metadata(?) WHERE key = ?",
+                [self.files(step), DOCUMENTS],
+            )
+            held = {name: bytes(belongs).decode() for name, belongs in told}
             for shard in self.shards:
-                metadata = pq.read_metadata(self.out / "annotations" / step / shard.name)
-                belongs = (metadata.metadata or {}).get(DOCUMENTS, b"").decode()
-                if belongs != shard.sha256 or metadata.num_rows != shard.rows:
+                if held.get(shard.name) != shard.sha256:
                     raise RunFault(
                         f"{self.out}/annotations/{step}/{shard.name} belongs to another document "
                         "shard. Delete it and run again; its stage will rewrite it."
@@ -282,6 +317,10 @@ class Frame:
                 mask[part] |= (broken & scope[part]).astype(np.uint64) << np.uint64(index)
         unseen = np.zeros(self.rows, bool)
         for column in late:
+            if column in self._kept:
+                values = self._kept[column]
+                unseen |= np.isnan(values) if values.dtype == np.float32 else values == NO_INT
+                continue
             for row, table in self.stream(self.folder_of(column), [f'"{column}" IS NULL']):
                 unseen[row : row + table.num_rows] |= table.column(0).to_numpy()
         self._group(source, component, language, mask, unseen)

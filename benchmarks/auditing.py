@@ -1,8 +1,8 @@
 """The audit of a large run: opening it, dragging a threshold, memory; and the report as one file.
 
-    python benchmarks/audit.py large RUN [--rows 10M]
-    python benchmarks/audit.py report RUN
-    python benchmarks/audit.py rerun RUN RECIPE --rule "all.toxicity<=0.5" [--set …]
+    python benchmarks/auditing.py large RUN [--rows 10M]
+    python benchmarks/auditing.py report RUN
+    python benchmarks/auditing.py rerun RUN RECIPE --rule "all.toxicity<=0.5" [--set …]
 
 `large` repeats a finished run's documents and annotations (links: no bytes are copied), serves
 that to a real browser and drags a threshold there. Its answers must be the run's own, times the
@@ -29,6 +29,9 @@ from urllib.parse import quote
 from urllib.request import urlopen
 
 import typer
+
+from audit.stats import write_stats
+from pipelines.cli import load_run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -158,14 +161,19 @@ def large(run: Path, rows: str = "10M", rule: str = "all.toxicity<=0.5") -> None
         out = Path(folder) / "run"
         out.mkdir()
         times = repeat(run.resolve(), out, number(rows))
+        begun = time.perf_counter()
+        write_stats(out, load_run(out))
+        print(f"books counted in {time.perf_counter() - begun:.1f} s, as a run does at its end")
+        with served(out) as (_, server, listening):
+            print(f"served after {listening:.1f} s the first time, peak {peak(server):,.0f} MiB")
         with served(out) as (address, server, listening), browser() as page:
+            print(f"served after {listening:.1f} s from then on, by the index")
             first = opened(page, address)
             drags = dragged(page, rule)
             cold = {}
             for text in (rule, *others(page, rule)):
                 cold[text] = asked(address, text)[1]
             answer, _ = asked(address, rule)
-            shown = page.evaluate("overviewRows = document.querySelector('.tiles dd').innerText")
             own = counted(told(run, rule))
             for source, figures in counted(answer).items():
                 for name, value in figures.items():
@@ -173,9 +181,8 @@ def large(run: Path, rows: str = "10M", rule: str = "all.toxicity<=0.5") -> None
                         raise SystemExit(
                             f"{source}.{name}: {value}, not {own[source][name]} × {times}"
                         )
-            print(
-                f"{shown.split()[0]} documents ({times} × {run.name}), loaded in {listening:.1f} s"
-            )
+            kept = sum(change["kept_before"] for change in counted(answer).values())
+            print(f"{times} × the documents of {run.name}, {kept:,} of them kept")
             print(f"first view {first:.2f} s after opening the page")
             print(
                 f"drag of {rule}: median {statistics.median(drags):.2f} s, worst {max(drags):.2f} s"

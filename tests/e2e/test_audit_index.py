@@ -1,0 +1,63 @@
+"""The index: a frame made once is taken the next time, and never for other data or rules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import yaml
+from altered import linked
+
+from audit.frame import Frame
+from audit.index import INDEX
+from audit.views import Views
+from audit.what_if import WhatIf
+from pipelines.cli import load_run
+from schemas.config import Config
+
+RULE = "ko.words>=100"
+
+
+def test_a_frame_by_its_index_gives_the_same_answers(demo: Path, tmp_path: Path):
+    out = linked(demo, tmp_path / "out")
+    config = load_run(out)
+    (out / INDEX).unlink(missing_ok=True)
+    read = Frame(out, config)
+    assert (out / INDEX).exists()
+    written = (out / INDEX).stat().st_mtime_ns
+    indexed = Frame(out, config)
+    assert (out / INDEX).stat().st_mtime_ns == written
+    assert np.array_equal(read.group, indexed.group)
+    assert not indexed.group.flags.owndata  # mapped, not read
+    assert Views(read).overview() == Views(indexed).overview()
+    assert WhatIf(read).compare([RULE]) == WhatIf(indexed).compare([RULE])
+
+
+def test_other_rules_do_not_take_the_index(demo: Path, tmp_path: Path):
+    out = linked(demo, tmp_path / "out")
+    before = Frame(out, load_run(out))
+    config = yaml.safe_load((out / "config.yaml").read_text("utf-8"))
+    config["rules"]["ko"]["words"] = ">=100"
+    after = Frame(out, Config.model_validate(config))
+    dropped = [frame.groups.documents[frame.groups.mask > 0].sum() for frame in (before, after)]
+    assert dropped[1] > dropped[0]
+
+
+def test_an_index_cut_short_is_written_again(demo: Path, tmp_path: Path):
+    out = linked(demo, tmp_path / "out")
+    config = load_run(out)
+    whole = Frame(out, config)
+    size = (out / INDEX).stat().st_size
+    part = (out / INDEX).read_bytes()[: size // 2]
+    (out / INDEX).unlink()
+    (out / INDEX).write_bytes(part)
+    again = Frame(out, config)
+    assert np.array_equal(again.group, whole.group)
+    assert (out / INDEX).stat().st_size == size
+
+
+def test_a_folder_that_cannot_be_written_is_shown_all_the_same(demo: Path, tmp_path: Path):
+    out = linked(demo, tmp_path / "out")
+    (out / INDEX).unlink(missing_ok=True)
+    (out / INDEX).mkdir()  # what cannot be replaced by a file
+    assert Frame(out, load_run(out)).rows > 0
