@@ -23,6 +23,7 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from audit.index import INDEX, index_key, read_index, write_index
@@ -165,7 +166,7 @@ class Frame:
         if found is None:
             return False
         columns, notes = found
-        self.group = columns.pop("group")
+        self.group, self.survivor = columns.pop("group"), columns.pop("survivor")
         self._kept = columns
         for names, known in zip(self._names(), notes["names"], strict=True):
             for name in known:
@@ -180,8 +181,9 @@ class Frame:
             "groups": {f.name: getattr(self.groups, f.name).tolist() for f in fields(Groups)},
         }
         # A run in a folder that is not ours to write is shown all the same.
+        columns = {"group": self.group, "survivor": self.survivor, **self._kept}
         with contextlib.suppress(OSError):
-            write_index(self.out / INDEX, key, {"group": self.group, **self._kept}, notes)
+            write_index(self.out / INDEX, key, columns, notes)
 
     def _names(self) -> tuple[Names, Names, Names]:
         return self.sources, self.components, self.languages
@@ -324,6 +326,7 @@ class Frame:
             for row, table in self.stream(self.folder_of(column), [f'"{column}" IS NULL']):
                 unseen[row : row + table.num_rows] |= table.column(0).to_numpy()
         self._group(source, component, language, mask, unseen)
+        self.survivor = self._survivors()
 
     def _group(self, source, component, language, mask, unseen) -> None:  # type: ignore[no-untyped-def]  # arrays, one entry a row
         """Number the distinct combinations, in blocks, and sum over the rows of each."""
@@ -367,6 +370,30 @@ class Frame:
             parts[2], parts[1], parts[0], masks[rest], unseen_bit,
             sums[0], sums[1], sums[2], sums[3], sums[4],
         )  # fmt: skip
+
+    def _survivors(self) -> npt.NDArray[np.int32]:
+        """Return for each duplicate of this run's own clusters its survivor's row, else -1."""
+        found = np.full(self.rows, -1, np.int32)
+        if "dedup" not in self.steps:
+            return found
+        rows: list[npt.NDArray[np.int64]] = []
+        wanted: list[pa.Array] = []
+        own = "CASE WHEN duplicate_kind = 'earlier' THEN NULL ELSE duplicate_of END"
+        for row, table in self.stream("dedup", [own]):
+            column = table.column(0).combine_chunks()
+            rows.append(np.flatnonzero(np.asarray(column.is_valid())) + row)
+            wanted.append(column.drop_null())
+        if not sum(len(part) for part in rows):
+            return found
+        asked = pa.concat_arrays(wanted).dictionary_encode()
+        names = asked.dictionary.cast(pa.binary())
+        where = np.full(len(names), -1, np.int32)
+        for row, table in self.stream("documents", ["id"]):
+            places = pc.index_in(table.column(0).combine_chunks().cast(pa.binary()), names)
+            hits = np.flatnonzero(np.asarray(places.is_valid()))
+            where[np.asarray(places.drop_null())] = hits + row
+        found[np.concatenate(rows)] = where[np.asarray(asked.indices)]
+        return found
 
     def raw_sizes(self) -> Values:
         return self._read("documents", ["raw_bytes"])["raw_bytes"]

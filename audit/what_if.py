@@ -18,11 +18,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.parquet as pq
 from pydantic import BaseModel
 
 from audit.frame import NO_INT, Frame, breaks_values, first_bit
@@ -122,7 +120,6 @@ class WhatIf:
 
     def __init__(self, frame: Frame) -> None:
         self.frame = frame
-        self._copies: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None = None
         groups = frame.groups
         early = sum(
             1 << i for i, rule in enumerate(frame.rules) if frame.step_index(rule) < DEDUP_STEP
@@ -355,20 +352,14 @@ class WhatIf:
 
     # Copies of dropped survivors
 
-    def copies(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Return (rows of duplicates, rows of their survivors), of this run's own clusters."""
-        if self._copies is None:
-            self._copies = _survivors(self.frame)
-        return self._copies
-
     def _add_copies(self, after: Sequence[Rule], moved: _Moved, changes: dict[str, Change]) -> None:
         """Count as unknown the copies, passing the rules before, whose survivor is dropped."""
         lost = np.concatenate(moved.lost) if moved.lost else np.zeros(0, np.int64)
         if not len(lost):
             return
         frame = self.frame
-        rows, survivors = self.copies()
-        rows = rows[np.isin(survivors, lost)]
+        rows = np.flatnonzero(frame.survivor >= 0)
+        rows = rows[np.isin(frame.survivor[rows], lost)]
         passing = np.ones(len(rows), bool)
         source = frame.groups.source[frame.group[rows]]
         component = frame.groups.component[frame.group[rows]]
@@ -386,34 +377,3 @@ class WhatIf:
             if name is not None and here.any():
                 changes[name].unknown += int(here.sum())
                 changes[name].unknown_bytes += int(sizes[here].sum())
-
-
-def _survivors(frame: Frame) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Find the rows of duplicates and survivors by their ids, shard by shard."""
-    rows: list[npt.NDArray[np.int64]] = []
-    wanted: list[bytes] = []
-    for row, table in frame.stream("dedup", ["duplicate_of", "duplicate_kind = 'earlier'"]):
-        column = table.column(0).combine_chunks()
-        here = np.asarray(column.is_valid()) & ~np.asarray(table.column(1).fill_null(False))
-        at = np.flatnonzero(here)
-        rows.append(at + row)
-        wanted += column.take(at).to_pylist()
-    where = _rows_of(frame, set(wanted))
-    copies = np.concatenate(rows) if rows else np.zeros(0, np.int64)
-    return copies, np.array([where.get(name, -1) for name in wanted], np.int64)
-
-
-def _rows_of(frame: Frame, ids: set[bytes]) -> dict[bytes, int]:
-    """Return the row of each of `ids`."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    values = pa.array(sorted(ids), pa.binary(16))
-    found: dict[bytes, int] = {}
-    for shard in frame.shards if ids else ():
-        path = frame.out / "documents" / shard.name
-        column = pq.read_table(path, columns=["id"]).column("id").combine_chunks()
-        hits = np.flatnonzero(np.asarray(pc.is_in(column, values)))
-        names = cast("list[bytes]", column.take(hits).to_pylist())
-        found.update(zip(names, (hits + shard.first).tolist(), strict=True))
-    return found

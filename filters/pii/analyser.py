@@ -7,6 +7,7 @@ needed and a window gives what the whole text gives.
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
@@ -120,6 +121,8 @@ def _engine() -> Any:
     if without_torch:
         # spaCy's thinc tries torch and takes 500 MB for nothing; None makes that try fail.
         sys.modules["torch"] = None  # type: ignore[assignment]  # how to block an import
+        # transformers, which Presidio imports too, would tell the user that torch is missing.
+        os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     try:
         return make_engine()
     finally:
