@@ -62,7 +62,15 @@ MEANINGS = {
         "shape; `drop` leaves the document out, `keep` changes nothing."
     ),
     "pii.score_threshold": "Least confidence at which a span counts.",
-    "toxicity.model": "A classifier of your own, as `bibim fit toxicity` makes it.",
+    "toxicity.model": (
+        "A file or folder that `bibim fit toxicity` wrote, or a Hugging Face sequence classifier "
+        "by name or path."
+    ),
+    "toxicity.label": (
+        "The label of such a classifier that means toxic; nothing: of two the second."
+    ),
+    "toxicity.batch": "Windows that a transformer sees at once.",
+    "toxicity.device": "`cpu`, `cuda`, or `auto`: a GPU where there is one.",
     "toxicity.drop_above": "Documents above this toxicity are dropped; nothing: none.",
     "toxicity.spam_above": "Documents above this spam score are dropped; nothing: none.",
     "quality.drop_below": "Documents below this quality are dropped; nothing: none.",

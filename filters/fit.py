@@ -44,7 +44,7 @@ def fit_toxicity(
     Raises InputError where rows, labels or the output's name are not what is needed.
     """
     _check_out(out)
-    rows, held = _rows(data)
+    rows, held = read_rows(data)
     labels = np.array([row.label for row in rows], dtype=bool)
     text = pa.array([row.text for row in rows], pa.large_string())
     fold = np.array([fold_of(row.id, FOLDS, salt="fold") for row in rows])
@@ -60,13 +60,13 @@ def fit_toxicity(
     }
     card = {
         "task": "toxicity",
-        "data": _described(data),
+        "data": described(data),
         "rows": int(train.sum()),
         "licence": licence,
         "figures": {name: figure.as_dict() for name, figure in found.items()},
     }
     ngram_model.save(replace(model, card=card), out)
-    text_card = _card(
+    text_card = card_text(
         "Toxicity model",
         "Probability that a window of text is toxic (hate, abuse, obscene insult), for text in "
         "Hangul and for other text. Hashed character, letter and word n-grams, logistic "
@@ -95,7 +95,7 @@ def fit_quality(
     Returns the card's figures. Raises InputError as `fit_toxicity` does.
     """
     _check_out(out)
-    rows, held = _rows(data)
+    rows, held = read_rows(data)
     labels = np.array([row.label for row in rows], dtype=bool)
     embed = load_embedder(embedder, device)
     vectors = np.concatenate(
@@ -113,14 +113,14 @@ def fit_quality(
     kinds = _by_kind([row for row, out_ in zip(rows, held, strict=True) if out_], score)
     card = {
         "task": "quality",
-        "data": _described(data),
+        "data": described(data),
         "rows": int((~held).sum()),
         "licence": licence,
         "figures": {name: figure.as_dict() for name, figure in found.items()},
         "kinds": kinds,
     }
     save_head(replace(head, card=card), out)
-    text_card = _card(
+    text_card = card_text(
         "Quality head",
         f"Probability that a text is well made rather than junk, from embedder `{embedder}`: "
         "a logistic regression (`filters/quality.py`).",
@@ -139,7 +139,7 @@ def _check_out(out: Path) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
 
 
-def _rows(data: Sequence[Path]) -> tuple[list[Row], npt.NDArray[np.bool_]]:
+def read_rows(data: Sequence[Path]) -> tuple[list[Row], npt.NDArray[np.bool_]]:
     """Return all rows in the order of their ids, and which of them are held out."""
     rows = sorted(read_labelled(list(data)), key=lambda row: (row.id, row.text))
     held = np.array([is_held(row.id) for row in rows], dtype=bool)
@@ -180,7 +180,8 @@ def _by_kind(rows: Iterable[Row], score: npt.NDArray[np.float32]) -> dict[str, l
     return table
 
 
-def _described(data: Sequence[Path]) -> list[str]:
+def described(data: Sequence[Path]) -> list[str]:
+    """Return the files' names, without the folders, which mean nothing elsewhere."""
     return [path.name for path in data]
 
 
@@ -188,7 +189,7 @@ def _arguments(data: Sequence[Path]) -> str:
     return " ".join(f"--data {path.name}" for path in data)
 
 
-def _card(
+def card_text(
     title: str,
     what: str,
     card: dict[str, Any],

@@ -60,7 +60,16 @@ def extract(texts: pa.Array) -> Rows:
 
 
 def fit_model(rows: Rows, labels: Labels, fold: npt.NDArray[np.int64]) -> NgramModel:
-    """Return a calibrated model of all `rows`, with an empty card.
+    """Return the model of `fit_with_logits`."""
+    return fit_with_logits(rows, labels, fold)[0]
+
+
+def fit_with_logits(
+    rows: Rows, labels: Labels, fold: npt.NDArray[np.int64]
+) -> tuple[NgramModel, Array]:
+    """Return a calibrated model of all `rows`, with an empty card, and the rows' logits.
+
+    The logits are of models that had not seen the row's fold, on the calibrated scale.
 
     `fold`: int (rows,), which part of FOLDS a row is in; it must depend on nothing but the
     row. A kind of window of which there are fewer than 20 rows of either label gets no
@@ -70,25 +79,35 @@ def fit_model(rows: Rows, labels: Labels, fold: npt.NDArray[np.int64]) -> NgramM
     scale = np.ones(2, np.float32)
     slope = np.zeros(2, np.float32)
     offset = np.zeros(2, np.float32)
+    logits = np.zeros(len(labels))
     for kind in range(2):
         here = np.flatnonzero(rows.kind == kind)
         positives = int(labels[here].sum())
         if min(positives, len(here) - positives) < 20:
             share = (labels.sum() + 1) / (len(labels) + 2)
-            offset[kind] = scipy.special.logit(share)
+            logits[here] = offset[kind] = scipy.special.logit(share)
             continue
-        margin = np.zeros(len(here))
-        for part in range(FOLDS):
-            out = fold[here] == part
-            if out.any() and not out.all():
-                table = _weights(rows, labels, here[~out])
-                margin[out] = margins(rows, table, here[out])
+        margin = unseen_margins(rows, labels, fold, here)
         table = _weights(rows, labels, here)
         top = np.abs(table).max() or 1.0
         scale[kind] = np.float32(top / 127**2)
         codes[kind] = np.rint(np.sign(table) * np.sqrt(np.abs(table) / top) * 127).astype(np.int8)
         slope[kind], offset[kind] = platt(margin, labels[here])
-    return NgramModel(codes, scale, slope, offset, {})
+        logits[here] = slope[kind] * margin + offset[kind]
+    return NgramModel(codes, scale, slope, offset, {}), logits
+
+
+def unseen_margins(
+    rows: Rows, labels: Labels, fold: npt.NDArray[np.int64], index: npt.NDArray[np.int64]
+) -> Array:
+    """Return for the rows at `index` the margins of models that had not seen the row's fold."""
+    margin = np.zeros(len(index))
+    for part in range(FOLDS):
+        out = fold[index] == part
+        if out.any() and not out.all():
+            table = _weights(rows, labels, index[~out])
+            margin[out] = margins(rows, table, index[out])
+    return margin
 
 
 def margins(rows: Rows, table: Array, index: npt.NDArray[np.int64]) -> Array:

@@ -28,6 +28,9 @@ class Row:
     label: bool | None
     kind: str = ""
     """What sort of text it is, where the file says so; figures are given by kind."""
+    source: str = ""
+    """Which collection it is from, and below its finer classes there, where the file says so."""
+    classes: tuple[str, ...] = ()
 
 
 def fold_of(identity: str, parts: int, salt: str = "") -> int:
@@ -85,6 +88,8 @@ def _row(path: Path, number: int, line: str) -> Row:
         text,
         None if label is None else bool(label),
         kind if isinstance(kind, str) else "",
+        str(record.get("source") or ""),
+        tuple(part.strip() for part in str(record.get("fine") or "").split(",") if part.strip()),
     )
 
 

@@ -118,6 +118,49 @@ def utf8_buffers(text: pa.Array) -> tuple[Bytes, npt.NDArray[np.int64]]:
     return (np.zeros(0, np.uint8) if empty else np.frombuffer(data, np.uint8)), positions
 
 
+@dataclass(frozen=True)
+class Windows:
+    """The windows of texts, in order: `row` of each, its bytes [`begin`, `end`) in the column's
+    buffer, its characters without white space (`size`, never 0), and 0 for Hangul, 1 for other
+    (`kind`)."""
+
+    row: npt.NDArray[np.int64]
+    begin: npt.NDArray[np.int64]
+    end: npt.NDArray[np.int64]
+    size: npt.NDArray[np.int64]
+    kind: Ints
+
+    def texts(self, text: pa.Array) -> pa.Array:
+        """Return the windows of `text`, from which they were made, as large_string."""
+        data, _ = utf8_buffers(text)
+        return pa.array(
+            [
+                bytes(data[begin:end]).decode("utf-8", "replace")
+                for begin, end in zip(self.begin, self.end, strict=True)
+            ],
+            pa.large_string(),
+        )
+
+    def density(self, chance: Floats, rows: int) -> tuple[Floats, Floats]:
+        """Return what `NgramModel.score` does, of `rows` texts, from probabilities by window."""
+        mass = np.bincount(self.row, chance.astype(np.float64) * self.size, rows)
+        size = np.bincount(self.row, self.size, rows)
+        above = np.bincount(self.row, chance > 0.5, rows)
+        count = np.bincount(self.row, minlength=rows)
+        score = (mass / np.maximum(size, 1)).astype(np.float32)
+        return score, (above / np.maximum(count, 1)).astype(np.float32)
+
+
+def windows(text: pa.Array) -> Windows:
+    """Return the windows of `text` as `NgramModel.score` reads them."""
+    data, offsets = utf8_buffers(text)
+    room = int((np.diff(offsets) // LINE_CHARS + 2).sum())
+    table = np.zeros((5, room), np.int64)
+    used = _windows(data, offsets, table)
+    row, begin, end, size, kind = table[:, :used]
+    return Windows(row, begin, end, size, kind.astype(np.int32))
+
+
 def features(text: pa.Array, bits: int) -> tuple[Ints, npt.NDArray[np.int64], Ints]:
     """Return the buckets of each text's n-grams, for training.
 
@@ -188,6 +231,7 @@ def compile_kernels() -> None:
         {},
     )
     tiny.score(text)
+    windows(text)
 
 
 @kernel
@@ -416,3 +460,29 @@ def _score(
         if windows > 0:
             score[row] = mass / total
             share[row] = above / windows
+
+
+@kernel
+def _windows(data: Bytes, offsets: npt.NDArray[np.int64], table: npt.NDArray[np.int64]) -> int:
+    chars = np.zeros(MAX_CHARS + 3, np.int32)
+    used = 0
+    for row in range(offsets.size - 1):
+        at = offsets[row]
+        end = offsets[row + 1]
+        short = end - at <= SHORT_BYTES
+        target = MAX_CHARS if short else TARGET_CHARS
+        line = MAX_CHARS if short else LINE_CHARS
+        while at < end:
+            begin = at
+            at, count = read_window(data, at, end, target, line, MAX_CHARS, chars)
+            size = 0
+            for index in range(count):
+                size += chars[index] != _SPACE
+            if size > 0:
+                table[0, used] = row
+                table[1, used] = begin
+                table[2, used] = at
+                table[3, used] = size
+                table[4, used] = _kind(chars, count)
+                used += 1
+    return used

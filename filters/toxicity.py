@@ -53,6 +53,12 @@ class Screen:
         )
 
 
+def is_transformer(settings: Toxicity) -> bool:
+    """Return whether the settings name a transformer: neither `default` nor a file."""
+    name = settings.model
+    return name != "default" and not name.endswith(".npz") and not Path(name).is_file()
+
+
 def model_path(settings: Toxicity) -> Path:
     """Return the model file that the settings name. Raises InputError if there is none."""
     path = DEFAULT_MODEL if settings.model == "default" else Path(settings.model)
@@ -65,8 +71,22 @@ def model_path(settings: Toxicity) -> Path:
 
 
 def model_files(settings: Toxicity) -> list[Path]:
-    """Return the files whose content decides the scores."""
-    return [model_path(settings)]
+    """Return the files on this machine whose content decides the scores.
+
+    Of a transformer those of its folder, and none if it is named as a hub has it. Raises
+    InputError where a path leads nowhere.
+    """
+    if not is_transformer(settings):
+        return [model_path(settings)]
+    path = Path(settings.model)
+    if path.is_dir():
+        return sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
+    if path.is_absolute() or settings.model.startswith((".", "~")) or len(path.parts) > 2:
+        raise InputError(
+            f"toxicity.model: {path} is no folder; name one that `bibim fit toxicity "
+            "--transformer` wrote, a sequence classifier's, or a hub's name for one"
+        )
+    return []
 
 
 def compile_kernels() -> None:

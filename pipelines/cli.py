@@ -730,14 +730,34 @@ def evaluate(
     epilog="""Example:
 
     bibim fit toxicity --data comments.jsonl.zst --out toxicity.npz
+    bibim fit toxicity --data comments.jsonl.zst --transformer --text reviews.jsonl.zst --out slow
 """,
 )
-def fit_toxicity_command(data: Data, out: ModelOut, note: Note = "", licence: Licence = "") -> None:
+def fit_toxicity_command(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="The model file, .npz; a transformer's folder.")],
+    transformer: Annotated[
+        bool, typer.Option("--transformer", help="A small transformer: slower, for Hangul.")
+    ] = False,
+    text: Annotated[
+        list[Path] | None, typer.Option(help="For it: JSONL of text like the data; repeatable.")
+    ] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="For it: passes over the rows.")] = 4,
+    seed: Annotated[int, typer.Option(help="For it: of its random numbers.")] = 0,
+    note: Note = "",
+    licence: Licence = "",
+) -> None:
     """Train the toxicity model from rows {text, label: 1 = toxic}; writes model and card."""
     with exit_codes():
-        from filters.fit import fit_toxicity
+        if transformer:
+            from filters.fit_transformer import fit_transformer
 
-        console().print_json(data=fit_toxicity(data, out, note, licence))
+            card = fit_transformer(data, out, text or [], epochs, seed, note=note, licence=licence)
+        else:
+            from filters.fit import fit_toxicity
+
+            card = fit_toxicity(data, out, note, licence)
+        console().print_json(data=card)
 
 
 @fit_app.command(

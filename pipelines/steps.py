@@ -101,6 +101,27 @@ def _score(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
     run_score(runner, ctx, tasks)
 
 
+def _screen(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
+    from filters.toxicity import is_transformer
+
+    if is_transformer(ctx.config.toxicity):
+        from pipelines.screen import run_screen
+
+        run_screen(runner, ctx, tasks)
+    else:
+        run_annotate(runner, ctx, ANNOTATE["screen"], tasks)
+
+
+def _screen_settings(config: Config) -> Any:
+    """A hub's name for a model stands for its files, which are not here to be hashed."""
+    from filters.toxicity import is_transformer
+
+    if not is_transformer(config.toxicity):
+        return {}
+    name = None if Path(config.toxicity.model).is_dir() else config.toxicity.model
+    return [name, config.toxicity.label, code_version("filters.classifier", "pipelines.screen")]
+
+
 def _semantic(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
     from pipelines.dedup.semantic import run_semantic
 
@@ -237,12 +258,12 @@ _STEPS = (
     Step(
         name="screen",
         stage="screen",
-        settings=lambda c: _without(c.toxicity, "model", "drop_above", "spam_above"),
+        settings=_screen_settings,
         modules=("filters.toxicity",),
         models=_toxicity_models,
         reads=("identify",),
         survivors=True,
-        run=_annotate(ANNOTATE["screen"]),
+        run=_screen,
     ),
     Step(
         name="score",

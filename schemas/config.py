@@ -259,6 +259,12 @@ class Toxicity(Section):
     """Hate, abuse and the like, by density over a document."""
 
     model: str = "default"
+    """`default`, a file or folder that `bibim fit toxicity` wrote, or a Hugging Face sequence
+    classifier by name or path."""
+    label: str | None = None
+    """The label of such a classifier that means toxic; of two the second if nothing is said."""
+    batch: int = Field(256, ge=1)
+    device: str = "auto"
     drop_above: Unit | None = 0.9
     spam_above: Unit | None = 0.9
 

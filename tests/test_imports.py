@@ -28,7 +28,7 @@ LATER = {
 """The command line stands above everything, so inside a function it may reach up."""
 
 HEAVY = ("torch", "presidio_analyzer", "spacy", "kiwipiepy", "fasttext", "sentencepiece")
-ADAPTERS = {"pipelines.score"}
+ADAPTERS = {"pipelines.inference", "pipelines.score", "pipelines.screen"}
 """Modules that subclass a heavy library's classes (Beam's ModelHandler, whose package loads
 torch). All others may import them inside functions only, which a test below proves: a module that
 did so at its top would load the library."""

@@ -10,8 +10,9 @@ import pytest
 from small_run import SmallContext, config, keep, shard_tasks, write_documents
 
 from filters.quality import Score
+from pipelines.inference import Inferred, Model, ShardHandler, WriteValues
 from pipelines.runners import Runner
-from pipelines.score import QualityHandler, Scored, WriteScores, run_score
+from pipelines.score import make_score, run_score
 from pipelines.shards import read_receipts
 from schemas.config import Quality
 from schemas.errors import RunFault
@@ -91,8 +92,10 @@ def test_scores_of_other_rows_than_survive_are_a_fault(tmp_path: Path):
     task = shard_tasks(tmp_path, "k")[0]
     with pytest.raises(RunFault, match="Run the command again"):
         list(
-            WriteScores(ctx).process(
-                Scored(task, (pa.RecordBatch.from_pylist([{"quality": 0.0}], schema=Score.schema),))
+            WriteValues(ctx, Score.schema).process(
+                Inferred(
+                    task, (pa.RecordBatch.from_pylist([{"quality": 0.0}], schema=Score.schema),)
+                )
             )
         )
 
@@ -102,7 +105,8 @@ def test_a_gpu_is_asked_for_only_where_the_config_names_one(
     tmp_path: Path, device: str, asks: bool
 ):
     settings = config({"ko": "ko"}, mixture={"strategy": "unimax"}, quality={"device": device})
-    handler = QualityHandler(SmallContext(tmp_path, settings, "score"))
+    ctx = SmallContext(tmp_path, settings, "score")
+    handler = ShardHandler(ctx, Model(Score, make_score, settings.quality.device))
     assert bool(handler.get_resource_hints()) is asks
     assert handler.batch_elements_kwargs() == {"min_batch_size": 1, "max_batch_size": 1}
     assert handler.get_num_bytes([]) == 0
