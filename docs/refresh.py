@@ -62,13 +62,6 @@ MEANINGS = {
         "shape; `drop` leaves the document out, `keep` changes nothing."
     ),
     "pii.score_threshold": "Least confidence at which a span counts.",
-    "toxicity.model": (
-        "A file or folder that `bibim fit toxicity` wrote, or a Hugging Face sequence classifier "
-        "by name or path."
-    ),
-    "toxicity.label": (
-        "The label of such a classifier that means toxic; nothing: of two the second."
-    ),
     "toxicity.batch": "Windows that a transformer sees at once.",
     "toxicity.device": "`cpu`, `cuda`, or `auto`: a GPU where there is one.",
     "toxicity.drop_above": "Documents above this toxicity are dropped; nothing: none.",
