@@ -56,7 +56,7 @@ class Head:
 class Score:
     """Adds `quality`, float32 in [0, 1]. A text without n-grams gets 0."""
 
-    reads = ("text",)
+    reads: tuple[str, ...] = ("text",)
     schema = pa.schema(
         [
             pa.field("quality", pa.float32()),

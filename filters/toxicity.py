@@ -29,7 +29,7 @@ class Screen:
     Text without a character scores 0 with an empty `lexicon`.
     """
 
-    reads = ("text",)
+    reads: tuple[str, ...] = ("text",)
     schema = pa.schema(
         [
             pa.field("toxicity", pa.float32()),
