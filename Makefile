@@ -10,10 +10,11 @@ MODEL := filters/models/lid.176.ftz
 OUT ?= out/demo
 SOURCE ?= out/source
 TOKENIZER ?= out/ko-en-code/tokenizer
+EXECUTORS ?= 2
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup dev demo test lint types bench sbr docs lock clean
+.PHONY: help setup dev demo test lint types bench sbr docs lock clean spark spark-up spark-down test-spark
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -28,6 +29,21 @@ demo: setup ## Curate the demo corpus into out/demo, from raw text to token shar
 
 test: dev ## Run the tests; TESTS="tests/filters -k hangul" runs some of them
 	$(BIN)/pytest $(or $(TESTS),--numprocesses=2 --dist=worksteal)
+
+spark: build/spark/job-server.jar build/spark/python/.done ## Install Spark and Beam's job server (Java, Maven)
+
+spark-up: spark ## Start a Spark cluster on loopback; EXECUTORS=2 of one core each
+	@$(BIN)/python -m pipelines.spark.cluster up --cores $(EXECUTORS)
+
+spark-down: ## Stop it
+	@$(BIN)/python -m pipelines.spark.cluster down
+
+test-spark: dev ## Run a recipe on a Spark cluster, kill executors, compare with a local run
+	@command -v java >/dev/null && command -v mvn >/dev/null || { \
+		echo "test-spark: NOT RUN: Java 17 and Maven are not both on the PATH" >&2; exit 1; }
+	@$(MAKE) --no-print-directory spark || { \
+		echo "test-spark: NOT RUN: Maven or pip could not get what pipelines/spark pins" >&2; exit 1; }
+	BIBIM_TEST_SPARK=1 $(BIN)/pytest -n 0 tests/spark
 
 lint: dev ## Check style and formatting
 	$(BIN)/ruff check .
@@ -87,6 +103,18 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 build/peers/.done: tests/peers.lock $(VENV)/.dev
 	$(PIP) install --quiet --upgrade --no-deps --no-build-isolation --require-hashes \
 		--target build/peers -r tests/peers.lock
+	@touch $@
+
+# One jar of Beam's Spark runner, every part of it checked against pipelines/spark/jars.sha256.
+build/spark/job-server.jar: pipelines/spark/pom.xml pipelines/spark/jars.sha256 $(VENV)/.project
+	mvn --quiet --batch-mode --file pipelines/spark/pom.xml \
+		org.apache.maven.plugins:maven-dependency-plugin:2.8:copy-dependencies \
+		-DincludeScope=runtime -DoutputDirectory=$(CURDIR)/build/spark/jars
+	$(BIN)/python -m pipelines.spark.install build/spark
+
+build/spark/python/.done: pipelines/spark/pyspark.lock $(VENV)/.runtime
+	$(PIP) install --quiet --upgrade --no-deps --no-build-isolation --require-hashes \
+		--target build/spark/python -r pipelines/spark/pyspark.lock
 	@touch $@
 
 # The build backend comes with the lock, so nothing outside it is fetched.

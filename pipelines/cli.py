@@ -109,7 +109,9 @@ def run(
     workers: Annotated[
         int,
         typer.Option(
-            "--workers", min=0, help="Worker processes; 0: as many as cores and data ask."
+            "--workers",
+            min=0,
+            help="Worker processes, or cores of a cluster; 0: as many as cores and data ask.",
         ),
     ] = 0,
 ) -> None:
@@ -120,17 +122,17 @@ def run(
     with exit_codes():
         settings = load(config, overrides)
         chosen = parse_stages(stages)
-        if runner != "local":
-            raise InputError(
-                f"--runner {runner}: this version runs on `local` only; leave --runner out"
-            )
+        if runner not in ("local", "spark"):
+            raise InputError(f"--runner {runner}: no such runner; known: local, spark")
         from pipelines.progress import reporter
         from pipelines.run import Run
         from pipelines.runners import Runner, usable_cores
         from pipelines.summary import print_summary
 
-        count = workers or min(usable_cores(), workers_for(settings))
-        beam_runner = Runner("local", count, tuple(context.args))
+        count = workers
+        if runner == "local":
+            count = workers or min(usable_cores(), workers_for(settings))
+        beam_runner = Runner(runner, count, tuple(context.args), out / f"{runner}.log")
         job = Run(settings, out, beam_runner, reporter())
         job.execute(chosen)
         print_summary(console(), out, job)

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.files import atomic_path
+
 Place = tuple[str, int, int]
 """File, first row and end of a slice."""
 Rows = npt.NDArray[Any]
@@ -25,11 +27,9 @@ PARTITION_BYTES = 1 << 27
 
 
 def save_array(path: Path, array: Rows) -> None:
-    """Write `array` as the `.npy` file `path`, under another name until it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp.npy")
-    np.save(temporary, array)
-    temporary.replace(path)
+    """Write `array` as the `.npy` file `path`: whole or absent, also where two write it at once."""
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.save(file, array)
 
 
 @dataclass(frozen=True)

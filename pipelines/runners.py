@@ -1,7 +1,8 @@
 """Runners: where a pipeline's workers are.
 
 `local` is Beam's FnApiRunner, in this process with one worker, in processes of its own with
-more. DirectRunner is never named: it would download and run a binary first.
+more. DirectRunner is never named: it would download and run a binary first. `spark` is Beam's
+portable runner, see pipelines.spark.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import apache_beam as beam
@@ -37,6 +39,8 @@ class Runner:
     name: str = "local"
     workers: int = 1
     options: Sequence[str] = field(default_factory=tuple)
+    log: Path | None = None
+    """Where a job server writes its log."""
 
     def run(self, label: str, build: Callable[[beam.Pipeline], None]) -> None:
         """Build one pipeline, run it and wait.
@@ -44,25 +48,34 @@ class Runner:
         A BibimError that a worker raised is raised here with its message; anything else
         becomes a RunFault that carries the worker's traceback as its cause.
         """
-        arguments = [
-            f"--job_name=bibim-{label}",
-            "--runner=FnApiRunner",
-            f"--direct_num_workers={self.workers}",
-            "--default_sdk_harness_log_level=CRITICAL",
-            *self.options,
-        ]
-        options = PipelineOptions(arguments)
+        options = PipelineOptions([f"--job_name=bibim-{label}", *self._engine()])
         for name in THREAD_LIMITS:  # one worker a core: libraries must not start a pool each
             os.environ.setdefault(name, "1")
         # What a worker raises comes back as an exception; its log would only say it again.
         logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
-        runner = _fn_api_runner(options, in_process=self.workers == 1)
+        runner = None  # of the options
+        if self.name == "local":
+            runner = _fn_api_runner(options, in_process=self.workers == 1)
         pipeline = beam.Pipeline(runner=runner, options=options)
         build(pipeline)
         try:
             pipeline.run().wait_until_finish()
         except RuntimeError as error:
             raise _worker_error(label, str(error)) from error
+
+    def _engine(self) -> list[str]:
+        """Return the options that choose the engine, then the user's own."""
+        if self.name == "spark":
+            from pipelines.spark.options import endpoint, spark_options
+
+            options, server = spark_options(self.options, self.workers, self.log)
+            return [*options, endpoint(server)]
+        return [
+            "--runner=FnApiRunner",
+            f"--direct_num_workers={self.workers}",
+            "--default_sdk_harness_log_level=CRITICAL",
+            *self.options,
+        ]
 
 
 def _worker_error(label: str, text: str) -> BibimError:

@@ -1,0 +1,119 @@
+"""Beam's options for Spark: sensible ones first, then those that were given after `--`."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import shlex
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from apache_beam.options.pipeline_options import (
+    JobServerOptions,
+    PipelineOptions,
+    PortableOptions,
+    SparkRunnerOptions,
+)
+
+from pipelines.runners import usable_cores
+from pipelines.spark.harness import START_FOLDER
+from pipelines.spark.server import SLOTS, ServerSettings, job_server_jar, start
+
+DEFAULTS = (
+    # A worker with its loaded models serves all of a pipeline's stages: Beam's default is 0.
+    "--environment_cache_millis=3600000",
+    # Beam's default of 0 fetches a side input again for every bundle.
+    "--max_cache_memory_usage_mb=256",
+)
+TASKS_PER_SLOT = 4
+"""Partitions of a shuffle for each core: small ones, since a partition is what is tried again."""
+
+
+@cache
+def harness() -> str:
+    """Return the command that starts a worker: `bibim-harness`, as installed beside Python.
+
+    From a tree that is not installed it is a script in a temporary folder, for this machine only.
+    """
+    script = Path(sys.executable).parent / "bibim-harness"
+    if script.exists():
+        return str(script)
+    folder = Path(tempfile.mkdtemp(prefix="bibim-harness-"))
+    atexit.register(shutil.rmtree, folder, True)
+    script = folder / "bibim-harness"
+    script.write_text(
+        f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m pipelines.spark.harness "$@"\n', "utf-8"
+    )
+    script.chmod(0o755)
+    return str(script)
+
+
+def spark_options(
+    given: Sequence[str], workers: int, log: Path | None, jar: Path | None = None
+) -> tuple[list[str], ServerSettings]:
+    """Return Beam's options for a pipeline on Spark, and what its job server is started with.
+
+    `given`: options after `--`, which override. `workers`: cores to use; 0: unknown, of a
+    cluster. With `jar`, the pipeline is written to that file for spark-submit, not run.
+    """
+    options = PipelineOptions(list(given))
+    spark = options.view_as(SparkRunnerOptions)
+    server = options.view_as(JobServerOptions)
+    portable = options.view_as(PortableOptions)
+    named = _names(given, "spark_master_url")
+    master = spark.spark_master_url if named else "local[*]"
+    local = master.startswith("local")
+    slots = workers or (usable_cores() if local else SLOTS)
+    if local and not named:
+        master = f"local[{slots}]"
+    # In one JVM a worker for each core; on a cluster executors of one core, one worker each.
+    parallel = slots if local else 1
+    if _names(given, "sdk_worker_parallelism"):
+        parallel = int(portable.sdk_worker_parallelism)
+    properties = {
+        "-Dbeam.spark.test.reuseSparkContext": "true",  # one application for the whole run
+        "-Dspark.app.name": "bibim",
+        "-Dspark.default.parallelism": str(TASKS_PER_SLOT * slots),
+        "-Dspark.ui.showConsoleProgress": "false",
+        **({} if local else {"-Dspark.executor.cores": str(parallel)}),
+        **({} if local or not workers else {"-Dspark.cores.max": str(workers)}),
+    }
+    for text in server.job_server_jvm_properties:
+        name, _, value = text.partition("=")
+        properties[name] = value
+    settings = ServerSettings(
+        master=master,
+        java=server.job_server_java_launcher,
+        jar=spark.spark_job_server_jar,
+        properties=tuple(
+            f"{name}={value}" if value else name for name, value in properties.items()
+        ),
+        log=log,
+    )
+    # Workers start in the executor's folder; paths in a config count from this one.
+    worker = {"command": harness(), "env": {START_FOLDER: os.getcwd()}}
+    return [
+        "--runner=PortableRunner",
+        *DEFAULTS,
+        f"--sdk_worker_parallelism={parallel}",
+        "--default_sdk_harness_log_level=ERROR",  # the highest that both languages know
+        "--environment_type=PROCESS",
+        f"--environment_config={json.dumps(worker)}",
+        f"--files_to_stage={job_server_jar(settings)}",
+        *([f"--output_executable_path={jar}"] if jar else []),
+        *(option for option in given),
+    ], settings
+
+
+def _names(given: Sequence[str], name: str) -> bool:
+    return any(option.split("=")[0] == f"--{name}" for option in given)
+
+
+def endpoint(settings: ServerSettings) -> str:
+    """Return the option that names the job server, started if it does not run yet."""
+    return f"--job_endpoint={start(settings)}"
