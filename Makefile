@@ -42,7 +42,7 @@ test-spark: dev ## Run a recipe on a Spark cluster, kill executors, compare with
 	@command -v java >/dev/null && command -v mvn >/dev/null || { \
 		echo "test-spark: NOT RUN: Java 17 and Maven are not both on the PATH" >&2; exit 1; }
 	@$(MAKE) --no-print-directory spark || { \
-		echo "test-spark: NOT RUN: Maven or pip could not get what pipelines/spark pins" >&2; exit 1; }
+		echo "test-spark: NOT RUN: 'make spark' could not install what pipelines/spark pins" >&2; exit 1; }
 	BIBIM_TEST_SPARK=1 $(BIN)/pytest -n 0 tests/spark
 
 lint: dev ## Check style and formatting
@@ -106,13 +106,16 @@ build/peers/.done: tests/peers.lock $(VENV)/.dev
 	@touch $@
 
 # One jar of Beam's Spark runner, every part of it checked against pipelines/spark/jars.sha256.
-build/spark/job-server.jar: pipelines/spark/pom.xml pipelines/spark/jars.sha256 $(VENV)/.project
+build/spark/job-server.jar: build/spark/jars/.done pipelines/spark/jars.sha256 | $(VENV)/.project
+	$(BIN)/python -m pipelines.spark.install build/spark
+
+build/spark/jars/.done: pipelines/spark/pom.xml
 	mvn --quiet --batch-mode --file pipelines/spark/pom.xml \
 		org.apache.maven.plugins:maven-dependency-plugin:2.8:copy-dependencies \
 		-DincludeScope=runtime -DoutputDirectory=$(CURDIR)/build/spark/jars
-	$(BIN)/python -m pipelines.spark.install build/spark
+	@touch $@
 
-build/spark/python/.done: pipelines/spark/pyspark.lock $(VENV)/.runtime
+build/spark/python/.done: pipelines/spark/pyspark.lock | $(VENV)/.runtime
 	$(PIP) install --quiet --upgrade --no-deps --no-build-isolation --require-hashes \
 		--target build/spark/python -r pipelines/spark/pyspark.lock
 	@touch $@

@@ -105,7 +105,7 @@ def run(
         str | None, typer.Option("--stages", help="Only these, comma-separated, in their order.")
     ] = None,
     overrides: Overrides = None,
-    runner: Annotated[str, typer.Option("--runner", help="local, spark or dataflow.")] = "local",
+    runner: Annotated[str, typer.Option("--runner", help="local or spark.")] = "local",
     workers: Annotated[
         int,
         typer.Option(

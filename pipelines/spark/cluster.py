@@ -40,7 +40,7 @@ def up(folder: Path, cores: int) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     port, page = free_port(), free_port()
     master = f"spark://127.0.0.1:{port}"
-    processes = [
+    started = [
         _start(
             folder,
             "master",
@@ -50,7 +50,7 @@ def up(folder: Path, cores: int) -> str:
     ]
     try:
         _wait(folder, page, workers=0)
-        processes.append(
+        started.append(
             _start(
                 folder,
                 "worker",
@@ -61,20 +61,26 @@ def up(folder: Path, cores: int) -> str:
         )
         _wait(folder, page, workers=1)
     except BaseException:
-        _end([process.pid for process in processes])
+        _end([process.pid for process in started])
         raise
-    state = {"master": master, "page": page, "pids": [process.pid for process in processes]}
+    state = {"master": master, "pids": [process.pid for process in started]}
     write_text(folder / STATE, json.dumps(state) + "\n")
     return master
+
+
+def processes(folder: Path) -> list[int]:
+    """Return the processes of the cluster of `folder`: the master's, then the worker's."""
+    pids: list[int] = json.loads((folder / STATE).read_text("utf-8"))["pids"]
+    return pids
 
 
 def down(folder: Path) -> bool:
     """Stop the cluster of `folder`; return whether there was one."""
     try:
-        state = json.loads((folder / STATE).read_text("utf-8"))
+        pids = processes(folder)
     except FileNotFoundError:
         return False
-    _end(state["pids"])
+    _end(pids)
     (folder / STATE).unlink()
     return True
 

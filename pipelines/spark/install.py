@@ -4,8 +4,8 @@
 
 FOLDER/jars holds what `mvn` copied there from this package's pom.xml. Each jar must have the
 SHA-256 that jars.sha256 notes; then they are merged into FOLDER/job-server.jar. One jar is what
-an executor is sent, and what a jar for spark-submit is made of. Spark itself is not in it: the
-job server must run with the very jars of the cluster.
+an executor is sent. Spark itself is not in it: the job server must run with the very jars of the
+cluster.
 """
 
 from __future__ import annotations

@@ -54,12 +54,12 @@ def harness() -> str:
 
 
 def spark_options(
-    given: Sequence[str], workers: int, log: Path | None, jar: Path | None = None
+    given: Sequence[str], workers: int, log: Path | None
 ) -> tuple[list[str], ServerSettings]:
     """Return Beam's options for a pipeline on Spark, and what its job server is started with.
 
     `given`: options after `--`, which override. `workers`: cores to use; 0: unknown, of a
-    cluster. With `jar`, the pipeline is written to that file for spark-submit, not run.
+    cluster.
     """
     options = PipelineOptions(list(given))
     spark = options.view_as(SparkRunnerOptions)
@@ -105,8 +105,7 @@ def spark_options(
         "--environment_type=PROCESS",
         f"--environment_config={json.dumps(worker)}",
         f"--files_to_stage={job_server_jar(settings)}",
-        *([f"--output_executable_path={jar}"] if jar else []),
-        *(option for option in given),
+        *given,
     ], settings
 
 
