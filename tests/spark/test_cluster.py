@@ -36,6 +36,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (odd / f"글 %{number}% #{number}.jsonl").write_bytes(b"".join(dealt))
     config = yaml.safe_load((ROOT / "mixtures/demo.yaml").read_text("utf-8"))
     config["sources"]["ko"]["path"] = f"{odd}/*.jsonl"
+    config["ingest"]["max_reject_share"] = 0.05  # an empty file is a reject
     config["sources"]["stdlib"]["limit"] = 120
     config["mixture"]["tokens"] = "300k"
     path = folder / "odd.yaml"
@@ -55,14 +56,12 @@ def bibim(*arguments: object) -> None:
 
 
 def on(spark: Cluster, *more: str) -> tuple[str, ...]:
+    quick = "-XX:TieredStopAtLevel=1"  # a JVM that lives for a minute: compile little
     return (
-        "--runner",
-        "spark",
-        "--workers",
-        "2",
-        *more,
-        "--",
+        *("--runner", "spark", "--workers", "2", *more, "--"),
         f"--spark_master_url={spark.master}",
+        f"--job_server_jvm_properties={quick}",
+        f"--job_server_jvm_properties=-Dspark.executor.extraJavaOptions={quick}",
     )
 
 
