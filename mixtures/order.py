@@ -435,7 +435,7 @@ def _shuffle(
 def _middles(tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     """Return the middle of each document in the stream, as a share of its tokens."""
     ends = np.cumsum(tokens)
-    middles: npt.NDArray[np.float64] = (ends - tokens / 2) / max(1, int(ends[-1]))
+    middles: npt.NDArray[np.float64] = (ends - tokens / 2) / max(1, int(tokens.sum()))
     return middles
 
 

@@ -30,7 +30,9 @@ app = typer.Typer(
 tokenizer_app = typer.Typer(no_args_is_help=True, help="Train, use and measure a tokenizer alone.")
 fit_app = typer.Typer(no_args_is_help=True, help="Train a classifier from labelled JSONL.")
 benchmarks_app = typer.Typer(no_args_is_help=True, help="The items that decontamination looks for.")
+submit_app = typer.Typer(no_args_is_help=True, help="Make a job for another machine's cluster.")
 train_app = typer.Typer(no_args_is_help=True, help="Pre-train and tune on a mixture.")
+app.add_typer(submit_app, name="submit")
 app.add_typer(train_app, name="train")
 app.add_typer(benchmarks_app, name="benchmarks")
 app.add_typer(tokenizer_app, name="tokenizer")
@@ -156,6 +158,39 @@ def guard(out: Path, config: Config) -> None:
             f"guards.fail_on: {len(stopped)} findings of {names}, see above and {out / STATS}; "
             "the output is whole. Mend the rules or the sources, or change the guard's limit."
         )
+
+
+@submit_app.command(
+    name="spark",
+    context_settings={"allow_extra_args": True},
+    epilog="""Examples:
+
+    bibim submit spark mixtures/ko-en-code.yaml --out /shared/out/full --output job.jar
+""",
+)
+def submit_spark(
+    context: typer.Context,
+    config: ConfigFile,
+    out: Annotated[Path, typer.Option("--out", help="Output folder, as every node sees it.")],
+    output: Annotated[Path, typer.Option("--output", metavar="JAR", help="The jar to write.")],
+    stages: Annotated[
+        str | None, typer.Option("--stages", help="Only these, comma-separated, in their order.")
+    ] = None,
+    overrides: Overrides = None,
+    workers: Annotated[
+        int, typer.Option("--workers", min=0, help="Cores to use; 0: what spark-submit says.")
+    ] = 0,
+) -> None:
+    """Write a jar that spark-submit runs on a Spark 3.5 cluster: a whole run, resumable.
+
+    Beam options may follow `--`.
+    """
+    with exit_codes():
+        settings = load(config, overrides)
+        from pipelines.spark.submit import job_of, submission, write_job
+
+        write_job(job_of(settings, out, parse_stages(stages), workers, context.args), output)
+        print(submission(output, "MASTER"))
 
 
 BYTES_PER_WORKER = 16_000_000

@@ -20,11 +20,10 @@ from typing import Any, TypeVar
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from pipelines.threads import limit_threads
 from schemas.errors import BibimError, InputError, RunFault
 
 T = TypeVar("T")
-
-THREAD_LIMITS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 def usable_cores() -> int:
@@ -49,8 +48,7 @@ class Runner:
         becomes a RunFault that carries the worker's traceback as its cause.
         """
         options = PipelineOptions([f"--job_name=bibim-{label}", *self._engine()])
-        for name in THREAD_LIMITS:  # one worker a core: libraries must not start a pool each
-            os.environ.setdefault(name, "1")
+        limit_threads()
         # What a worker raises comes back as an exception; its log would only say it again.
         logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
         runner = None  # of the options
@@ -69,7 +67,7 @@ class Runner:
             from pipelines.spark.options import endpoint, spark_options
 
             options, server = spark_options(self.options, self.workers, self.log)
-            return [*options, endpoint(server)]
+            return [*options, *endpoint(self.options, server)]
         return [
             "--runner=FnApiRunner",
             f"--direct_num_workers={self.workers}",

@@ -23,7 +23,7 @@ import psutil
 
 from pipelines.files import write_text
 from pipelines.spark.install import FOLDER, installed, spark_home
-from pipelines.spark.server import free_port
+from pipelines.spark.server import LITTLE_JVM, free_port
 from schemas.errors import BibimError, InputError, RunFault
 
 STATE = "cluster.json"
@@ -94,7 +94,12 @@ def _start(folder: Path, name: str, kind: str, *arguments: str) -> subprocess.Po
         stdout=log,
         stderr=subprocess.STDOUT,
         start_new_session=True,
-        env={**os.environ, "SPARK_HOME": str(home), "SPARK_LOCAL_IP": "127.0.0.1"},
+        env={
+            **os.environ,
+            "SPARK_HOME": str(home),
+            "SPARK_LOCAL_IP": "127.0.0.1",
+            "SPARK_DAEMON_JAVA_OPTS": f"{LITTLE_JVM} -XX:+UseSerialGC",
+        },
     )
 
 

@@ -2,6 +2,7 @@
 
 Does what Beam's Go `boot` does in a container, for an environment that is installed already:
 asks the runner for the pipeline's options and its endpoints, then serves it. It stages nothing.
+The worker itself is a fork of pipelines.spark.nursery, this process the one that Java knows.
 
     bibim-harness --id=ID --provision_endpoint=HOST:PORT [endpoints]
 """
@@ -15,8 +16,18 @@ import sys
 import threading
 import time
 
-from pipelines.runners import THREAD_LIMITS
+from pipelines.spark.nursery import hatch
+from pipelines.threads import limit_threads
 
+PRELOADED = (
+    "apache_beam.runners.worker.sdk_worker_main",
+    "pipelines.ingest",
+    "pipelines.stage",
+    "pipelines.dedup",
+    "pipelines.tokenize",
+    "pipelines.mix",
+)
+"""What every worker imports; one process does it for all of an executor."""
 PARENT_SECONDS = 1.0
 START_FOLDER = "BIBIM_START_FOLDER"
 """Environment variable: the folder in which `bibim` was started, where this machine has it."""
@@ -66,25 +77,29 @@ def end_with_parent() -> None:
 
 def main() -> None:
     """Serve one executor until it ends."""
+    end_with_parent()
+    folder = os.environ.get(START_FOLDER)
+    if folder and os.path.isdir(folder):
+        os.chdir(folder)
+    limit_threads()
+    hatch(os.getppid(), "pipelines.spark.harness", sys.argv)
+
+
+def serve(arguments: list[str]) -> None:
+    """Be Beam's worker for the runner that `arguments` names."""
     parser = argparse.ArgumentParser(description="A worker of a Spark executor.")
     parser.add_argument("--id", required=True)
     parser.add_argument("--provision_endpoint", required=True)
     parser.add_argument("--control_endpoint", default="")
     parser.add_argument("--logging_endpoint", default="")
-    given, _ = parser.parse_known_args()
-    end_with_parent()
-    folder = os.environ.get(START_FOLDER)
-    if folder and os.path.isdir(folder):
-        os.chdir(folder)
-    for name in THREAD_LIMITS:  # one worker a core: libraries must not start a pool each
-        os.environ.setdefault(name, "1")
+    given, _ = parser.parse_known_args(arguments[1:])
     os.environ.update(
         settings(given.id, given.provision_endpoint, given.control_endpoint, given.logging_endpoint)
     )
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
-    from apache_beam.runners.worker.sdk_worker_main import main as serve
+    from apache_beam.runners.worker.sdk_worker_main import main as work
 
-    serve(sys.argv)
+    work(arguments)
 
 
 if __name__ == "__main__":

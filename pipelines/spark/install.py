@@ -25,6 +25,11 @@ JAR = "job-server.jar"
 LEFT_OUT = "org.apache.beam.sdk.extensions.gcp."
 """Services that an executor must not load: they need a newer Guava than Spark's own. Files are
 opened by Python alone, so nothing is missed; the job server's main class names their options."""
+HEAD = (
+    "Manifest-Version: 1.0\r\nMulti-Release: true\r\n"
+    "Main-Class: org.apache.spark.deploy.PythonRunner\r\n"
+)
+"""Of the jar; the main class is what spark-submit calls, see pipelines.spark.submit."""
 SUMS = Path(__file__).with_name("jars.sha256")
 
 
@@ -74,7 +79,7 @@ def merge(jars: list[Path], out: Path) -> None:
         atomic_path(out) as temporary,
         zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as merged,
     ):
-        merged.writestr("META-INF/MANIFEST.MF", "Manifest-Version: 1.0\r\nMulti-Release: true\r\n")
+        merged.writestr("META-INF/MANIFEST.MF", HEAD)
         for path in jars:
             with zipfile.ZipFile(path) as jar:
                 for entry in jar.infolist():

@@ -22,11 +22,12 @@ from apache_beam.options.pipeline_options import (
 
 from pipelines.runners import usable_cores
 from pipelines.spark.harness import START_FOLDER
-from pipelines.spark.server import SLOTS, ServerSettings, job_server_jar, start
+from pipelines.spark.server import LITTLE_JVM, SLOTS, ServerSettings, job_server_jar, start
 
 DEFAULTS = (
-    # A worker with its loaded models serves all of a pipeline's stages: Beam's default is 0.
-    "--environment_cache_millis=3600000",
+    # A worker with its models serves all tasks of a stage; Beam's default of 0 ends it after each.
+    # It lives on for so long after its last task, each pipeline's own: an hour would gather them.
+    "--environment_cache_millis=20000",
     # Beam's default of 0 fetches a side input again for every bundle.
     "--max_cache_memory_usage_mb=256",
 )
@@ -80,6 +81,7 @@ def spark_options(
         "-Dspark.app.name": "bibim",
         "-Dspark.default.parallelism": str(TASKS_PER_SLOT * slots),
         "-Dspark.ui.showConsoleProgress": "false",
+        "-Dspark.executor.extraJavaOptions": f"{LITTLE_JVM} -XX:+UseSerialGC",
         **({} if local else {"-Dspark.executor.cores": str(parallel)}),
         **({} if local or not workers else {"-Dspark.cores.max": str(workers)}),
     }
@@ -90,8 +92,9 @@ def spark_options(
         master=master,
         java=server.job_server_java_launcher,
         jar=spark.spark_job_server_jar,
-        properties=tuple(
-            f"{name}={value}" if value else name for name, value in properties.items()
+        properties=(
+            LITTLE_JVM,
+            *(f"{name}={value}" if value else name for name, value in properties.items()),
         ),
         log=log,
     )
@@ -113,6 +116,6 @@ def _names(given: Sequence[str], name: str) -> bool:
     return any(option.split("=")[0] == f"--{name}" for option in given)
 
 
-def endpoint(settings: ServerSettings) -> str:
-    """Return the option that names the job server, started if it does not run yet."""
-    return f"--job_endpoint={start(settings)}"
+def endpoint(given: Sequence[str], settings: ServerSettings) -> list[str]:
+    """Return the option that names the job server, started unless `given` names one."""
+    return [] if _names(given, "job_endpoint") else [f"--job_endpoint={start(settings)}"]

@@ -26,6 +26,8 @@ OPENS = tuple(
     for package in ("sun.nio.ch", "java.nio", "java.util", "java.lang.invoke")
 )
 """What Spark 3.5 asks of Java 17."""
+LITTLE_JVM = "-XX:TieredStopAtLevel=1"
+"""Java moves names and keys here and starts Python; compiling well costs more than it gives."""
 END_WITH_PARENT = (
     "import ctypes, os, sys; sys.platform == 'linux' and ctypes.CDLL(None).prctl(1, 15); "
     "os.execvp(sys.argv[1], sys.argv[1:])"

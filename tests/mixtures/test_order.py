@@ -152,6 +152,16 @@ def test_a_short_mixture_of_few_documents_still_adds_up():
     assert abs(int(small.tokens[made.rows].sum()) - 60_000) <= 20
 
 
+def test_a_source_whose_only_document_is_longer_than_its_share_gives_nothing():
+    small = corpus(scale=0.01)
+    first = np.flatnonzero(small.pair == 1)[0]
+    kept = (small.pair != 1) | (np.arange(len(small.pair)) == first)
+    few = Documents(small.ids[kept], small.pair[kept], small.tokens[kept])
+    made = arrange(few, PAIRS, Mixture(tokens="60k", weights=THIRDS, shards=2))
+    assert set(few.pair[made.rows].tolist()) == {0, 2, 3}
+    assert abs(int(few.tokens[made.rows].sum()) - 60_000) <= 20
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.integers(1, 200), max_size=60), st.integers(0, 5000))
 def test_chosen_documents_never_exceed_the_target_and_none_fits_in_the_rest(lengths, target):

@@ -1,4 +1,4 @@
-"""A Spark cluster of two executors on loopback, for all tests here."""
+"""A Spark cluster of two executors on loopback, and a local run to compare with."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from standalone import Cluster
+from standalone import RECIPE, Cluster, bibim
 
 from pipelines.spark import cluster, install
 from schemas.errors import InputError
@@ -28,3 +28,11 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield Cluster(master, cluster.processes(folder)[-1])
     finally:
         cluster.down(folder)
+
+
+@pytest.fixture(scope="session")
+def local(spark: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The recipe, run on this machine without Spark."""
+    out = tmp_path_factory.mktemp("local") / "out"
+    bibim("run", *RECIPE, "--out", out, "--workers", 1)
+    return out

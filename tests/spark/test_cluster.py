@@ -1,143 +1,108 @@
-"""The same job on a standalone Spark cluster: the bytes of a local run, also after a kill.
-
-The Korean source lies in files whose names need quoting anywhere, one in five of them empty.
-"""
+"""The same job on a standalone Spark cluster: the bytes of a local run, also after kills."""
 
 from __future__ import annotations
 
-import hashlib
 import json
+import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
-import psutil
 import pytest
-import yaml
-from standalone import Cluster
+from standalone import RECIPE, ROOT, SECONDS, Cluster, bibim, command, digests
 
-ROOT = Path(__file__).parents[2]
-FILES = 10
-SECONDS = 1500.0
-"""A run takes a tenth of this on a quiet machine."""
-
-
-@pytest.fixture(scope="module")
-def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo's recipe, smaller, with its Korean documents dealt over oddly named files."""
-    folder = tmp_path_factory.mktemp("recipe")
-    odd = folder / "한국어 자료 100%25 (1)"
-    odd.mkdir()
-    lines = (ROOT / "mixtures/demo/ko.jsonl").read_bytes().splitlines(keepends=True)
-    for number in range(FILES):
-        dealt = [] if number % 5 == 4 else lines[number::FILES]
-        (odd / f"글 %{number}% #{number}.jsonl").write_bytes(b"".join(dealt))
-    config = yaml.safe_load((ROOT / "mixtures/demo.yaml").read_text("utf-8"))
-    config["sources"]["ko"]["path"] = f"{odd}/*.jsonl"
-    config["ingest"]["max_reject_share"] = 0.05  # an empty file is a reject
-    config["sources"]["stdlib"]["limit"] = 120
-    config["mixture"]["tokens"] = "300k"
-    path = folder / "odd.yaml"
-    path.write_text(yaml.safe_dump(config, allow_unicode=True), "utf-8")
-    return path
-
-
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "pipelines.cli", *map(str, arguments)]
-
-
-def bibim(*arguments: object) -> None:
-    done = subprocess.run(
-        command(*arguments), capture_output=True, text=True, cwd=ROOT, timeout=SECONDS, check=False
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-
-
-def on(spark: Cluster, *more: str) -> tuple[str, ...]:
-    quick = "-XX:TieredStopAtLevel=1"  # a JVM that lives for a minute: compile little
-    return (
-        *("--runner", "spark", "--workers", "2", *more, "--"),
-        f"--spark_master_url={spark.master}",
-        f"--job_server_jvm_properties={quick}",
-        f"--job_server_jvm_properties=-Dspark.executor.extraJavaOptions={quick}",
-    )
-
-
-@pytest.fixture(scope="module")
-def local(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("local") / "out"
-    bibim("run", recipe, "--out", out, "--workers", 1)
-    return out
-
-
-def digests(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of every file below `folder`."""
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-
-
-def busy(spark: Cluster, since: float) -> psutil.Process | None:
-    """Return an executor that has started a worker since then, for the task it was given."""
-    for executor in spark.executors():
-        if any(child.create_time() > since for child in executor.children()):
-            return executor
-    return None
+FILES = 1000
+EMPTY = 5
+"""One file in so many has no bytes."""
 
 
 @pytest.mark.timeout(2 * SECONDS)
 def test_two_executors_write_the_bytes_of_a_local_run(
-    spark: Cluster, recipe: Path, local: Path, tmp_path: Path
+    spark: Cluster, local: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    bibim("run", recipe, "--out", out, *on(spark))
-    assert digests(out / "mixture") == digests(local / "mixture")
+    bibim("run", *RECIPE, "--out", out, *spark.options())
     assert (out / "spark.log").read_text("utf-8", "replace").count("Granted executor ID") == 2
+    assert digests(out) == digests(local)
     bibim("audit", out, "--check")
 
 
+def killed_in(spark: Cluster, job: subprocess.Popen[bytes], folder: Path) -> None:
+    """Kill an executor once it has a worker for the step that fills `folder`."""
+    begun = folder / "_receipts/step"
+    deadline = time.monotonic() + SECONDS
+    found = None
+    while found is None:
+        assert job.poll() is None and time.monotonic() < deadline, f"{folder}: nothing to kill"
+        found = spark.busy(begun.stat().st_mtime) if begun.exists() else None
+        time.sleep(0.02)
+    found.send_signal(signal.SIGKILL)
+    assert not (folder / "_manifest.json").exists(), f"{folder}: was complete already"
+
+
 @pytest.mark.timeout(2 * SECONDS)
-def test_an_executor_killed_in_measure_changes_nothing(
-    spark: Cluster, recipe: Path, local: Path, tmp_path: Path
+def test_executors_killed_in_measure_and_in_dedup_change_nothing(
+    spark: Cluster, local: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    stages = ("--stages", "ingest,identify,measure")
+    for folder in ("documents", "rejects", "annotations/identify"):
+        if (local / folder).exists():
+            shutil.copytree(local / folder, out / folder)
+    run = ("run", *RECIPE, "--out", out)
+    stages = ("--stages", "ingest,identify,measure,dedup")
     said = tmp_path / "said.txt"
     with said.open("wb") as file:
-        process = subprocess.Popen(
-            command("run", recipe, "--out", out, *on(spark, *stages)),
+        job = subprocess.Popen(
+            command(*run, *stages, *spark.options()),
             cwd=ROOT,
             stdout=file,
             stderr=subprocess.STDOUT,
         )
-    begun = out / "annotations/measure/_receipts/step"
-    deadline = time.monotonic() + SECONDS
-    found = None
-    while process.poll() is None and time.monotonic() < deadline and found is None:
-        found = busy(spark, begun.stat().st_mtime) if begun.exists() else None
-        time.sleep(0.01)
-    assert found is not None, said.read_text("utf-8")[-4000:]
-    found.send_signal(signal.SIGKILL)
-    assert not (out / "annotations/measure/_manifest.json").exists(), "measure was complete"
-    assert process.wait(SECONDS) == 0, said.read_text("utf-8")[-4000:]
-    assert "Granted executor ID" in _after_loss(out / "spark.log")
-    # The rest of the job goes on here, in the same folder, from what Spark wrote.
-    bibim("run", recipe, "--out", out, "--workers", 1)
-    steps = {
+    try:
+        killed_in(spark, job, out / "annotations/measure")
+        killed_in(spark, job, out / "annotations/dedup")
+        status = job.wait(SECONDS)
+    finally:
+        job.kill()
+    lost = (out / "spark.log").read_text("utf-8", "replace").count("Lost executor")
+    assert lost == 2, said.read_text("utf-8")[-4000:]
+    if status != 0:  # Spark gave up: the same command goes on
+        bibim(*run, *stages, *spark.options())
+    # The rest of the job is done here, in the same folder, from what Spark wrote.
+    bibim(*run, "--workers", 1)
+    ran = {
         step["step"]: step["ran"]
         for step in json.loads((out / "run.json").read_text("utf-8"))["runs"][-1]["steps"]
     }
-    assert steps["ingest"] == steps["measure"] == 0
-    assert digests(out / "mixture") == digests(local / "mixture")
+    assert ran["ingest"] == ran["measure"] == ran["dedup"] == 0
+    assert digests(out) == digests(local)
     bibim("audit", out, "--check")
 
 
-def _after_loss(log: Path) -> str:
-    """Return what the driver noted after it lost an executor."""
-    _, lost, after = log.read_text("utf-8", "replace").partition("Lost executor")
-    assert lost, "no executor was lost"
-    return after
+@pytest.mark.timeout(2 * SECONDS)
+def test_a_thousand_oddly_named_files_are_read_as_on_one_machine(
+    spark: Cluster, tmp_path: Path
+) -> None:
+    odd = tmp_path / "한국어 자료 100%25 (1)"
+    odd.mkdir()
+    for number in range(FILES):
+        line = json.dumps({"text": f"{number}번째 글은 짧다. 그래도 한 편의 글이다."})
+        empty = number % EMPTY == EMPTY - 1
+        (odd / f"글 %{number:02X}% #{number}.jsonl").write_text("" if empty else line + "\n")
+    config = tmp_path / "odd.yaml"
+    config.write_text(
+        "name: odd\n"
+        f'sources: {{ko: {{component: ko, path: "{odd}/*.jsonl"}}}}\n'
+        "ingest: {max_reject_share: 0.5}\n"  # an empty file is a reject
+        "mixture: {tokens: 1k, weights: {ko: 1}}\n",
+        "utf-8",
+    )
+    run = ("run", config, "--stages", "ingest,identify")
+    here, there = tmp_path / "here", tmp_path / "there"
+    bibim(*run, "--out", here, "--workers", 1)
+    bibim(*run, "--out", there, *spark.options())
+    manifest = json.loads((there / "documents/_manifest.json").read_text("utf-8"))
+    assert len(manifest["shards"]) == FILES
+    assert sum(shard["rows"] for shard in manifest["shards"]) == FILES - FILES // EMPTY
+    assert digests(there) == digests(here)

@@ -1,0 +1,270 @@
+"""Spark beside a local run of the same recipe: processor time, step by step, and bytes.
+
+    python benchmarks/spark.py cpu       [RECIPE] [--set KEY=VALUE …] [--workers 2]
+    python benchmarks/spark.py executors [RECIPE] [--set KEY=VALUE …] [--stages ingest,identify,…]
+
+`cpu` runs the recipe locally and on a standalone cluster of this machine, each with `--workers`
+worker processes, compares all files, and prints user and system time of all processes, Java and
+Python, of each step: it must be at most 1.5 times the local one. `executors` runs the stages that
+map over shards on one executor of one core, then on two, and prints wall time (at least 1.7 times
+less; only a machine that is otherwise idle shows it) and what other load cannot change: processor
+time on one executor over that of the busier one of two. Needs `make spark`. `OUT` of the runs is
+a temporary folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import hashlib
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from pipelines.run import step_folder  # noqa: E402  (path above)
+from pipelines.spark import cluster  # noqa: E402
+
+RESULTS = ROOT / "benchmarks" / "results"
+STEPS = (
+    *("ingest", "identify", "measure", "sign", "dedup"),
+    *("redact", "screen", "score", "tokenize", "mix"),
+)
+MAPS = "ingest,identify,measure,dedup,redact,screen"
+NOT_MAPS = ("dedup", "tokenize", "mix")
+"""Steps with shuffles or work of the driver's."""
+SUBREAPER = 36
+LOOK_SECONDS = 0.1
+
+
+def adopt_orphans() -> None:
+    """Make processes that outlive their parents children of this one, so that they count."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(SUBREAPER, 1)
+
+
+def spent(process: psutil.Process) -> float:
+    """Return the processor seconds of a process and of its children that it has waited for."""
+    try:
+        return float(sum(process.cpu_times()[:4]))
+    except psutil.Error:
+        return 0.0
+
+
+def everyone() -> float:
+    """Return the processor seconds of all that this process has started, ended or not."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    live = psutil.Process().children(recursive=True)
+    return used.ru_utime + used.ru_stime + sum(spent(process) for process in live)
+
+
+def executors() -> dict[int, float]:
+    """Return the processor seconds of each executor with its workers."""
+    found: dict[int, float] = {}
+    nurseries: list[tuple[int, psutil.Process]] = []
+    for process in psutil.Process().children(recursive=True):
+        try:
+            words = process.cmdline()
+        except psutil.Error:
+            continue
+        if "org.apache.spark.executor.CoarseGrainedExecutorBackend" in words:
+            found[process.pid] = _tree(process)
+        elif "pipelines.spark.nursery" in words:
+            nurseries.append((int(words[words.index("pipelines.spark.nursery") + 2]), process))
+    for executor, process in nurseries:
+        # A nursery's forks carry its command line too; count each tree from its root.
+        if executor in found and process.ppid() == os.getpid():
+            found[executor] += _tree(process)
+    return found
+
+
+def _tree(process: psutil.Process) -> float:
+    try:
+        return spent(process) + sum(spent(child) for child in process.children(recursive=True))
+    except psutil.Error:
+        return 0.0
+
+
+class Watch:
+    """Notes what was spent whenever a step's manifest appears in `out`."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.cpu: dict[str, float] = {}
+        self.busiest: dict[str, float] = {}
+        self._ended = threading.Event()
+
+    def _manifest(self, step: str) -> Path:
+        folder = "documents" if step == "ingest" else step_folder(step)
+        name = "manifest.json" if step == "mix" else "_manifest.json"
+        return self.out / folder / name
+
+    def _look(self) -> None:
+        before, by_executor = everyone(), executors()
+        for step in STEPS:
+            while not self._manifest(step).exists():
+                if self._ended.wait(LOOK_SECONDS):
+                    return
+            after, now = everyone(), executors()
+            self.cpu[step] = after - before
+            self.busiest[step] = max(
+                (spent - by_executor.get(pid, 0.0) for pid, spent in now.items()), default=0.0
+            )
+            before, by_executor = after, now
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Watch until the context ends."""
+        thread = threading.Thread(target=self._look)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._ended.set()
+            thread.join()
+
+
+def run(out: Path, given: argparse.Namespace, workers: int, master: str | None) -> dict[str, Any]:
+    """Run the recipe; return seconds and processor seconds by step."""
+    command = [sys.executable, "-m", "pipelines.cli", "run", given.recipe, "--out", str(out)]
+    command += [part for text in given.set for part in ("--set", text)]
+    command += ["--workers", str(workers)]
+    if given.stages:
+        command += ["--stages", given.stages]
+    if master:
+        command += ["--runner", "spark", "--", f"--spark_master_url={master}"]
+    watch = Watch(out)
+    with watch.watching():
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+    record = json.loads((out / "run.json").read_text("utf-8"))["runs"][-1]
+    seconds = {step["step"]: step["seconds"] for step in record["steps"]}
+    return {
+        "seconds": seconds,
+        "cpu": {step: watch.cpu[step] for step in seconds if step in watch.cpu},
+        "busiest": {step: watch.busiest[step] for step in seconds if step in watch.busiest},
+        "load": os.getloadavg()[0],
+    }
+
+
+@contextmanager
+def standalone(folder: Path, cores: int) -> Iterator[str]:
+    """Start a cluster, and stop it in the end."""
+    master = cluster.up(folder, cores)
+    try:
+        yield master
+    finally:
+        cluster.down(folder)
+
+
+def digest(out: Path) -> str:
+    """Return a hash of all files of a run but its diary."""
+    whole = hashlib.sha256()
+    for path in sorted(out.rglob("*")):
+        if path.is_file() and path.name not in ("run.json", "spark.log", ".lock"):
+            whole.update(f"{path.relative_to(out)}\n".encode())
+            with path.open("rb") as file:
+                whole.update(hashlib.file_digest(file, "sha256").digest())
+    return whole.hexdigest()
+
+
+def text_bytes(out: Path) -> int:
+    """Return how many bytes of text a run has read."""
+    shards = json.loads((out / "documents/_manifest.json").read_text("utf-8"))["shards"]
+    return sum(int(shard["stats"]["text_bytes"]) for shard in shards)
+
+
+def cpu(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Compare processor time, and every byte that was written."""
+    begin = everyone()
+    local = run(folder / "local", given, given.workers, None)
+    middle = everyone()
+    with standalone(folder / "cluster", given.workers) as master:
+        spark = run(folder / "spark", given, given.workers, master)
+    end = everyone()
+    same = digest(folder / "local") == digest(folder / "spark")
+    print(f"{given.recipe}: {text_bytes(folder / 'local') / 1e6:.1f} MB of text", end="; ")
+    print(f"all files {'equal' if same else 'DIFFER'}; load {local['load']:.1f}, ", end="")
+    print(f"{spark['load']:.1f}")
+    print(f"{'step':<12}{'local CPU s':>12}{'Spark CPU s':>12}{'ratio':>8}")
+    rows = [(step, local["cpu"][step], spark["cpu"][step]) for step in spark["cpu"]]
+    whole = (middle - begin, end - middle)
+    rest = [total - sum(row[at] for row in rows) for at, total in enumerate(whole, 1)]
+    for name, one, other in [*rows, ("start, end", *rest), ("all", *whole)]:
+        print(f"{name:<12}{one:>12.1f}{other:>12.1f}{other / max(one, 0.01):>8.2f}")
+    return {
+        "recipe": given.recipe,
+        "text_bytes": text_bytes(folder / "local"),
+        "equal": same,
+        "local": local,
+        "spark": spark,
+        "cpu": whole,
+        "ratio": whole[1] / whole[0],
+    }
+
+
+def scaling(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Compare one executor of one core with two."""
+    given.stages = given.stages or MAPS
+    runs = {}
+    for count in (1, 2):
+        with standalone(folder / f"cluster-{count}", count) as master:
+            runs[count] = run(folder / f"spark-{count}", given, count, master)
+    one, two = runs[1], runs[2]
+    steps = [step for step in two["seconds"] if step not in NOT_MAPS and step in two["busiest"]]
+    print(f"{given.recipe}: {text_bytes(folder / 'spark-2') / 1e6:.1f} MB of text; ", end="")
+    print(f"load {one['load']:.1f}, {two['load']:.1f}")
+    print(f"{'step':<12}{'1: s':>9}{'2: s':>9}{'ratio':>8}{'1: CPU s':>12}{'busier of 2':>12}")
+    print(f"{'':<12}{'':>9}{'':>9}{'':>8}{'':>12}{'CPU s':>12}{'ratio':>8}")
+    rows = [
+        (
+            step,
+            one["seconds"][step],
+            two["seconds"][step],
+            one["busiest"][step],
+            two["busiest"][step],
+        )
+        for step in steps
+    ]
+    total = ("all maps", *(sum(row[at] for row in rows) for at in range(1, 5)))
+    for name, wall1, wall2, cpu1, cpu2 in [*rows, total]:
+        print(
+            f"{name:<12}{wall1:>9.1f}{wall2:>9.1f}{wall1 / max(wall2, 0.01):>8.2f}"
+            f"{cpu1:>12.1f}{cpu2:>12.1f}{cpu1 / max(cpu2, 0.01):>8.2f}"
+        )
+    return {"recipe": given.recipe, "text_bytes": text_bytes(folder / "spark-2"), "runs": runs}
+
+
+def main() -> None:
+    """Measure, print a table, add to results/spark.json."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("act", choices=("cpu", "executors"))
+    parser.add_argument("recipe", nargs="?", default="mixtures/ko-en-code.yaml")
+    parser.add_argument("--set", action="append", default=[])
+    parser.add_argument("--stages", help="as of bibim run")
+    parser.add_argument("--workers", type=int, default=2)
+    given = parser.parse_args()
+    adopt_orphans()
+    with tempfile.TemporaryDirectory() as folder:
+        made = (cpu if given.act == "cpu" else scaling)(given, Path(folder))
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / "spark.json"
+    known = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    path.write_text(json.dumps({**known, given.act: made}, indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+"""A process beside an executor that has imported what workers need, and forks them.
+
+Each pipeline of a run starts its workers anew, and importing Beam takes seconds of a core. The
+first launcher of an executor leaves a nursery behind; every worker of that executor is a fork of
+it. Linux only; elsewhere a launcher becomes the worker itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import importlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+NAME = "pipelines.spark.nursery"
+SECONDS = 120.0
+"""How long a launcher waits for a nursery that is being made."""
+LOOK_SECONDS = 1.0
+
+Serve = Callable[[list[str]], None]
+
+
+def started(pid: int) -> str | None:
+    """Return when a process started, in ticks since boot; None if it is not there."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+    except OSError:
+        return None
+    return text.rpartition(")")[2].split()[19]
+
+
+def hatch(executor: int, module: str, arguments: list[str]) -> None:
+    """Call `module`'s function `serve` in a fork of the nursery of `executor`, made if need be.
+
+    The nursery imports the module and the modules that its `PRELOADED` names. Returns when the
+    worker has ended; the worker ends when this process does.
+    """
+    born = started(executor)
+    if born is None:
+        importlib.import_module(module).serve(arguments)
+        return
+    folder = _folder(f"{os.getuid()}-{executor}-{born}")
+    with _connect(folder, executor, born, module) as line:
+        told = json.dumps([dict(os.environ), os.getcwd(), arguments]).encode()
+        socket.send_fds(line, [len(told).to_bytes(8, "big")], [1, 2])
+        line.sendall(told)
+        line.recv(1)  # nothing is ever said: this is the worker's end
+
+
+def _folder(name: str) -> Path:
+    """Return a folder that only this user can open. Raises PermissionError if it is another's."""
+    folder = Path(tempfile.gettempdir()) / f"bibim-{name}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    status = folder.lstat()
+    if status.st_uid != os.getuid() or status.st_mode & 0o077:
+        raise PermissionError(f"{folder}: is not this user's alone; remove it")
+    return folder
+
+
+def _connect(folder: Path, executor: int, born: str, module: str) -> socket.socket:
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of two first launchers one makes the nursery
+        line = _open(folder)
+        if line is None:
+            (folder / "door").unlink(missing_ok=True)
+            # It outlives this process and ends with the executor.
+            subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "pipelines.spark.nursery",
+                    str(folder),
+                    str(executor),
+                    born,
+                    module,
+                ],
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + SECONDS
+        while line is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+            line = _open(folder)
+    if line is None:
+        raise TimeoutError(f"{folder}: no nursery of workers came up")
+    return line
+
+
+def _open(folder: Path) -> socket.socket | None:
+    line = socket.socket(socket.AF_UNIX)
+    try:
+        line.connect(str(folder / "door"))
+    except OSError:
+        line.close()
+        return None
+    return line
+
+
+def _tend(folder: Path, executor: int, born: str, serve: Serve) -> None:
+    """Fork a worker for each connection until the executor is gone."""
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(folder / "door"))
+        door.listen(64)
+        door.settimeout(LOOK_SECONDS)
+        while started(executor) == born:
+            with contextlib.suppress(ChildProcessError):
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
+            try:
+                line, _ = door.accept()
+            except TimeoutError:
+                continue
+            with line:
+                if os.fork() == 0:
+                    door.close()
+                    _live(line, serve)
+
+
+def _live(line: socket.socket, serve: Serve) -> None:
+    """Be a worker for the launcher at the other end; end with it."""
+    status = 1
+    try:
+        line.settimeout(None)
+        head, fds, _, _ = socket.recv_fds(line, 8, 2)
+        size = int.from_bytes(head, "big")
+        told = b""
+        while len(told) < size:
+            piece = line.recv(size - len(told))
+            if not piece:
+                os._exit(1)
+            told += piece
+        for number, fd in zip((1, 2), fds, strict=True):
+            os.dup2(fd, number)
+            os.close(fd)
+        environment, folder, arguments = json.loads(told)
+        os.environ.clear()
+        os.environ.update(environment)
+        os.chdir(folder)
+        threading.Thread(target=_end_with, args=(line,), daemon=True).start()
+        serve(arguments)
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _end_with(line: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        line.recv(1)
+    os._exit(1)  # what was being written keeps its temporary name
+
+
+def main() -> None:
+    """Import what workers need, then fork them until the executor is gone."""
+    folder, executor, born, module = Path(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]
+    try:
+        worker = importlib.import_module(module)
+        for name in worker.PRELOADED:
+            importlib.import_module(name)
+        _tend(folder, executor, born, worker.serve)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""`bibim submit spark`: one jar that spark-submit takes, on any cluster.
+
+It holds Beam's job server and the job: config, folder, stages, options. Its main class is the
+one by which Spark itself starts Python drivers; pipelines.spark.driver is what it is to start.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import sys
+import zipfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pipelines.files import atomic_path
+from pipelines.spark import driver
+from pipelines.spark.install import JAR, installed
+from schemas.config import Config
+
+ENTRY = driver.ENTRY
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a run needs to know; travels in the jar as JSON."""
+
+    config: dict[str, object]
+    out: str
+    stages: tuple[str, ...]
+    workers: int
+    options: tuple[str, ...]
+    folder: str
+    """Where relative paths of the config count from."""
+
+
+def job_of(
+    config: Config, out: Path, stages: Sequence[str], workers: int, options: Sequence[str]
+) -> Job:
+    """Return the job that `bibim run` with the same arguments would do from this folder."""
+    return Job(
+        config.model_dump(mode="json"),
+        str(out),
+        tuple(stages),
+        workers,
+        tuple(options),
+        os.getcwd(),
+    )
+
+
+def write_job(job: Job, path: Path) -> None:
+    """Write the jar `path`. Raises InputError where `make spark` has not been run."""
+    with atomic_path(path) as temporary:
+        shutil.copyfile(installed() / JAR, temporary)
+        with zipfile.ZipFile(temporary, "a", zipfile.ZIP_DEFLATED) as jar:
+            jar.writestr(ENTRY, json.dumps(asdict(job), ensure_ascii=False))
+
+
+def submission(path: Path, master: str) -> str:
+    """Return the command line that runs the jar at `path` with this very environment."""
+    python = sys.executable
+    words = [
+        *("spark-submit", "--master", master, "--name", "bibim"),
+        *("--conf", f"spark.pyspark.python={python}"),
+        *(str(path), driver.__file__, ""),
+    ]
+    return " ".join(shlex.quote(word) for word in words)
