@@ -19,15 +19,16 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-NAME = "pipelines.spark.nursery"
 SECONDS = 120.0
 """How long a launcher waits for a nursery that is being made."""
 LOOK_SECONDS = 1.0
 
 Serve = Callable[[list[str]], None]
+"""Serves the runner that arguments name until it ends."""
 
 
 def started(pid: int) -> str | None:
@@ -75,15 +76,7 @@ def _connect(folder: Path, executor: int, born: str, module: str) -> socket.sock
             (folder / "door").unlink(missing_ok=True)
             # It outlives this process and ends with the executor.
             subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "pipelines.spark.nursery",
-                    str(folder),
-                    str(executor),
-                    born,
-                    module,
-                ],
+                [sys.executable, "-m", __name__, str(folder), str(executor), born, module],
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
@@ -149,6 +142,8 @@ def _live(line: socket.socket, serve: Serve) -> None:
         threading.Thread(target=_end_with, args=(line,), daemon=True).start()
         serve(arguments)
         status = 0
+    except Exception:
+        traceback.print_exc()
     finally:
         os._exit(status)
 

@@ -36,9 +36,9 @@ class Cluster(NamedTuple):
         """Return an executor that has started a worker since then, for the task it was given."""
         for child in psutil.Process(self.worker).children():
             with contextlib.suppress(psutil.Error):  # it is ending
-                executor = "CoarseGrainedExecutorBackend" in " ".join(child.cmdline())
-                if executor and any(own.create_time() > since for own in child.children()):
-                    return child
+                for own in child.children():  # a JVM has other children too, for a moment
+                    if "harness" in " ".join(own.cmdline()) and own.create_time() > since:
+                        return child
         return None
 
     def options(self) -> tuple[str, ...]:
