@@ -128,7 +128,8 @@ def deal(pipeline: beam.Pipeline, label: str, elements: Sequence[T]) -> beam.PCo
     Put the largest first: two workers then end at about the same time. The GroupByKey is
     what lets the runner give elements to several workers; only shard names cross it.
     """
-    numbered = list(enumerate(elements))
+    # From 1: Spark then deals the first ones to its first tasks (31 + n, modulo their number).
+    numbered = list(enumerate(elements, 1))
     return (
         pipeline
         | f"{label}: list" >> beam.Create(numbered, reshuffle=False)

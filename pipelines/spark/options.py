@@ -31,8 +31,9 @@ DEFAULTS = (
     # Beam's default of 0 fetches a side input again for every bundle.
     "--max_cache_memory_usage_mb=256",
 )
-TASKS_PER_SLOT = 4
-"""Partitions of a shuffle for each core: small ones, since a partition is what is tried again."""
+TASKS_PER_SLOT = 8
+"""Partitions of a shuffle for each core: small ones, since a partition is what waits for the last
+core, and what is tried again."""
 
 
 @cache
