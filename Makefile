@@ -38,12 +38,12 @@ spark-up: spark ## Start a Spark cluster on loopback; EXECUTORS=2 of one core ea
 spark-down: ## Stop it
 	@$(BIN)/python -m pipelines.spark.cluster down
 
-test-spark: dev ## Run a recipe on a Spark cluster, kill executors, compare with a local run
+test-spark: dev ## Run a recipe on a Spark cluster, kill executors, compare; ONLY=bytes runs the first test
 	@command -v java >/dev/null && command -v mvn >/dev/null || { \
 		echo "test-spark: NOT RUN: Java 17 and Maven are not both on the PATH" >&2; exit 1; }
 	@$(MAKE) --no-print-directory spark || { \
 		echo "test-spark: NOT RUN: 'make spark' could not install what pipelines/spark pins" >&2; exit 1; }
-	BIBIM_TEST_SPARK=1 $(BIN)/pytest -n 0 tests/spark
+	BIBIM_TEST_SPARK=1 $(BIN)/pytest -n 0 tests/spark $(if $(ONLY),-k "$(ONLY)")
 
 lint: dev ## Check style and formatting
 	$(BIN)/ruff check .
