@@ -26,6 +26,8 @@ from pathlib import Path
 SECONDS = 120.0
 """How long a launcher waits for a nursery that is being made."""
 LOOK_SECONDS = 1.0
+IDLE_SECONDS = 600.0
+"""A nursery without workers for so long ends: its executor may have gone before it was asked."""
 
 Serve = Callable[[list[str]], None]
 """Serves the runner that arguments name until it ends."""
@@ -100,15 +102,17 @@ def _open(folder: Path) -> socket.socket | None:
 
 
 def _tend(folder: Path, executor: int, born: str, serve: Serve) -> None:
-    """Fork a worker for each connection until the executor is gone."""
+    """Fork a worker for each connection until the executor is gone, or none is asked for."""
     with socket.socket(socket.AF_UNIX) as door:
         door.bind(str(folder / "door"))
         door.listen(64)
         door.settimeout(LOOK_SECONDS)
-        while started(executor) == born:
-            with contextlib.suppress(ChildProcessError):
+        busy = time.monotonic()
+        while started(executor) == born and time.monotonic() - busy < IDLE_SECONDS:
+            with contextlib.suppress(ChildProcessError):  # raised where there are none
                 while os.waitpid(-1, os.WNOHANG)[0]:
                     pass
+                busy = time.monotonic()
             try:
                 line, _ = door.accept()
             except TimeoutError:

@@ -300,6 +300,19 @@ def test_a_nursery_ends_with_its_executor(nursery: Path) -> None:
     assert list((nursery / "tmp").iterdir()) == []
 
 
+def test_a_nursery_that_nobody_asks_ends(nursery: Path) -> None:
+    made = (
+        "from pipelines.spark import nursery\n"
+        "nursery.IDLE_SECONDS = nursery.LOOK_SECONDS = 0.2\n"
+        "nursery.main()\n"
+    )
+    folder = nursery / "tmp" / "left"
+    folder.mkdir()
+    told = [str(folder), "1", str(started(1)), "noting_worker"]
+    subprocess.run([sys.executable, "-c", made, *told], check=True, timeout=60)
+    assert not folder.exists()
+
+
 def test_a_folder_of_another_user_is_not_trusted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
