@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from pydantic import BaseModel
 
 from audit.reading import (
@@ -33,6 +32,7 @@ from mixtures.runs import Run
 from mixtures.shards import read_shard
 from mixtures.tokenizer import Tokenizer
 from pipelines.catalog import cut_columns, effective_rules, rule_columns, step_schemas
+from pipelines.store import read_parquet
 from pipelines.tokenize import run_path
 from schemas.config import Config
 
@@ -262,7 +262,7 @@ def _runs(balance: Balance, out: Path, config: Config) -> None:
     folder = out / "annotations/tokenize"
     for shard in documents_of(out).shards:
         place = (shard.name.rsplit("-", 1)[0], None, None)
-        counts = pq.read_table(folder / shard.name, columns=["tokens"]).column("tokens")
+        counts = read_parquet(folder / shard.name, columns=["tokens"]).column("tokens")
         with Run(run_path(folder / shard.name)) as run:
             header = run.header
         what = "annotated, in the token run"
@@ -284,7 +284,7 @@ def _mixture(balance: Balance, out: Path, config: Config, manifest: dict[str, An
                 survivors[component or ""][index] += value
     taken: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
     for number, shard in enumerate(manifest["shards"]):
-        table = pq.read_table(
+        table = read_parquet(
             out / "mixture" / f"{shard['name']}.parquet", columns=["source", "component", "tokens"]
         )
         sums = table.group_by(["source", "component"]).aggregate(

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from pydantic import BaseModel
 
 from audit.balance import balance_run
 from audit.ledger import Ledger, ledger, sum_counts
 from audit.reading import decided, documents_of, finished_steps, mixture_of, rules_of
 from pipelines.shards import DOCUMENTS
+from pipelines.store import open_parquet, read_parquet
 from pipelines.tokenize import run_path
 from schemas.config import Config
 from schemas.manifest import read_manifest, sha256_file
@@ -143,7 +143,7 @@ def check_rows(out: Path, config: Config) -> Check:
             if not path.exists():
                 wrong.append(f"{step}/{shard.name} is missing")
                 continue
-            file = pq.ParquetFile(path)
+            file = open_parquet(path)
             belongs = (file.schema_arrow.metadata or {}).get(DOCUMENTS, b"").decode()
             count += 1
             if file.metadata.num_rows != shard.rows:
@@ -193,7 +193,7 @@ def check_mixture(out: Path, config: Config) -> list[Check]:
     wrong = []
     copies = 0
     for path in sorted((out / "mixture").glob("shard-*.parquet")):
-        table = pq.read_table(path, columns=["id", "tokens", "epoch"])
+        table = read_parquet(path, columns=["id", "tokens", "epoch"])
         copies += table.num_rows
         ids, counts = table.column("id").to_pylist(), table.column("tokens").to_pylist()
         strangers = sum(1 for document in ids if document not in tokens)

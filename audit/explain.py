@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from pydantic import BaseModel
 
 from audit.reading import documents_of, finished_steps, rules_of
 from filters.decide import breaks, in_scope
 from pipelines.catalog import columns_of, cut_columns, step_schemas
 from pipelines.shards import read_batches
+from pipelines.store import read_parquet
 from schemas.config import Config
 from schemas.documents import DOCUMENT
 from schemas.errors import InputError
@@ -69,7 +69,8 @@ def locate(out: Path, document: str) -> tuple[str, int, str]:
         wanted_id = None
     column, value = ("origin", document) if wanted_id is None else ("id", wanted_id)
     for shard in documents_of(out).shards:
-        values = pq.read_table(out / "documents" / shard.name, columns=[column]).column(column)
+        file = out / "documents" / shard.name
+        values = read_parquet(file, columns=[column]).column(column)
         found = pc.index(values, pa.scalar(value, values.type)).as_py()
         if found >= 0:
             return shard.name, found, shard.sha256
@@ -159,13 +160,15 @@ def _cluster(out: Path, cluster: bytes, own: str, most: int = 20) -> list[str]:
     """Return the ids of the other members of a duplicate cluster, `most` at the most."""
     members: list[str] = []
     for shard in documents_of(out).shards:
-        labels = pq.read_table(out / "annotations/dedup" / shard.name, columns=["cluster_id"])
+        file = out / "annotations/dedup" / shard.name
+        labels = read_parquet(file, columns=["cluster_id"])
         column = labels.column("cluster_id")
         hits = np.flatnonzero(
             np.asarray(pc.fill_null(pc.equal(column, pa.scalar(cluster, column.type)), False))
         )
         if len(hits):
-            ids = pq.read_table(out / "documents" / shard.name, columns=["id"]).column("id")
+            file = out / "documents" / shard.name
+            ids = read_parquet(file, columns=["id"]).column("id")
             members += [ids[int(hit)].as_py().hex() for hit in hits]
     return [member for member in members if member != own][:most]
 
@@ -174,7 +177,7 @@ def _placed(out: Path, document: bytes) -> list[Placed]:
     """Return where the document's copies stand in the mixture."""
     placed = []
     for path in sorted((out / "mixture").glob("shard-*.parquet")):
-        table = pq.read_table(path, columns=["id", "epoch", "tokens"])
+        table = read_parquet(path, columns=["id", "epoch", "tokens"])
         ids = table.column("id")
         hits = np.flatnonzero(np.asarray(pc.equal(ids, pa.scalar(document, ids.type))))
         if not len(hits):

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import BaseModel
 
 from audit.edits import edits_of
@@ -22,6 +21,7 @@ from audit.taken import Taken, read_taken
 from filters.decide import KEPT
 from mixtures.keys import id_matrix
 from pipelines.catalog import STEPS, cut_columns, rule_step
+from pipelines.store import read_parquet
 from schemas.config import Config
 from schemas.manifest import read_manifest
 from schemas.rules import Rule
@@ -375,8 +375,9 @@ def rejects(out: Path) -> list[tuple[str, str, bool, Count]]:
     manifest = read_manifest(out / "rejects")
     found = []
     for shard in manifest.shards if manifest else ():
-        table = pq.read_table(
-            out / "rejects" / shard.name, columns=["source", "reason", "fault", "raw_bytes"]
+        table = read_parquet(
+            out / "rejects" / shard.name,
+            columns=["source", "reason", "fault", "raw_bytes"],
         )
         grouped = table.group_by(["source", "reason", "fault"]).aggregate(
             [("raw_bytes", "sum"), ([], "count_all")]

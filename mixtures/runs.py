@@ -10,7 +10,6 @@ annotation shard beside it, so that a run and an index of different origin are n
 from __future__ import annotations
 
 import itertools
-import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +75,7 @@ def read_header(path: Path) -> RunHeader | None:
     try:
         with path.open("rb") as file:
             head = file.read(HEADER)
-            size = os.fstat(file.fileno()).st_size
+        size = path.stat().st_size
     except FileNotFoundError:
         return None
     if len(head) < HEADER:
@@ -88,7 +87,7 @@ def read_header(path: Path) -> RunHeader | None:
 
 
 class Run:
-    """An open run. Reads by ranges (`pread`), so that what was read takes no memory after."""
+    """An open run. Reads by ranges, so that what was read takes no memory after."""
 
     def __init__(self, path: Path) -> None:
         """Open `path`. Raises RunFault if it is no whole run."""
@@ -98,11 +97,11 @@ class Run:
         self.path = path
         self.header = header
         self.dtype = np.dtype("<u2") if header.itemsize == 2 else np.dtype("<i4")
-        self._file = os.open(path, os.O_RDONLY)
+        self._file = path.open("rb", buffering=0)
 
     def close(self) -> None:
         """Close the file."""
-        os.close(self._file)
+        self._file.close()
 
     def __enter__(self) -> Run:
         return self
@@ -121,13 +120,12 @@ class Run:
         if first == last:
             return tokens
         view = tokens.data.cast("B")
-        at = HEADER + first * self.header.itemsize
+        self._file.seek(HEADER + first * self.header.itemsize)
         while view:
-            done = os.preadv(self._file, [view], at)
+            done = self._file.readinto(view)
             if not done:
-                raise RunFault(f"{self.path}: ends at byte {at}; run `tokenize` again")
+                raise RunFault(f"{self.path}: ends {len(view)} bytes early; run `tokenize` again")
             view = view[done:]
-            at += done
         return tokens
 
     def gather(

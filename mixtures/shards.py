@@ -15,7 +15,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -183,7 +183,8 @@ def _measured(
     parts: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]] = []
     for shard in shards:
         path = folder / f"{shard['name']}.parquet"
-        table = pq.read_table(path, columns=["component", "tokens"])
+        with path.open("rb") as file:
+            table = _read_table(file, ["component", "tokens"])
         parts.append((_numbers(table.column("component"), names), table["tokens"].to_numpy()))
     return measure(
         np.concatenate([part[0] for part in parts]),
@@ -195,6 +196,11 @@ def _measured(
     )
 
 
+def _read_table(file: BinaryIO, columns: list[str] | None = None) -> pa.Table:
+    """Return a side-car, read by this thread alone: `file` may be of a store, in Python's hands."""
+    return pq.ParquetFile(file, pre_buffer=False).read(columns, use_threads=False)
+
+
 def locate(folder: Path, shard: int, token: int) -> dict[str, Any]:
     """Return the side-car's row of the sequence that holds a token, with its number and start.
 
@@ -204,7 +210,8 @@ def locate(folder: Path, shard: int, token: int) -> dict[str, Any]:
     if not 0 <= shard < len(manifest["shards"]):
         raise InputError(f"shard {shard}: the mixture has 0 to {len(manifest['shards']) - 1}")
     name = manifest["shards"][shard]["name"]
-    table = pq.read_table(folder / f"{name}.parquet")
+    with (folder / f"{name}.parquet").open("rb") as file:
+        table = _read_table(file)
     ends = np.cumsum(table["tokens"].to_numpy(), dtype=np.int64)
     total = int(ends[-1]) if len(ends) else 0
     if not 0 <= token < total:

@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from pipelines.store import place
 from schemas.config import Config
 from schemas.errors import BibimError, InputError, RunFault
 
@@ -41,7 +42,9 @@ app.add_typer(fit_app, name="fit")
 ConfigFile = Annotated[
     Path, typer.Argument(metavar="CONFIG", help="A recipe, such as mixtures/demo.yaml.")
 ]
-Out = Annotated[Path, typer.Argument(metavar="OUT", help="The output folder of a run.")]
+Out = Annotated[
+    Path, typer.Argument(metavar="OUT", parser=place, help="The output folder of a run.")
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change one key; may be given repeatedly."),
@@ -101,7 +104,13 @@ def run(
     context: typer.Context,
     config: ConfigFile,
     out: Annotated[
-        Path, typer.Option("--out", help="Output folder; an earlier run goes on there.")
+        Path,
+        typer.Option(
+            "--out",
+            parser=place,
+            metavar="PATH",
+            help="Output folder, s3://, gs:// and hdfs:// too; an earlier run goes on there.",
+        ),
     ],
     stages: Annotated[
         str | None, typer.Option("--stages", help="Only these, comma-separated, in their order.")
@@ -238,7 +247,10 @@ def quiet_libraries() -> None:
 def plan(
     config: ConfigFile,
     out: Annotated[
-        Path | None, typer.Option("--out", help="A run's folder: show what would be re-run.")
+        Path | None,
+        typer.Option(
+            "--out", parser=place, metavar="PATH", help="A run's folder: show what would be re-run."
+        ),
     ] = None,
     overrides: Overrides = None,
     offline: Annotated[

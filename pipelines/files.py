@@ -1,22 +1,23 @@
 """Files that are whole or absent: write under a temporary name, sync, rename.
 
 Inputs are opened by `open_input`, wherever they lie; the output folder is on a file system
-that this machine (and every worker) mounts.
+that this machine (and every worker) mounts, or on a store (see `pipelines.store`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from pipelines.store import TEMPORARY, StorePath, upload
 from schemas.errors import InputError
 from schemas.manifest import MANIFEST, Manifest
 
-TEMPORARY = ".tmp-"
 REMOTE = ("gs://", "s3://", "hdfs://", "hf://")
 
 
@@ -24,8 +25,14 @@ REMOTE = ("gs://", "s3://", "hdfs://", "hf://")
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on leaving, sync it and rename it to `path`.
 
-    If the block raises, the temporary file is removed and `path` is as it was.
+    If the block raises, the temporary file is removed and `path` is as it was. A path on a store
+    gets a file of this machine, which is uploaded whole; RunFault if that fails.
     """
+    if isinstance(path, StorePath):
+        with tempfile.TemporaryDirectory(prefix="bibim-") as folder:
+            yield Path(folder) / path.name
+            upload(Path(folder) / path.name, path)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f"{TEMPORARY}{path.name}-{uuid.uuid4().hex}"
     try:
@@ -50,7 +57,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 def remove_temporary(folder: Path) -> int:
     """Remove what a killed run left half-written below `folder`; return how many files."""
-    left = list(folder.rglob(f"{TEMPORARY}*")) if folder.exists() else []
+    left = [*folder.glob(f"{TEMPORARY}*"), *folder.glob(f"*/{TEMPORARY}*")]
     for path in left:
         path.unlink(missing_ok=True)
     return len(left)
@@ -75,13 +82,4 @@ def open_input(path: str) -> BinaryIO:
             raise InputError(f"{path}: reading hf:// needs `pip install huggingface_hub`") from None
         opened: BinaryIO = HfFileSystem().open(path, "rb")
         return opened
-    from apache_beam.io.filesystem import CompressionTypes
-    from apache_beam.io.filesystems import FileSystems
-
-    try:
-        return cast(
-            BinaryIO, FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
-        )
-    except ValueError as error:
-        extra = "gcp" if path.startswith("gs://") else "aws"
-        raise InputError(f"{path}: {error}; try `pip install 'bibim[{extra}]'`") from None
+    return cast(BinaryIO, StorePath(path).open("rb"))

@@ -11,7 +11,6 @@ from typing import Any
 import apache_beam as beam
 import orjson
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from filters.repair import META, repair
 from pipelines.context import Context
@@ -21,6 +20,7 @@ from pipelines.readers.base import ReadStats, Record, Reject, Split, excerpt
 from pipelines.readers.plan import plan_splits
 from pipelines.runners import Runner, deal
 from pipelines.shards import RECEIPTS, read_receipts, write_shard
+from pipelines.store import read_parquet
 from schemas.config import Config, Repair, Source
 from schemas.documents import BATCH_BYTES, BATCH_ROWS, DOCUMENT, REJECT, document_id
 from schemas.errors import RunFault
@@ -233,7 +233,7 @@ def check_rejects(out: Path, config: Config) -> None:
     manifest = read_manifest(out / "rejects")
     faults: dict[str, list[dict[str, Any]]] = {}
     for shard in manifest.shards if manifest else ():
-        rows = pq.read_table(out / "rejects" / shard.name).to_pylist()
+        rows = read_parquet(out / "rejects" / shard.name).to_pylist()
         faults.setdefault(shard.name.rsplit("-", 1)[0], []).extend(r for r in rows if r["fault"])
     for source, rows in faults.items():
         share = len(rows) / (len(rows) + documents[source]) if rows else 0.0

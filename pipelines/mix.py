@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -42,6 +41,7 @@ from pipelines.context import Context
 from pipelines.files import atomic_path, write_text
 from pipelines.runners import Runner, deal
 from pipelines.shards import ShardTask, read_receipts, write_receipt
+from pipelines.store import StorePath, remove_tree
 from pipelines.tokenize import FOLDER, run_path
 from schemas.config import Config, Mixture
 from schemas.errors import RunFault
@@ -102,12 +102,12 @@ def run_mix(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
 
     def build(pipeline: beam.Pipeline) -> None:
         deal(pipeline, "mix", tasks) | "mix: write" >> beam.ParDo(
-            WriteShard(ctx.out, survivors.runs, vocab_size, ctx.config.mixture.formats)
+            WriteShard(ctx.out, vocab_size, ctx.config.mixture.formats)
         )
 
     if tasks:
         runner.run("mix", build)
-    shutil.rmtree(folder / PLANS, ignore_errors=True)
+    remove_tree(folder / PLANS)
     _write_manifest(ctx, arrangement)
 
 
@@ -214,11 +214,11 @@ def _clear(folder: Path, settings: Mixture, anew: bool) -> None:
     stems = {shard_stem(index, settings.shards) for index in range(settings.shards)}
     for form in (PARQUET, MDS):
         if form not in settings.formats:
-            shutil.rmtree(folder / form, ignore_errors=True)
+            remove_tree(folder / form)
     for path in [*folder.glob("shard-*"), *folder.glob("[!_]*/shard-*")]:
         if path.name.split(".")[0] not in stems:
             path.unlink()
-    shutil.rmtree(folder / PLANS, ignore_errors=True)
+    remove_tree(folder / PLANS)
     if anew:
         (folder / MANIFEST).unlink(missing_ok=True)
 
@@ -247,6 +247,14 @@ def write_plan(path: Path, survivors: Survivors, arrangement: Arrangement, shard
         writer.write_table(table)
 
 
+def read_plan(path: Path) -> pa.Table:
+    """Return what `write_plan` wrote, mapped where it lies on a disk."""
+    if isinstance(path, StorePath):
+        return pa.ipc.open_file(path.read_bytes()).read_all()
+    with pa.memory_map(str(path)) as file:
+        return pa.ipc.open_file(file).read_all()
+
+
 def _dictionary(pair: pa.Array, names: Sequence[str]) -> pa.DictionaryArray:
     """Return the names of pair numbers, each name once in the dictionary, sorted."""
     known = sorted(set(names))
@@ -259,21 +267,18 @@ def _dictionary(pair: pa.Array, names: Sequence[str]) -> pa.DictionaryArray:
 class WriteShard(beam.DoFn):
     """Output shard task in, its name out."""
 
-    def __init__(
-        self, out: Path, runs: Sequence[str], vocab_size: int, formats: Sequence[str]
-    ) -> None:
+    def __init__(self, out: Path, vocab_size: int, formats: Sequence[str]) -> None:
         self._out = out
-        self._runs = list(runs)
         self._vocab_size = vocab_size
         self._formats = list(formats)
 
     def process(self, task: ShardTask) -> Iterator[str]:
         """Write the shard's files and its receipt, and yield its name."""
         folder = self._out / MIXTURE
-        with pa.memory_map(str(folder / PLANS / task.name)) as file:
-            plan = pa.ipc.open_file(file).read_all()
+        plan = read_plan(folder / PLANS / task.name)
+        documents = read_manifest(self._out / "documents")
         tokens = self._out / "annotations" / "tokenize"
-        runs = [run_path(tokens / name) for name in self._runs]
+        runs = [run_path(tokens / shard.name) for shard in documents.shards] if documents else []
         yield write_shard_files(folder, task, plan, runs, self._vocab_size, self._formats).name
 
 

@@ -11,7 +11,7 @@ import fcntl
 import importlib.metadata
 import json
 import platform
-import shutil
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,6 +29,7 @@ from pipelines.progress import Done, MemoryWatch, Reporter
 from pipelines.runners import Runner
 from pipelines.shards import RECEIPTS, ShardTask, read_receipts, write_receipt
 from pipelines.steps import Step, steps
+from pipelines.store import StorePath, configure, remove_tree
 from pipelines.warm import stamp, warm
 from schemas.config import Config
 from schemas.errors import InputError, RunFault
@@ -76,9 +77,15 @@ class StepResult:
 
 @contextmanager
 def locked(out: Path) -> Iterator[None]:
-    """Hold `out` for one run. Raises InputError if another run is at work in it."""
+    """Hold `out` for one run. Raises InputError if another run is at work in it.
+
+    A store has no locks: there only runs that this machine drives are kept apart.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    with (out / LOCK).open("w") as file:
+    lock = out / LOCK
+    if isinstance(out, StorePath):
+        lock = Path(tempfile.gettempdir()) / f"bibim-{content_key(str(out))}{LOCK}"
+    with lock.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -103,7 +110,7 @@ def begin(folder: Path, key: str, tasks: Sequence[T], keep: bool) -> list[T]:
     marker = receipts / STEP_KEY
     last = read_manifest(folder)
     if not marker.exists() or marker.read_text("utf-8") != key:
-        shutil.rmtree(receipts, ignore_errors=True)
+        remove_tree(receipts)
         write_text(marker, key)
         wanted = {task.name: task.key for task in tasks}
         for shard in last.shards if last and keep else ():
@@ -140,7 +147,7 @@ def finish(folder: Path, stage: str, key: str, tasks: Sequence[Task]) -> Manifes
         )
     manifest = Manifest(stage=stage, key=key, shards=[receipts[task.name] for task in tasks])
     write_manifest(folder, manifest)
-    shutil.rmtree(folder / RECEIPTS, ignore_errors=True)
+    remove_tree(folder / RECEIPTS)
     return manifest
 
 
@@ -180,6 +187,7 @@ class Run:
         Raises InputError for what the user can mend, RunFault for what the run found.
         """
         started = time.time()
+        configure(self.runner.options)
         effective_rules(self.config)  # an unknown column stops here, before any work
         with locked(self.out), self.memory.watching():
             self._write_config()

@@ -27,6 +27,7 @@ from mixtures.solver import component_shares
 from pipelines.context import Context
 from pipelines.files import atomic_path
 from pipelines.shards import ShardTask
+from pipelines.store import read_parquet
 from schemas.errors import InputError
 
 SAMPLE: Final = "_sample"
@@ -158,7 +159,7 @@ def sampled_texts(folder: Path, limits: dict[str, int]) -> list[str]:
     nor their order alter it.
     """
     files = sorted(folder.glob("*.parquet"))
-    table = pa.concat_tables([pq.read_table(path) for path in files])
+    table = pa.concat_tables([read_parquet(path) for path in files])
     order = pc.sort_indices(
         table.select(["component", "key", "id"]),
         sort_keys=[("component", "ascending"), ("key", "ascending"), ("id", "ascending")],

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.files import atomic_path, write_text
+from pipelines.store import open_parquet
 from schemas.errors import RunFault
 from schemas.manifest import Shard, sha256_file
 
@@ -134,7 +135,7 @@ def read_batches(
     files = {}
     try:
         for folder in wanted:
-            file = pq.ParquetFile(out / folder / name)
+            file = open_parquet(out / folder / name)
             files[folder] = file
             belongs = (file.schema_arrow.metadata or {}).get(DOCUMENTS, b"").decode()
             if documents_sha256 and folder != "documents" and belongs != documents_sha256:
@@ -163,4 +164,4 @@ def read_batches(
             yield pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
     finally:
         for file in files.values():
-            file.close()
+            file.close(force=True)

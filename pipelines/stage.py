@@ -18,12 +18,12 @@ import apache_beam as beam
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from filters.annotator import Annotator
 from pipelines.context import Context
 from pipelines.runners import Runner, deal
 from pipelines.shards import DOCUMENTS, KEY, ShardTask, write_receipt, write_shard
+from pipelines.store import open_parquet
 from schemas.config import Config
 from schemas.manifest import Shard, sha256_file
 
@@ -38,7 +38,8 @@ def stored_batches(path: Path, task: ShardTask) -> list[pa.RecordBatch] | None:
     """
     if not path.exists():
         return None
-    with pq.ParquetFile(path) as file:
+    file = open_parquet(path)
+    try:
         tags = file.schema_arrow.metadata or {}
         if (
             tags.get(KEY, b"").decode() != task.key
@@ -51,6 +52,8 @@ def stored_batches(path: Path, task: ShardTask) -> list[pa.RecordBatch] | None:
             else pa.RecordBatch.from_pylist([], schema=file.schema_arrow)
             for group in range(file.num_row_groups)
         ]
+    finally:
+        file.close(force=True)
 
 
 def fill_rows(

@@ -16,6 +16,7 @@ from pipelines.catalog import effective_rules, rule_step
 from pipelines.context import Context
 from pipelines.readers.plan import expansion, plan_splits
 from pipelines.run import Run, pending_steps
+from pipelines.store import read_parquet
 from schemas.config import Config
 from schemas.documents import AUTO
 from schemas.manifest import read_manifest
@@ -81,10 +82,9 @@ def print_mixture(console: Console, manifest: dict[str, Any]) -> None:
 
 def _any_document(out: Path) -> str:
     """Return the id of a document in the mixture, to show `explain` with."""
-    import pyarrow.parquet as pq
 
     for path in sorted((out / "mixture").glob("shard-*.parquet")):
-        ids = pq.read_table(path, columns=["id"]).column("id")
+        ids = read_parquet((path), columns=["id"]).column("id")
         if len(ids):
             return str(ids[0].as_py().hex())
     return "ID"

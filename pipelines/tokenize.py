@@ -8,6 +8,7 @@ encodes only what has no tokens yet. Another tokenizer encodes everything again.
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -32,6 +33,7 @@ from pipelines.runners import Runner, deal, usable_cores
 from pipelines.sample import SAMPLE, DrawSample, budgets, component_bytes, sampled_texts
 from pipelines.shards import ShardTask, write_receipt, write_shard
 from pipelines.stage import stored_batches
+from pipelines.store import remove_tree
 from schemas.errors import RunFault
 from schemas.manifest import Shard, content_key, read_manifest, sha256_file
 
@@ -46,7 +48,6 @@ TOKENS: Final = pa.schema(
 what was cut from the text before (0: nothing); null where the document has never survived."""
 
 FOLDER: Final = "tokenizer"
-_NEW: Final = "_new"
 
 
 def run_path(shard: Path) -> Path:
@@ -76,8 +77,9 @@ def prepare_tokenizer(runner: Runner, ctx: Context) -> Card:
         card = describe(tokenizer, content_key("file", tokenizer.sha256))
         if stored_card(folder, card.key) is None:
             data = (path / MODEL if path.is_dir() else path).read_bytes()
-            write_tokenizer(folder / _NEW, data, tokenizer, card)
-            _put_in_place(folder)
+            with tempfile.TemporaryDirectory(prefix="bibim-") as new:
+                write_tokenizer(Path(new), data, tokenizer, card)
+                _put_in_place(folder, Path(new))
         return card
     key = training_key(ctx)
     stored = stored_card(folder, key)
@@ -130,7 +132,7 @@ def _document_shards(ctx: Context) -> list[Shard]:
 def _train(runner: Runner, ctx: Context, key: str) -> Card:
     tasks = [ShardTask(s.name, s.sha256, s.rows, key) for s in _document_shards(ctx)]
     sample = ctx.folder(FOLDER, SAMPLE)
-    shutil.rmtree(sample, ignore_errors=True)
+    remove_tree(sample)
     sizes = component_bytes(ctx, [task.name for task in tasks])
 
     def draw(pipeline: beam.Pipeline) -> None:
@@ -145,7 +147,7 @@ def _train(runner: Runner, ctx: Context, key: str) -> Card:
 
     runner.run("tokenize-sample", draw)
     runner.run("tokenize-train", train)
-    shutil.rmtree(sample, ignore_errors=True)
+    remove_tree(sample)
     card = stored_card(ctx.folder(FOLDER), key)
     if card is None:
         raise RunFault(f"{ctx.folder(FOLDER)}: the tokenizer was not written; run again")
@@ -163,19 +165,19 @@ class TrainTokenizer(beam.DoFn):
         """Train on what was drawn and put the files in place, the card last."""
         folder = self._ctx.folder(FOLDER)
         texts = sampled_texts(folder / SAMPLE, self._limits)
-        card = train_tokenizer(
-            texts, self._ctx.config.tokenizer, folder / _NEW, key=key, workers=usable_cores()
-        )
-        _put_in_place(folder)
+        with tempfile.TemporaryDirectory(prefix="bibim-") as new:
+            card = train_tokenizer(
+                texts, self._ctx.config.tokenizer, Path(new), key=key, workers=usable_cores()
+            )
+            _put_in_place(folder, Path(new))
         yield card.sha256
 
 
-def _put_in_place(folder: Path) -> None:
+def _put_in_place(folder: Path, new: Path) -> None:
     (folder / CARD).unlink(missing_ok=True)
     for name in (MODEL, VOCABULARY, CARD):
         with atomic_path(folder / name) as temporary:
-            shutil.move(folder / _NEW / name, temporary)
-    shutil.rmtree(folder / _NEW, ignore_errors=True)
+            shutil.copyfile(new / name, temporary)
 
 
 @lru_cache(maxsize=1)

@@ -6,7 +6,6 @@ first.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 
 import apache_beam as beam
@@ -21,6 +20,7 @@ from pipelines.dedup.verify import verify_pairs
 from pipelines.exchange import save_array
 from pipelines.runners import Runner, deal
 from pipelines.shards import ShardTask
+from pipelines.store import remove_tree
 
 __all__ = ["DEDUP", "run_dedup"]
 
@@ -31,7 +31,7 @@ def run_dedup(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
     `tasks` must name every document shard: duplicates know no shards.
     """
     work = work_folder(ctx)
-    shutil.rmtree(work, ignore_errors=True)
+    remove_tree(work)
     work.mkdir(parents=True)
     settings = ctx.config.dedup
     numbered = list(enumerate(sorted(tasks, key=lambda task: task.name)))
@@ -52,7 +52,7 @@ def run_dedup(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
         deal(pipeline, "label", numbered) | "label: write" >> beam.ParDo(Label(ctx))
 
     runner.run("dedup-label", label)
-    shutil.rmtree(work)
+    remove_tree(work)
 
 
 def _by_run(

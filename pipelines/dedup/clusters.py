@@ -19,6 +19,7 @@ from filters.arrays import fixed_binary, fixed_matrix
 from filters.cuts import CUTS, build_cuts
 from filters.lsh import Pairs
 from pipelines.context import Context
+from pipelines.exchange import load_array
 from pipelines.shards import ShardTask, write_shard
 from schemas.config import Dedup
 
@@ -65,7 +66,7 @@ class Label(beam.DoFn):
         rows = mine["document"] & ((1 << ROW_BITS) - 1)
         settings = ctx.config.dedup.lines
         if settings.enabled:
-            counts = np.load(work_folder(ctx) / "lines.npy", mmap_mode="r")
+            counts = load_array(work_folder(ctx) / "lines.npy")
             kept = kept_rows(ctx, ordinal, task)
         start = 0
         columns = READS if settings.enabled else ("id",)
@@ -83,7 +84,7 @@ class Label(beam.DoFn):
 
 def _entries(ctx: Context, ordinal: int) -> npt.NDArray[np.void]:
     """Return the entries of a shard's documents in `clusters.npy`."""
-    clusters = np.load(work_folder(ctx) / "clusters.npy", mmap_mode="r")
+    clusters = load_array(work_folder(ctx) / "clusters.npy")
     low, high = np.int64(ordinal) << ROW_BITS, np.int64(ordinal + 1) << ROW_BITS
     begin, end = np.searchsorted(clusters["document"], [low, high])
     return np.asarray(clusters[begin:end])

@@ -5,7 +5,6 @@ Both give the same labels: the smallest address of the component.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -15,8 +14,9 @@ import numpy.typing as npt
 
 from filters.components import Nodes, both_ways, components, large_star, small_star, unique_pairs
 from pipelines.dedup.pairs import PAIR
-from pipelines.exchange import Exchange, Place, partitions_for, save_array
+from pipelines.exchange import Exchange, Place, load_array, partitions_for, save_array
 from pipelines.runners import Runner, deal
+from pipelines.store import place, remove_tree
 from schemas.errors import RunFault
 
 IN_PROCESS = 40_000_000
@@ -32,9 +32,9 @@ def connect(
     `in_process`: with more edges than that, rounds of large-star and small-star steps run
     over `work` until a round changes nothing.
     """
-    total = sum(len(np.load(path, mmap_mode="r")) for path in edges)
+    total = sum(len(load_array(path)) for path in edges)
     if total <= in_process:
-        arrays = [np.load(path) for path in edges]
+        arrays = [load_array(path) for path in edges]
         return components(np.concatenate([np.zeros((0, 2), np.int64), *arrays]))
     partitions = partitions_for(2 * total, PAIR.itemsize, SMALL)
     last: list[Path] = []
@@ -46,8 +46,8 @@ def connect(
         _round(runner, folder, partitions, now)
         now = sorted((folder / "stars").glob("*.npy"))
         if number > 1:
-            shutil.rmtree(work / f"stars-{number - 2:03d}", ignore_errors=True)
-    stars = np.concatenate([np.load(path) for path in now])
+            remove_tree(work / f"stars-{number - 2:03d}")
+    stars = np.concatenate([load_array(path) for path in now])
     labels = np.unique(stars[:, 0])
     nodes = np.concatenate([labels, stars[:, 1]])
     order = np.argsort(nodes, kind="stable")
@@ -66,7 +66,7 @@ class Turn(beam.DoFn):
 
     def process(self, element: tuple[int, str]) -> Iterator[tuple[int, Place]]:
         number, path = element
-        edges = both_ways(np.load(path))
+        edges = both_ways(load_array(place(path)))
         yield from self._exchange.write(
             f"{number:05d}", edges, _partition(edges[:, 0], self._partitions)
         )
@@ -143,12 +143,11 @@ def _round(runner: Runner, folder: Path, partitions: int, edges: Sequence[Path])
 
     runner.run("dedup-stars", build)
     for exchange in (turned, large, small):
-        shutil.rmtree(exchange.folder, ignore_errors=True)
+        remove_tree(exchange.folder)
 
 
 def _equal(one: Sequence[Path], other: Sequence[Path]) -> bool:
     """Return whether two rounds left the same edges in the same partitions."""
     return [path.name for path in one] == [path.name for path in other] and all(
-        np.array_equal(np.load(a, mmap_mode="r"), np.load(b, mmap_mode="r"))
-        for a, b in zip(one, other, strict=True)
+        np.array_equal(load_array(a), load_array(b)) for a, b in zip(one, other, strict=True)
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from pipelines.catalog import active_steps
 from pipelines.context import Context
 from pipelines.shards import ShardTask
+from pipelines.store import place
 from schemas.config import Config
 from schemas.errors import InputError
 from schemas.load import load_config
@@ -24,7 +25,7 @@ def manifests(config: Config) -> list[Path]:
     """Return the files that tell what the earlier runs hold: their configs and manifests."""
     found = []
     for name in config.dedup.against:
-        out = Path(name)
+        out = place(name)
         found += [out / "config.yaml", out / "documents/_manifest.json"]
         found += sorted(out.glob("annotations/*/_manifest.json"))
     return found
@@ -39,7 +40,7 @@ def earlier_shards(config: Config) -> list[tuple[Context, ShardTask]]:
     return [
         (context, ShardTask(shard.name, shard.sha256, shard.rows, ""))
         for name in config.dedup.against
-        for context, documents in (_open(Path(name), config),)
+        for context, documents in (_open(place(name), config),)
         for shard in sorted(documents.shards, key=lambda shard: shard.name)
     ]
 

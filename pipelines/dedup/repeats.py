@@ -16,7 +16,7 @@ from filters.kernels import Mask
 from filters.repeats import Numbers, cut_repeats, document_keys, split_passages
 from pipelines.context import Context
 from pipelines.dedup.clusters import duplicate_rows, work_folder
-from pipelines.exchange import Exchange, Place, partitions_for, save_array
+from pipelines.exchange import Exchange, Place, load_array, partitions_for, save_array
 from pipelines.runners import Runner, deal
 from pipelines.shards import ShardTask
 from schemas.config import Lines
@@ -103,7 +103,7 @@ def count_lines(runner: Runner, ctx: Context, shards: Sequence[tuple[int, ShardT
         )
 
     runner.run("dedup-lines", build)
-    parts = [np.load(path) for path in sorted(work.glob("lines-*.npy"))]
+    parts = [load_array(path) for path in sorted(work.glob("lines-*.npy"))]
     counts = np.concatenate([np.zeros(0, COUNT), *parts])
     save_array(work / "lines.npy", counts[np.argsort(counts["key"])])
 

@@ -6,7 +6,6 @@ stays, by the same rule as for other duplicates.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,10 @@ from filters.arrays import fixed_binary, fixed_matrix
 from filters.semantic import PER_CELL, Floats, fit_cells, nearest_cell, semantic_duplicates
 from pipelines.context import Context
 from pipelines.dedup.clusters import ROW_BITS
-from pipelines.exchange import Exchange, Place, save_array
+from pipelines.exchange import Exchange, Place, load_array, save_array
 from pipelines.runners import Runner, deal
 from pipelines.shards import ShardTask, write_shard
+from pipelines.store import remove_tree
 
 SEMANTIC = pa.schema(
     [
@@ -66,7 +66,7 @@ class EmitCells(beam.DoFn):
     def process(self, element: tuple[int, ShardTask]) -> Iterator[tuple[int, Place]]:
         """Write the documents of the shard by cell."""
         ordinal, task = element
-        centres = np.load(self._work / "centres.npy")
+        centres = load_array(self._work / "centres.npy")
         prefer = {name: at for at, name in enumerate(self._ctx.config.dedup.prefer)}
         rank = prefer.get(task.name.rsplit("-", 1)[0], len(prefer))
         rows, cells = [], []
@@ -116,7 +116,7 @@ class Label(beam.DoFn):
     def process(self, element: tuple[int, ShardTask]) -> Iterator[str]:
         """Write `annotations/semantic/NAME` in the row groups of the document shard."""
         ordinal, task = element
-        drops = np.load(self._work / "drops.npy", mmap_mode="r")
+        drops = load_array(self._work / "drops.npy")
         low, high = np.int64(ordinal) << ROW_BITS, np.int64(ordinal + 1) << ROW_BITS
         begin, end = np.searchsorted(drops["document"], [low, high])
         mine = np.asarray(drops[begin:end])
@@ -145,7 +145,7 @@ class Label(beam.DoFn):
 def run_semantic(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
     """Label the documents that repeat another in meaning, among those that the rules keep."""
     work = ctx.folder("annotations", "semantic", "_work")
-    shutil.rmtree(work, ignore_errors=True)
+    remove_tree(work)
     work.mkdir(parents=True)
     settings = ctx.config.dedup.semantic
     shards = list(enumerate(sorted(tasks, key=lambda task: task.name)))
@@ -170,17 +170,17 @@ def run_semantic(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
         deal(pipeline, "label", shards) | "label: write" >> beam.ParDo(Label(ctx, work))
 
     runner.run("semantic-sample", gather)
-    samples = [np.load(path) for path in sorted(work.glob("sample-*.npy"))]
+    samples = [load_array(path) for path in sorted(work.glob("sample-*.npy"))]
     drops = np.zeros(0, DROP)
     if sum(map(len, samples)):
         cells = settings.cells or max(1, min(10_000, total // PER_CELL))
         sample = np.concatenate(samples).astype(np.float32)
         save_array(work / "centres.npy", fit_cells(sample, cells))
         runner.run("semantic-compare", compare)
-        drops = np.concatenate([np.load(path) for path in sorted(work.glob("drops-*.npy"))])
+        drops = np.concatenate([load_array(path) for path in sorted(work.glob("drops-*.npy"))])
     save_array(work / "drops.npy", drops[np.argsort(drops["document"])])
     runner.run("semantic-label", label)
-    shutil.rmtree(work)
+    remove_tree(work)
 
 
 def _entry(dimensions: int) -> Any:

@@ -21,7 +21,7 @@ from filters.minhash import shingle_sets
 from filters.signatures import morphemes
 from pipelines.context import Context
 from pipelines.dedup.clusters import ROW_BITS
-from pipelines.exchange import save_array
+from pipelines.exchange import load_array, save_array
 from pipelines.runners import Runner, deal
 from pipelines.shards import ShardTask
 
@@ -72,7 +72,7 @@ class Verify(beam.DoFn):
     def process(self, part: str) -> Iterator[str]:
         """Write `edges-PART.npy`, int64 [edges, 2]: pairs ordered by shard are read in runs."""
         work = self._work
-        pairs = np.load(work / f"part-{part}.npy")
+        pairs = load_array(work / f"part-{part}.npy")
         left, right = pairs[:, 0] >> ROW_BITS, pairs[:, 1] >> ROW_BITS
         similar = np.zeros(len(pairs))
         bounds = np.flatnonzero(np.diff(left * (1 << 20) + right, prepend=-1, append=-1))
@@ -87,9 +87,9 @@ class Verify(beam.DoFn):
 
 def _sets(work: Path, ordinal: int, documents: Pairs) -> tuple[npt.NDArray[np.uint32], Pairs]:
     """Return a shard's flat shingle values (mapped) and begin and end of each document's."""
-    values = np.load(work / f"values-{ordinal:05d}.npy", mmap_mode="r")
-    rows = np.load(work / f"rows-{ordinal:05d}.npy")
-    places = np.load(work / f"places-{ordinal:05d}.npy")
+    values = load_array(work / f"values-{ordinal:05d}.npy")
+    rows = load_array(work / f"rows-{ordinal:05d}.npy")
+    places = load_array(work / f"places-{ordinal:05d}.npy")
     index = np.searchsorted(rows, documents & ((1 << ROW_BITS) - 1))
     return np.asarray(values), np.column_stack([places[index], places[index + 1]])
 
@@ -105,7 +105,7 @@ class Estimate(beam.DoFn):
     def process(self, part: str) -> Iterator[str]:
         """Write `edges-earlier-PART.npy`, int64 [edges, 2]. Pairs are ordered by shard."""
         work = self._work
-        pairs = np.load(work / f"earlier-{part}.npy")
+        pairs = load_array(work / f"earlier-{part}.npy")
         settings = self._ctx.config.dedup
         left, right = pairs[:, 0] >> ROW_BITS, pairs[:, 1] >> ROW_BITS
         similar = np.zeros(len(pairs))
@@ -132,7 +132,7 @@ def _wanted(work: Path, ordinal: int) -> Pairs:
     low, high = np.int64(ordinal) << ROW_BITS, np.int64(ordinal + 1) << ROW_BITS
     found = []
     for path in sorted(work.glob("wanted-*.npy")):
-        wanted = np.load(path, mmap_mode="r")
+        wanted = load_array(path)
         begin, end = np.searchsorted(wanted, [low, high])
         found.append(wanted[begin:end])
     return np.unique(np.concatenate(found)) if found else np.zeros(0, np.int64)

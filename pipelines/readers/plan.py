@@ -13,12 +13,13 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from pipelines.files import is_remote
+from pipelines.files import is_remote, open_input
 from pipelines.readers.base import File, FileStats, Split
 from pipelines.readers.lines import owned_lines
 from pipelines.readers.streams import StreamFault
 from pipelines.readers.whole import is_archive, wanted
 from pipelines.shards import shard_name
+from pipelines.store import listed
 from schemas.config import Ingest, Source
 from schemas.documents import document_id
 from schemas.errors import InputError
@@ -152,19 +153,34 @@ def _remote(name: str, source: Source) -> list[File]:
             if e["type"] == "file"
         ]
     else:
-        from apache_beam.io.filesystems import FileSystems
-
-        try:
-            (match,) = FileSystems.match([source.path])
-        except ValueError as error:
-            raise InputError(f"sources.{name}.path: {source.path}: {error}") from None
-        files = [
-            File(m.path, m.path.split("://", 1)[1], m.size_in_bytes, str(m.last_updated_in_seconds))
-            for m in sorted(match.metadata_list, key=lambda m: m.path)
-        ]
+        files = _stored(source)
     if not files:
         raise InputError(f"sources.{name}.path: {source.path}: nothing is there")
     return files
+
+
+def _stored(source: Source) -> list[File]:
+    """Return the files of a source on a store, named as those of the same source on a disk."""
+    path = source.path.rstrip("/")
+    magic = re.search(r"[*?[]", path)
+    root = path[: magic.start() if magic else None].rpartition("/")[0] + "/"
+    found = listed(path)
+    if not found and not magic:
+        root = path + "/"
+        found = [
+            one
+            for one in listed(root + "**")
+            if wanted(str(one.path).removeprefix(root), source.include)
+        ]
+    return [
+        File(
+            str(one.path),
+            str(one.path).removeprefix(root),
+            one.size_in_bytes,
+            str(one.last_updated_in_seconds),
+        )
+        for one in found
+    ]
 
 
 def _positions(file: File, kind: str, source: Source) -> Iterator[str]:
@@ -179,13 +195,14 @@ def _positions(file: File, kind: str, source: Source) -> Iterator[str]:
     elif kind == "parquet":
         import pyarrow.parquet as pq
 
-        yield from map(str, range(pq.read_metadata(file.path).num_rows))
+        with open_input(file.path) as raw:
+            yield from map(str, range(pq.read_metadata(raw).num_rows))
     elif kind == "warc":
         from warcio.archiveiterator import ArchiveIterator
         from warcio.exceptions import ArchiveLoadFailed
 
         try:
-            with open(file.path, "rb") as raw:
+            with open_input(file.path) as raw:
                 for ordinal, record in enumerate(ArchiveIterator(raw)):
                     if record.rec_type in ("response", "conversion", "resource"):
                         yield str(ordinal)

@@ -25,7 +25,10 @@ def _read_file(split: Split, file: File, source: Source, ingest: Ingest, stats: 
     own = FileStats(file.relative)
     stats.files.append(own)
     try:
-        table = pq.ParquetFile(open_input(file.path) if is_remote(file.path) else file.path)
+        table = pq.ParquetFile(
+            open_input(file.path) if is_remote(file.path) else file.path,
+            pre_buffer=not is_remote(file.path),
+        )
     except (OSError, pa.ArrowException) as error:
         if split.index == 0:
             reason = "empty_file" if file.size == 0 else "unreadable"
