@@ -29,7 +29,7 @@ from audit.reading import (
 from filters.decide import KEPT, decide
 from filters.pii.mask import apply_spans
 from mixtures.runs import Run
-from mixtures.shards import read_shard
+from mixtures.shards import read_starts
 from mixtures.tokenizer import Tokenizer
 from pipelines.catalog import cut_columns, effective_rules, rule_columns, step_schemas
 from pipelines.store import read_parquet
@@ -296,7 +296,7 @@ def _mixture(balance: Balance, out: Path, config: Config, manifest: dict[str, An
             sides[1] += row["tokens_sum"]
         place: Place = (f"shard {number}", None, None)
         total = pc.sum(table.column("tokens")).as_py() or 0
-        lengths = np.diff(read_shard(out / "mixture" / shard["name"]).starts)
+        lengths = np.diff(read_starts(out / "mixture" / shard["name"])[0])
         for what, documents, found in (
             ("in the side-car, in the manifest", shard["sequences"], shard["tokens"]),
             ("in the side-car, in the index", len(lengths), int(lengths.sum())),

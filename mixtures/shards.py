@@ -93,8 +93,19 @@ def read_shard(path: Path) -> Shard:
 
     Raises RunFault if the files are not whole or do not belong together.
     """
-    stem = path.with_suffix("") if path.suffix in (".bin", ".idx", ".parquet") else path
-    index, data = stem.with_suffix(".idx"), stem.with_suffix(".bin")
+    starts, dtype = read_starts(path)
+    data = _stem(path).with_suffix(".bin")
+    tokens = np.memmap(data, dtype=dtype, mode="r") if starts[-1] else np.zeros(0, dtype=dtype)
+    # as a plain view, for a slice of a memmap takes six times as long
+    return Shard(np.asarray(tokens), starts)
+
+
+def read_starts(path: Path) -> tuple[npt.NDArray[np.int64], np.dtype[Any]]:
+    """Return where each sequence of a shard begins and the last ends, and the tokens' type.
+
+    The tokens are not opened: the shard may lie on a store. Raises RunFault as `read_shard`.
+    """
+    index, data = _stem(path).with_suffix(".idx"), _stem(path).with_suffix(".bin")
     try:
         head = index.read_bytes()
         size = data.stat().st_size
@@ -115,9 +126,11 @@ def read_shard(path: Path) -> Shard:
             f"{data}: {size} bytes, the index asks for {int(starts[-1]) * dtype.itemsize}; "
             "run `mix` again"
         )
-    tokens = np.memmap(data, dtype=dtype, mode="r") if size else np.zeros(0, dtype=dtype)
-    # as a plain view, for a slice of a memmap takes six times as long
-    return Shard(np.asarray(tokens), starts)
+    return starts, dtype
+
+
+def _stem(path: Path) -> Path:
+    return path.with_suffix("") if path.suffix in (".bin", ".idx", ".parquet") else path
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

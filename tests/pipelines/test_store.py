@@ -120,9 +120,9 @@ def small(data: str) -> Config:
             },
             "ingest": {"max_reject_share": 0.05},
             "rules": {"ko": {"words": ">=20"}, "en": {"words": ">=20"}},
-            "tokenizer": {"vocab_size": 3000, "morphemes": False, "sample": 200_000},
+            "tokenizer": {"vocab_size": 2000, "morphemes": False, "sample": 100_000},
             "mixture": {
-                "tokens": 40_000,
+                "tokens": 20_000,
                 "weights": {"ko": 0.5, "en": 0.5},
                 "shards": 2,
                 "formats": ["mds", "parquet"],
@@ -141,13 +141,17 @@ def test_a_run_on_a_store_whose_upload_was_cut_goes_on_to_the_bytes_of_a_local_r
     store: Store, tmp_path: Path
 ):
     """Inputs and output lie on the store; its settings reach worker processes as options."""
-    local = tmp_path / "run"
-    run(small(str(DEMO)), local, Runner("local", 1))
+    data, local = tmp_path / "data", tmp_path / "run"
+    data.mkdir()
+    for name in ("ko.jsonl", "en.jsonl"):
+        lines = (DEMO / name).read_bytes().splitlines(keepends=True)
+        (data / name).write_bytes(b"".join(lines[:60]))
+    run(small(str(data)), local, Runner("local", 1))
     configure(store.options)  # every pipeline sets its own: the local run had none
     out = place(f"s3://{BUCKET}/run")
     for name in ("ko.jsonl", "en.jsonl"):
         with atomic_path(place(f"s3://{BUCKET}/data/{name}")) as file:
-            file.write_bytes((DEMO / name).read_bytes())
+            file.write_bytes((data / name).read_bytes())
     config = small(f"s3://{BUCKET}/data")
 
     store.cut = "shard-00000-of-00002.bin"
