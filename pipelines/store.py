@@ -175,6 +175,8 @@ def upload(file: Path, path: StorePath) -> None:
             target = _systems().create(str(temporary), compression_type="uncompressed")
             while piece := source.read(PIECE):
                 target.write(piece)
+            if not size:
+                _send_empty_part(target)
             target.close()
         there = temporary.stat().st_size
         if there != size:
@@ -192,6 +194,13 @@ def upload(file: Path, path: StorePath) -> None:
             f"{path}: its upload failed ({str(error).strip()}); nothing of it is to be seen. "
             "What was finished is kept, the same command goes on"
         ) from error
+
+
+def _send_empty_part(target: Any) -> None:
+    """Send a part of no bytes: S3 ends no upload without a part, and Beam sends none by itself."""
+    uploader = getattr(getattr(target, "raw", None), "_uploader", None)
+    if hasattr(uploader, "_write_to_s3"):
+        uploader._write_to_s3(b"")
 
 
 def remove_tree(folder: Path) -> None:

@@ -87,6 +87,13 @@ def test_arrays_of_a_store_are_read_whole_and_by_slices(store: Store):
     assert np.array_equal(exchange.read([places[1]]), rows[rows[:, 0] % 3 == 1])
 
 
+def test_a_file_without_bytes_is_uploaded(store: Store):
+    path = place(f"s3://{BUCKET}/empty/x.bin")
+    write_text(path, "")
+    assert path.stat().st_size == 0
+    assert path.read_bytes() == b""
+
+
 def test_a_file_whose_making_fails_is_not_uploaded(store: Store):
     path = place(f"s3://{BUCKET}/failed/x.txt")
     write_text(path, "before")
