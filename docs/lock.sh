@@ -27,7 +27,7 @@ compile() { # OUTPUT WHAT OPTIONS…
   fi
   {
     echo "# What $what, pinned: Linux x86_64, Python 3.11."
-    echo "# Made from pyproject.toml by \`make lock\`; installed by \`make\` with --require-hashes."
+    echo "# Made from pyproject.toml by \`make lock\`; installed by ${installer:-\`make\`} with --require-hashes."
     cat "$tools/$output"
   } >"$output"
 }
@@ -35,3 +35,5 @@ compile() { # OUTPUT WHAT OPTIONS…
 # The development lock first: the runtime's takes the same versions, so one can follow the other.
 compile requirements-dev.lock "tests, lint and types need on top of a run" --extra dev
 compile requirements.lock "a run needs" --constraint requirements-dev.lock
+installer=deploy/Dockerfile
+compile requirements-gcp.lock "a run on Dataflow needs" --extra gcp --constraint requirements-dev.lock

@@ -40,7 +40,8 @@ app.add_typer(tokenizer_app, name="tokenizer")
 app.add_typer(fit_app, name="fit")
 
 ConfigFile = Annotated[
-    Path, typer.Argument(metavar="CONFIG", help="A recipe, such as mixtures/demo.yaml.")
+    Path,
+    typer.Argument(metavar="CONFIG", parser=place, help="A recipe, such as mixtures/demo.yaml."),
 ]
 Out = Annotated[
     Path, typer.Argument(metavar="OUT", parser=place, help="The output folder of a run.")
@@ -116,7 +117,7 @@ def run(
         str | None, typer.Option("--stages", help="Only these, comma-separated, in their order.")
     ] = None,
     overrides: Overrides = None,
-    runner: Annotated[str, typer.Option("--runner", help="local or spark.")] = "local",
+    runner: Annotated[str, typer.Option("--runner", help="local, spark or dataflow.")] = "local",
     workers: Annotated[
         int,
         typer.Option(
@@ -133,8 +134,8 @@ def run(
     with exit_codes():
         settings = load(config, overrides)
         chosen = parse_stages(stages)
-        if runner not in ("local", "spark"):
-            raise InputError(f"--runner {runner}: no such runner; known: local, spark")
+        if runner not in ("local", "spark", "dataflow"):
+            raise InputError(f"--runner {runner}: no such runner; known: local, spark, dataflow")
         from pipelines.progress import reporter
         from pipelines.run import Run
         from pipelines.runners import Runner, usable_cores

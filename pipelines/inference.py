@@ -8,7 +8,7 @@ comes one record batch of values a row group, which the writer turns into the an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import apache_beam as beam
@@ -19,6 +19,7 @@ from apache_beam.ml.inference.base import ModelHandler, RunInference
 
 from filters.annotator import Annotator
 from pipelines.context import Context
+from pipelines.dataflow.options import ONE_PROCESS
 from pipelines.runners import Runner, deal
 from pipelines.shards import ShardTask
 from pipelines.stage import annotate_shard, stored_batches
@@ -26,19 +27,28 @@ from schemas.config import Config
 from schemas.errors import RunFault
 
 ACCELERATOR = "type:nvidia-tesla-t4;count:1;install-nvidia-driver"
-"""What a GPU worker asks for when the config's device names CUDA; Beam's notation."""
+"""A GPU where the config names no other."""
+GPU_RAM = "12GB"
+"""What a machine with a GPU has at least: models are loaded through its memory."""
 
 
 @dataclass(frozen=True)
 class Model:
     """What a stage infers with: an annotator's class, how one is made, and where it runs.
 
-    `make` is a function of a module, so that it travels; `device`: `auto`, `cpu`, `cuda` ….
+    `make` is a function of a module, so that it travels; `device`: `auto`, `cpu`, `cuda` …;
+    `accelerator`: what a worker asks for where that is CUDA, in Beam's notation.
     """
 
     annotator: type[Annotator]
     make: Callable[[Config], Annotator]
     device: str
+    accelerator: str = ACCELERATOR
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether the config names CUDA."""
+        return self.device.startswith("cuda")
 
 
 @dataclass(frozen=True)
@@ -97,7 +107,9 @@ class ShardHandler(ModelHandler[ShardTask, Inferred, Annotator]):
 
     def get_resource_hints(self) -> dict[str, Any]:
         """Ask for a GPU where the config names one; a runner without such workers ignores it."""
-        return {"accelerator": ACCELERATOR} if self._model.device.startswith("cuda") else {}
+        if self._model.on_gpu:
+            return {"accelerator": self._model.accelerator, "min_ram": GPU_RAM}
+        return {}
 
     def get_metrics_namespace(self) -> str:
         """Return the namespace of Beam's inference metrics."""
@@ -140,6 +152,8 @@ def run_inference(runner: Runner, ctx: Context, tasks: list[ShardTask], model: M
             | f"{ctx.stage}: write" >> beam.ParDo(WriteValues(ctx, model.annotator.schema))
         )
 
+    if runner.name == "dataflow" and model.on_gpu:
+        runner = replace(runner, options=(ONE_PROCESS, *runner.options))
     runner.run(ctx.stage, build)
 
 

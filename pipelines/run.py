@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -26,7 +26,7 @@ from pipelines.code import code_version
 from pipelines.context import Context
 from pipelines.files import remove_temporary, write_manifest, write_text
 from pipelines.progress import Done, MemoryWatch, Reporter
-from pipelines.runners import Runner
+from pipelines.runners import LISTS, Runner
 from pipelines.shards import RECEIPTS, ShardTask, read_receipts, write_receipt
 from pipelines.steps import Step, steps
 from pipelines.store import StorePath, configure, remove_tree
@@ -176,7 +176,7 @@ class Run:
     def __init__(self, config: Config, out: Path, runner: Runner, reporter: Reporter) -> None:
         self.config = config
         self.out = out
-        self.runner = runner
+        self.runner = replace(runner, out=out)
         self.reporter = reporter
         self.results: list[StepResult] = []
         self.memory = MemoryWatch()
@@ -199,6 +199,7 @@ class Run:
             for step in steps(self.config):
                 if step.stage in stages:
                     self._step(step, manifest)
+            remove_tree(self.out / LISTS)
             self._write_run(started)
 
     def _write_config(self) -> None:

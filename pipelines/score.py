@@ -17,4 +17,5 @@ def make_score(config: Config) -> Score:
 
 def run_score(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
     """Run the stage over `tasks`: annotation shards of `quality`, survivors only."""
-    run_inference(runner, ctx, tasks, Model(Score, make_score, ctx.config.quality.device))
+    settings = ctx.config.quality
+    run_inference(runner, ctx, tasks, Model(Score, make_score, settings.device, settings.accelerator))

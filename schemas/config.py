@@ -279,6 +279,8 @@ class Quality(Section):
     drop_below: Unit | None = None
     batch: int = Field(256, ge=1)
     device: str = "auto"
+    accelerator: str = "type:nvidia-tesla-t4;count:1;install-nvidia-driver"
+    """The GPU that a Dataflow worker of `score` asks for where `device` is `cuda`."""
 
 
 class Tokenizer(Section):
