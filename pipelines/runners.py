@@ -170,15 +170,12 @@ def deal(pipeline: beam.Pipeline, label: str, elements: Sequence[T]) -> beam.PCo
         listed = (
             pipeline
             | f"{label}: list" >> beam.Create([_write_list(lists, label, numbered)])
-            | f"{label}: read"
-            >> beam.FlatMap(_read_list).with_output_types(tuple[int, type(elements[0])])
+            | f"{label}: read" >> beam.FlatMap(_read_list).with_output_types(tuple[int, object])
         )
     else:
         listed = pipeline | f"{label}: list" >> beam.Create(numbered, reshuffle=False)
     return (
-        listed
-        | f"{label}: deal" >> beam.GroupByKey()
-        | f"{label}: take" >> beam.FlatMap(_values)
+        listed | f"{label}: deal" >> beam.GroupByKey() | f"{label}: take" >> beam.FlatMap(_values)
     )
 
 

@@ -198,9 +198,9 @@ def upload(file: Path, path: StorePath) -> None:
 
 def _send_empty_part(target: Any) -> None:
     """Send a part of no bytes: S3 ends no upload without a part, and Beam sends none by itself."""
-    uploader = getattr(getattr(target, "raw", None), "_uploader", None)
-    if hasattr(uploader, "_write_to_s3"):
-        uploader._write_to_s3(b"")
+    send = getattr(getattr(getattr(target, "raw", None), "_uploader", None), "_write_to_s3", None)
+    if send is not None:
+        send(b"")
 
 
 def remove_tree(folder: Path) -> None:

@@ -32,7 +32,7 @@ class Drive(beam.DoFn):
     def process(self, arguments: Sequence[str]) -> Iterator[int]:
         """Yield the exit code, 0. Raises RunFault with the end of the output for any other."""
         command = [sys.executable, "-m", "pipelines.cli", *arguments]
-        done = subprocess.run(command, capture_output=True, text=True)
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
         if done.returncode:
             lines = (done.stdout + done.stderr).strip().splitlines()
             raise RunFault("\n".join([f"exit code {done.returncode}", *lines[-SHOWN:]]))
@@ -55,8 +55,8 @@ def arguments(parameters: argparse.Namespace, options: PipelineOptions) -> list[
     return chosen
 
 
-def main(given: Sequence[str] | None = None) -> None:
-    """Start the job and return: a launcher must not wait for it."""
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the template's parameters; `--engine` is for trials without a cloud."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--config", required=True, help="A recipe in the image")
     parser.add_argument("--out", required=True, help="A gs:// folder")
@@ -64,7 +64,12 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=0, help="The most machines; 0: Dataflow's")
     parser.add_argument("--beam_options", default="", help="For every stage's job")
     parser.add_argument("--engine", default="dataflow", choices=("dataflow", "local"))
-    parameters, rest = parser.parse_known_args(given)
+    return parser
+
+
+def main(given: Sequence[str] | None = None) -> None:
+    """Start the job and return: a launcher must not wait for it."""
+    parameters, rest = parser().parse_known_args(given)
     options = PipelineOptions([*DEFAULTS, *rest])
     pipeline = beam.Pipeline(options=options)
     called = arguments(parameters, options)

@@ -27,7 +27,7 @@ DEFAULTS = (
 """What a run takes unless the same option is given after `--`."""
 
 ONE_PROCESS = "--experiments=no_use_multiple_sdk_containers"
-"""One process a machine, for the machines with a GPU: a model a GPU, where each would load its own."""
+"""One process a machine, for those with a GPU: it then holds one model, not one a core."""
 
 
 def dataflow_options(given: Sequence[str], workers: int, out: Path | None) -> list[str]:
