@@ -243,6 +243,8 @@ def quiet_libraries() -> None:
     bibim plan mixtures/ko-en-code.yaml
 
     bibim plan mixtures/public-billion.yaml --offline
+
+    bibim plan mixtures/ko-en-code.yaml --scale 1T --measured out/small --measured out/large
 """
 )
 def plan(
@@ -257,10 +259,30 @@ def plan(
     offline: Annotated[
         bool, typer.Option("--offline", help="Check the config only; open no source.")
     ] = False,
+    scale: Annotated[
+        str | None,
+        typer.Option("--scale", help="What a run of so much would take: 1T tokens, 4TB of text."),
+    ] = None,
+    runs: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--measured", parser=place, metavar="OUT", help="A finished run to reckon from; or two."
+        ),
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Cores, for --scale.")] = 100,
 ) -> None:
     """Check a config and its inputs; show stages, rules and the mixture. Touches nothing."""
     with exit_codes():
         settings = load(config, overrides)
+        if scale is not None:
+            from pipelines.scale import forecast, measured, print_forecast, target_bytes
+
+            finished = [measured(run, settings) for run in runs or ([out] if out else [])]
+            if not finished:
+                raise InputError("--scale: name a finished run to reckon from: --measured OUT")
+            size = target_bytes(scale, finished)
+            print_forecast(console(), forecast(settings, finished, size, workers), finished)
+            return
         from pipelines.summary import print_plan
 
         print_plan(console(), settings, out, offline)

@@ -138,12 +138,15 @@ def reporter() -> Reporter:
 
 @dataclass
 class MemoryWatch:
-    """Samples the resident memory of this process and its children while a run goes on."""
+    """Samples memory and CPU time of this process and its children while a run goes on."""
 
     seconds: float = 0.25
     peak: int = 0
     """Most bytes resident at one sample, summed over all processes (shared pages count twice)."""
+    step_peak: int = 0
+    """The same since `begin_step`."""
     _own: psutil.Process = field(default_factory=psutil.Process)
+    _cpu: dict[psutil.Process, float] = field(default_factory=dict)
 
     def sample(self) -> None:
         """Take one sample; processes that end meanwhile are passed over."""
@@ -151,9 +154,22 @@ class MemoryWatch:
         for process in [self._own, *self._own.children(recursive=True)]:
             try:
                 total += process.memory_info().rss
+                times = process.cpu_times()
+                self._cpu[process] = times.user + times.system
             except psutil.Error:
                 continue
         self.peak = max(self.peak, total)
+        self.step_peak = max(self.step_peak, total)
+
+    def begin_step(self) -> float:
+        """Start a step; return `cpu_seconds()`."""
+        self.step_peak = 0
+        return self.cpu_seconds()
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time of all processes so far; where one ended, at its last sample."""
+        self.sample()
+        return sum(self._cpu.values())
 
     def watching(self) -> AbstractContextManager[None]:
         """Return a context manager that samples until it ends."""

@@ -67,12 +67,17 @@ T = TypeVar("T", bound=Task)
 
 @dataclass(frozen=True)
 class StepResult:
-    """What a step did: shards run and kept as they were, and its seconds."""
+    """What a step did: shards run and kept as they were, its seconds, what it took.
+
+    CPU time and the most memory at once are of the processes of this machine, all together.
+    """
 
     step: str
     shards: int
     ran: int
     seconds: float
+    cpu_seconds: float = 0.0
+    peak_rss_bytes: int = 0
 
 
 @contextmanager
@@ -246,7 +251,7 @@ class Run:
         folder = self.out / "documents"
         if self._up_to_date(folder, "ingest", key):
             return
-        start = time.monotonic()
+        start = self._start()
         todo = begin(folder, key, tasks, keep=True)
         with self.reporter.step("ingest", len(tasks), _polled(folder, {})):
             if todo:
@@ -263,7 +268,8 @@ class Run:
             return
         from pipelines.mix import mix_tasks
 
-        start = time.monotonic()
+        self._warm()
+        start = self._start()
         parameters = step.parameter_key(self.config)
         tasks = [
             ShardTask(shard.name, shard.sha256, shard.rows, content_key(parameters, shard.sha256))
@@ -276,7 +282,6 @@ class Run:
         sizes = {shard.name: int(shard.stats.get("text_bytes", 0)) for shard in documents.shards}
         todo = begin(folder, key, tasks, keep=not step.survivors)
         largest = sorted(todo, key=lambda task: (-sizes.get(task.name, 0), task.name))
-        self._warm()
         with self.reporter.step(step.name, len(tasks), _polled(folder, sizes)):
             if todo or step.name == "mix":
                 step.run(self.runner, Context(self.out, self.config, step.name), largest)
@@ -292,8 +297,14 @@ class Run:
         warm()
         self.reporter.note(f"kernels: ready in {time.monotonic() - start:.1f} s")
 
-    def _done(self, name: str, shards: int, ran: int, start: float) -> None:
-        self.results.append(StepResult(name, shards, ran, round(time.monotonic() - start, 2)))
+    def _start(self) -> tuple[float, float]:
+        return time.monotonic(), self.memory.begin_step()
+
+    def _done(self, name: str, shards: int, ran: int, start: tuple[float, float]) -> None:
+        seconds = round(time.monotonic() - start[0], 2)
+        spent = round(self.memory.cpu_seconds() - start[1], 2)
+        peak = self.memory.step_peak
+        self.results.append(StepResult(name, shards, ran, seconds, spent, peak))
 
 
 def pending_steps(config: Config, out: Path) -> list[tuple[str, bool]]:

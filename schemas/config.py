@@ -40,7 +40,10 @@ Repair = Literal["controls", "zero_width", "mojibake", "jamo", "html"]
 Format = Literal["auto", "jsonl", "parquet", "text", "warc", "html", "tree"]
 
 _SCALE = {"k": 10**3, "m": 10**6, "b": 10**9, "t": 10**12}
-_BYTE_SCALE = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+_BYTE_SCALE = {
+    **{"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12},
+    **{"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40},
+}
 
 
 def parse_count(value: Any) -> Any:
