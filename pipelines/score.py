@@ -18,4 +18,6 @@ def make_score(config: Config) -> Score:
 def run_score(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
     """Run the stage over `tasks`: annotation shards of `quality`, survivors only."""
     settings = ctx.config.quality
-    run_inference(runner, ctx, tasks, Model(Score, make_score, settings.device, settings.accelerator))
+    run_inference(
+        runner, ctx, tasks, Model(Score, make_score, settings.device, settings.accelerator)
+    )

@@ -53,7 +53,7 @@ def dry_run(
         pipeline.lists = lists
         build(pipeline)
 
-    runner = Runner("dataflow", 0, (*OPTIONS, *options), place("gs://bucket/run"))
+    runner = Runner("dataflow", 0, (*OPTIONS, *options), out=place("gs://bucket/run"))
     return runner.pipeline(label, with_lists).run().job.proto_pipeline
 
 

@@ -182,7 +182,7 @@ def test_a_changed_job_differs_from_its_golden_file(change: str | None, parts: s
             patch.setattr(
                 runners,
                 "enumerate",
-                lambda e: [(str(i), x) for i, x in enumerate(e)],
+                lambda e, start: [(str(i), x) for i, x in enumerate(e, start)],
                 raising=False,
             )
         if change == "hint":
@@ -265,7 +265,7 @@ def test_a_dry_run_of_the_command_line_builds_the_first_job_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     context = Context(OUT, config(DEMO), "measure")
-    runner = Runner("dataflow", 0, OPTIONS, OUT)
+    runner = Runner("dataflow", 0, OPTIONS, out=OUT)
     with pytest.raises(RunFault, match=r"measure: --dry_run: its job of [\d,]+ bytes was built"):
         run_annotate(runner, context, ANNOTATE["measure"], tasks(3))
 
@@ -277,7 +277,7 @@ def test_a_machine_with_a_gpu_has_one_process(score_job: Callable[..., Any]):
         def run(self, label: str, build: Callable[[beam.Pipeline], None]) -> None:
             seen.append(self)
 
-    runner = Seeing("dataflow", 0, OPTIONS, OUT)
+    runner = Seeing("dataflow", 0, OPTIONS, out=OUT)
     for device in ("auto", "cuda"):
         settings = config(DEMO, quality={"device": device})
         run_score(runner, Context(OUT, settings, "score"), tasks(1))
