@@ -181,7 +181,12 @@ def guard(out: Path, config: Config) -> None:
 def submit_spark(
     context: typer.Context,
     config: ConfigFile,
-    out: Annotated[Path, typer.Option("--out", help="Output folder, as every node sees it.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", parser=place, metavar="PATH", help="Output folder, as every node sees it."
+        ),
+    ],
     output: Annotated[Path, typer.Option("--output", metavar="JAR", help="The jar to write.")],
     stages: Annotated[
         str | None, typer.Option("--stages", help="Only these, comma-separated, in their order.")
@@ -323,7 +328,9 @@ def audit(
     ] = False,
     against: Annotated[
         Path | None,
-        typer.Option("--against", metavar="OTHER", help="Show what changed since another run."),
+        typer.Option(
+            "--against", parser=place, metavar="OTHER", help="Show what changed since another run."
+        ),
     ] = None,
     fail_on_change: Annotated[
         bool, typer.Option("--fail-on-change", help="Exit 1 if data changed; with --against.")
