@@ -12,9 +12,10 @@ kept: in memory, and beside the run as `audit.index` for the next time.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -65,16 +66,16 @@ class Groups:
     `mask` has bit i set where rule i is broken; `unseen` where a late step never saw the rows.
     """
 
-    source: npt.NDArray[np.int32] = field(metadata={"kind": np.int32})
-    component: npt.NDArray[np.int32] = field(metadata={"kind": np.int32})
-    language: npt.NDArray[np.int32] = field(metadata={"kind": np.int32})
-    mask: npt.NDArray[np.uint64] = field(metadata={"kind": np.uint64})
-    unseen: Bools = field(metadata={"kind": np.bool_})
-    documents: Ints = field(metadata={"kind": np.int64})
-    raw_bytes: Ints = field(metadata={"kind": np.int64})
-    bytes: Ints = field(metadata={"kind": np.int64})
-    chars: Ints = field(metadata={"kind": np.int64})
-    tokens: Ints = field(metadata={"kind": np.int64})
+    source: npt.NDArray[np.int32]
+    component: npt.NDArray[np.int32]
+    language: npt.NDArray[np.int32]
+    mask: npt.NDArray[np.uint64]
+    unseen: Bools
+    documents: Ints
+    raw_bytes: Ints
+    bytes: Ints
+    chars: Ints
+    tokens: Ints
 
     def first(self) -> npt.NDArray[np.int64]:
         """Return the index of the first rule broken in each group, or -1."""
@@ -171,14 +172,13 @@ class Frame:
         for names, known in zip(self._names(), notes["names"], strict=True):
             for name in known:
                 names.code(name)
-        groups = (np.array(notes["groups"][f.name], f.metadata["kind"]) for f in fields(Groups))
-        self.groups = Groups(*groups)
+        self.groups = Groups(**{n: np.array(v, kind) for n, (kind, v) in notes["groups"].items()})
         return True
 
     def _save(self, key: str) -> None:
         notes = {
             "names": [names.names for names in self._names()],
-            "groups": {f.name: getattr(self.groups, f.name).tolist() for f in fields(Groups)},
+            "groups": {n: (v.dtype.str, v.tolist()) for n, v in asdict(self.groups).items()},
         }
         # A run in a folder that is not ours to write is shown all the same.
         columns = {"group": self.group, "survivor": self.survivor, **self._kept}
@@ -206,7 +206,7 @@ class Frame:
     def files(self, folder: str) -> list[str]:
         """Return the Parquet files of `documents` or of a step, in the order of the rows."""
         base = self.out / (folder if folder == "documents" else f"annotations/{folder}")
-        return [str(base / shard.name) for shard in self.shards]
+        return [os.fspath(base / shard.name) for shard in self.shards]
 
     def folder_of(self, column: str) -> str:
         """Return the finished step (or `documents`) that holds `column`.

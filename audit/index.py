@@ -20,7 +20,7 @@ from pipelines.files import atomic_path
 from schemas.manifest import MANIFEST
 
 INDEX = Path("audit") / "index.arrow"
-VERSION = 1
+VERSION = 2
 """Raised whenever the frame puts something else into the file."""
 KEY, NOTES = b"bibim.key", b"bibim.notes"
 

@@ -60,19 +60,20 @@ def settings(get: Any, workers: int, options: list[str]) -> tuple[list[str], dic
 
 def run(java: Any) -> None:
     """Read the job from the jar, start the job server, run the stages."""
-    from pipelines.cli import console, quiet_libraries
+    from pipelines.cli import console, guard, quiet_libraries
     from pipelines.progress import reporter
     from pipelines.run import Run
     from pipelines.runners import Runner
+    from pipelines.store import place
     from pipelines.summary import print_summary
     from schemas.config import Config
 
     quiet_libraries()
     jvm = java.jvm
     loader = jvm.java.lang.Thread.currentThread().getContextClassLoader()
-    place = loader.getResource(ENTRY)
-    job = json.loads(bytes(place.openStream().readAllBytes()))
-    jar = urllib.parse.unquote(place.getPath().removeprefix("file:").partition("!")[0])
+    entry = loader.getResource(ENTRY)
+    job = json.loads(bytes(entry.openStream().readAllBytes()))
+    jar = urllib.parse.unquote(entry.getPath().removeprefix("file:").partition("!")[0])
     if os.path.isdir(job["folder"]):
         os.chdir(job["folder"])
     system = jvm.java.lang.System
@@ -92,9 +93,11 @@ def run(java: Any) -> None:
     endpoint = server.start()
     try:
         runner = Runner("spark", job["workers"], (*options, f"--job_endpoint={endpoint}"))
-        done = Run(Config.model_validate(job["config"]), Path(job["out"]), runner, reporter())
+        config, out = Config.model_validate(job["config"]), place(job["out"])
+        done = Run(config, out, runner, reporter())
         done.execute(job["stages"])
-        print_summary(console(), Path(job["out"]), done)
+        print_summary(console(), out, done)
+        guard(out, config)
     finally:
         server.stop()
 
