@@ -81,8 +81,8 @@ def executors() -> dict[int, float]:
             continue
         if "org.apache.spark.executor.CoarseGrainedExecutorBackend" in words:
             found[process.pid] = _tree(process)
-        elif "pipelines.spark.nursery" in words:
-            nurseries.append((int(words[words.index("pipelines.spark.nursery") + 2]), process))
+        elif "pipelines.nursery" in words:
+            nurseries.append((int(words[words.index("pipelines.nursery") + 2]), process))
     for executor, process in nurseries:
         # A nursery's forks carry its command line too; count each tree from its root.
         if executor in found and process.ppid() == os.getpid():

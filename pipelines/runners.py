@@ -147,7 +147,7 @@ def _fn_api_runner(options: PipelineOptions, in_process: bool) -> Any:
     if in_process:
         return FnApiRunner(provision_info=ExtendedProvisionInfo(info))
     environment = SubprocessSDKEnvironment.from_command_string(
-        f"{shlex.quote(sys.executable)} -m pipelines.worker"
+        f"{shlex.quote(sys.executable)} -m pipelines.worker {os.getpid()}"
     )
     return FnApiRunner(environment, provision_info=ExtendedProvisionInfo(info))
 

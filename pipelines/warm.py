@@ -40,6 +40,13 @@ def compile_group(group: int) -> None:
             importlib.import_module(module).compile_kernels()
 
 
+def load() -> None:
+    """Load all kernels into this process, for its forks to share, if they are compiled."""
+    if stamp().exists():
+        for group in range(len(GROUPS)):
+            compile_group(group)
+
+
 def warm() -> bool:
     """Compile all kernels unless that was done; return whether there was anything to do.
 

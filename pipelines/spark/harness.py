@@ -2,7 +2,7 @@
 
 Does what Beam's Go `boot` does in a container, for an environment that is installed already:
 asks the runner for the pipeline's options and its endpoints, then serves it. It stages nothing.
-The worker itself is a fork of pipelines.spark.nursery, this process the one that Java knows.
+The worker itself is a fork of pipelines.nursery, this process the one that Java knows.
 
     bibim-harness --id=ID --provision_endpoint=HOST:PORT [endpoints]
 """
@@ -16,18 +16,9 @@ import sys
 import threading
 import time
 
-from pipelines.spark.nursery import hatch
+from pipelines.nursery import hatch
 from pipelines.threads import limit_threads
 
-PRELOADED = (
-    "apache_beam.runners.worker.sdk_worker_main",
-    "pipelines.ingest",
-    "pipelines.stage",
-    "pipelines.dedup",
-    "pipelines.tokenize",
-    "pipelines.mix",
-)
-"""What every worker imports; one process does it for all of an executor."""
 PARENT_SECONDS = 1.0
 START_FOLDER = "BIBIM_START_FOLDER"
 """Environment variable: the folder in which `bibim` was started, where this machine has it."""
@@ -83,6 +74,13 @@ def main() -> None:
         os.chdir(folder)
     limit_threads()
     hatch(os.getppid(), "pipelines.spark.harness", sys.argv)
+
+
+def preload() -> None:
+    """Load what every worker of an executor needs."""
+    from pipelines.worker import preload as load
+
+    load()
 
 
 def serve(arguments: list[str]) -> None:

@@ -11,6 +11,15 @@ from typing import Any
 import apache_beam as beam
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions, WorkerOptions
+from graphs import (
+    GOLDEN,
+    OPTIONS,
+    Recorder,
+    dry_run,
+    golden,
+    graph,
+    grouped_keys,
+)
 
 from pipelines import runners
 from pipelines.context import Context
@@ -29,15 +38,6 @@ from pipelines.steps import ANNOTATE
 from pipelines.store import place
 from schemas.config import Config
 from schemas.errors import InputError, RunFault
-from tests.pipelines.graphs import (
-    GOLDEN,
-    OPTIONS,
-    Recorder,
-    dry_run,
-    golden,
-    graph,
-    grouped_keys,
-)
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "mixtures/demo"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from stores import BUCKET, Store, serving
 
 from audit.check import check_run
 from pipelines.exchange import Exchange, load_array, save_array
@@ -18,7 +19,6 @@ from pipelines.runners import Runner
 from pipelines.store import TEMPORARY, StorePath, configure, place, remove_tree
 from schemas.config import Config
 from schemas.errors import InputError, RunFault
-from tests.pipelines.stores import BUCKET, Store, serving
 
 DEMO = Path(__file__).parents[2] / "mixtures/demo"
 ODD = "빈 칸과 100% 한글.txt"

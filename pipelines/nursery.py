@@ -1,8 +1,8 @@
-"""A process beside an executor that has imported what workers need, and forks them.
+"""A process that has imported what workers need, and forks them.
 
 Each pipeline of a run starts its workers anew, and importing Beam takes seconds of a core. The
-first launcher of an executor leaves a nursery behind; every worker of that executor is a fork of
-it. Linux only; elsewhere a launcher becomes the worker itself.
+first launcher of a keeper (the local driver, an executor of Spark) leaves a nursery behind; every
+worker of that keeper is a fork of it. Linux only; elsewhere a launcher becomes the worker itself.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from pathlib import Path
 
 SECONDS = 120.0
 """How long a launcher waits for a nursery that is being made."""
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 0.2
 IDLE_SECONDS = 600.0
-"""A nursery without workers for so long ends: its executor may have gone before it was asked."""
+"""A nursery without workers for so long ends: its keeper may have gone before it was asked."""
 
 Serve = Callable[[list[str]], None]
 """Serves the runner that arguments name until it ends."""
@@ -42,18 +42,18 @@ def started(pid: int) -> str | None:
     return text.rpartition(")")[2].split()[19]
 
 
-def hatch(executor: int, module: str, arguments: list[str]) -> None:
-    """Call `module`'s function `serve` in a fork of the nursery of `executor`, made if need be.
+def hatch(keeper: int, module: str, arguments: list[str]) -> None:
+    """Call `module`'s function `serve` in a fork of the nursery of `keeper`, made if need be.
 
-    The nursery imports the module and the modules that its `PRELOADED` names. Returns when the
-    worker has ended; the worker ends when this process does.
+    The nursery imports the module and calls its function `preload`. Returns when the worker has
+    ended; the worker ends when this process does, the nursery when the process `keeper` does.
     """
-    born = started(executor)
+    born = started(keeper)
     if born is None:
         importlib.import_module(module).serve(arguments)
         return
-    folder = _folder(f"{os.getuid()}-{executor}-{born}")
-    with _connect(folder, executor, born, module) as line:
+    folder = _folder(f"{os.getuid()}-{keeper}-{born}")
+    with _connect(folder, keeper, born, module) as line:
         told = json.dumps([dict(os.environ), os.getcwd(), arguments]).encode()
         socket.send_fds(line, [len(told).to_bytes(8, "big")], [1, 2])
         line.sendall(told)
@@ -70,15 +70,15 @@ def _folder(name: str) -> Path:
     return folder
 
 
-def _connect(folder: Path, executor: int, born: str, module: str) -> socket.socket:
+def _connect(folder: Path, keeper: int, born: str, module: str) -> socket.socket:
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # of two first launchers one makes the nursery
         line = _open(folder)
         if line is None:
             (folder / "door").unlink(missing_ok=True)
-            # It outlives this process and ends with the executor.
+            # It outlives this process and ends with the keeper.
             subprocess.Popen(
-                [sys.executable, "-m", __name__, str(folder), str(executor), born, module],
+                [sys.executable, "-m", __name__, str(folder), str(keeper), born, module],
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
@@ -101,14 +101,14 @@ def _open(folder: Path) -> socket.socket | None:
     return line
 
 
-def _tend(folder: Path, executor: int, born: str, serve: Serve) -> None:
-    """Fork a worker for each connection until the executor is gone, or none is asked for."""
+def _tend(folder: Path, keeper: int, born: str, serve: Serve) -> None:
+    """Fork a worker for each connection until the keeper is gone, or none is asked for."""
     with socket.socket(socket.AF_UNIX) as door:
         door.bind(str(folder / "door"))
         door.listen(64)
         door.settimeout(LOOK_SECONDS)
         busy = time.monotonic()
-        while started(executor) == born and time.monotonic() - busy < IDLE_SECONDS:
+        while started(keeper) == born and time.monotonic() - busy < IDLE_SECONDS:
             with contextlib.suppress(ChildProcessError):  # raised where there are none
                 while os.waitpid(-1, os.WNOHANG)[0]:
                     pass
@@ -159,13 +159,12 @@ def _end_with(line: socket.socket) -> None:
 
 
 def main() -> None:
-    """Import what workers need, then fork them until the executor is gone."""
-    folder, executor, born, module = Path(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]
+    """Import what workers need, then fork them until the keeper is gone."""
+    folder, keeper, born, module = Path(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]
     try:
         worker = importlib.import_module(module)
-        for name in worker.PRELOADED:
-            importlib.import_module(name)
-        _tend(folder, executor, born, worker.serve)
+        worker.preload()
+        _tend(folder, keeper, born, worker.serve)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

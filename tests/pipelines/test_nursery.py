@@ -1,0 +1,120 @@
+"""The process that forks workers: one for each keeper, and gone with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipelines.nursery import hatch, started
+
+WORKER = """
+import json, os, time
+from pathlib import Path
+
+loaded = []
+
+def preload():
+    loaded.append(os.getpid())
+
+def serve(arguments):
+    at = Path(arguments[1])
+    found = [os.getpid(), *loaded, os.getcwd(), os.environ["TOLD"]]
+    at.with_suffix(".new").write_text(json.dumps(found))
+    at.with_suffix(".new").rename(at)
+    while at.exists():
+        time.sleep(0.02)
+"""
+LAUNCHER = """
+import os, sys
+from pipelines.spark.harness import end_with_parent
+from pipelines.nursery import hatch
+end_with_parent()
+hatch(os.getppid(), "noting_worker", sys.argv)
+"""
+
+
+@pytest.fixture
+def nursery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for nurseries, whose workers only note what they were told."""
+    (tmp_path / "noting_worker.py").write_text(WORKER)
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.getcwd()]))
+    return tmp_path
+
+
+def launched(at: Path, told: str) -> tuple[subprocess.Popen[bytes], list[object]]:
+    """Start a launcher with an environment of its own; return what its worker noted."""
+    launcher = subprocess.Popen(
+        [sys.executable, "-c", LAUNCHER, str(at)], env={**os.environ, "TOLD": told}, cwd=at.parent
+    )
+    while not at.exists():
+        assert launcher.poll() is None
+        time.sleep(0.02)
+    return launcher, json.loads(at.read_text())
+
+
+def test_workers_of_a_keeper_are_forks_of_one_process_that_has_loaded_all(
+    nursery: Path,
+) -> None:
+    first, one = launched(nursery / "one", "eins")
+    second, two = launched(nursery / "two", "둘")
+    assert one[0] != two[0] and one[1] == two[1]  # one process has loaded for both
+    assert (one[2], one[3], two[3]) == (str(nursery), "eins", "둘")
+    (nursery / "one").unlink()
+    assert first.wait(60) == 0  # its worker has ended, and so does the launcher
+    worker = psutil.Process(int(str(two[0])))
+    second.kill()  # as a keeper does it: the worker ends with its launcher
+    second.wait()
+    gone, _ = psutil.wait_procs([worker], timeout=60)
+    assert gone
+    psutil.Process(int(str(one[1]))).terminate()
+
+
+def test_a_nursery_ends_with_its_keeper(nursery: Path) -> None:
+    launch = "import subprocess, sys; subprocess.run([sys.executable, '-c', *sys.argv[1:]])"
+    keeper = subprocess.Popen(
+        [sys.executable, "-c", launch, LAUNCHER, str(nursery / "one")],
+        env={**os.environ, "TOLD": ""},
+    )
+    while not (nursery / "one").exists():
+        assert keeper.poll() is None
+        time.sleep(0.02)
+    worker, parent, *_ = json.loads((nursery / "one").read_text())
+    left = [psutil.Process(worker), psutil.Process(parent)]
+    keeper.kill()
+    keeper.wait()
+    gone, _ = psutil.wait_procs(left, timeout=60)
+    assert len(gone) == 2
+    assert list((nursery / "tmp").iterdir()) == []
+
+
+def test_a_nursery_that_nobody_asks_ends(nursery: Path) -> None:
+    made = (
+        "from pipelines import nursery\n"
+        "nursery.IDLE_SECONDS = nursery.LOOK_SECONDS = 0.2\n"
+        "nursery.main()\n"
+    )
+    folder = nursery / "tmp" / "left"
+    folder.mkdir()
+    told = [str(folder), "1", str(started(1)), "noting_worker"]
+    subprocess.run([sys.executable, "-c", made, *told], check=True, timeout=60)
+    assert not folder.exists()
+
+
+def test_a_folder_of_another_user_is_not_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / f"bibim-{os.getuid()}-1-{started(1)}").mkdir(mode=0o777)
+    (tmp_path / f"bibim-{os.getuid()}-1-{started(1)}").chmod(0o777)
+    with pytest.raises(PermissionError, match="not this user's alone"):
+        hatch(1, "noting_worker", [])
