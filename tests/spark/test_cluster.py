@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 import signal
 import subprocess
@@ -80,6 +81,20 @@ def test_executors_killed_in_measure_and_in_dedup_change_nothing(
     bibim("audit", out, "--check")
 
 
+def story(number: int) -> str:
+    """Return a text like no other: sentences of people, places and things in an order of its own."""
+    dice = random.Random(number)
+    who = ("어머니", "친구", "선생님", "아이", "이웃", "기자", "의사", "농부", "화가", "가수")
+    where = ("시장", "학교", "바닷가", "도서관", "공원", "병원", "역", "산길", "부엌", "극장")
+    what = ("사과", "편지", "책", "우산", "그림", "사진", "기차표", "노래", "소식", "선물")
+    did = ("찾았다", "잃어버렸다", "보냈다", "받았다", "숨겼다", "자랑했다", "기다렸다", "그렸다")
+    return " ".join(
+        f"{dice.choice(who)}는 {dice.randrange(1000)}번째 날 {dice.choice(where)}에서 "
+        f"{dice.choice(what)} 하나를 {dice.choice(did)}."
+        for _ in range(20)
+    )
+
+
 @pytest.mark.timeout(2 * SECONDS)
 def test_a_thousand_oddly_named_files_are_read_as_on_one_machine(
     spark: Cluster, tmp_path: Path
@@ -87,7 +102,7 @@ def test_a_thousand_oddly_named_files_are_read_as_on_one_machine(
     odd = tmp_path / "한국어 자료 100%25 (1)"
     odd.mkdir()
     for number in range(FILES):
-        line = json.dumps({"text": f"{number}번째 글은 짧다. 그래도 한 편의 글이다."})
+        line = json.dumps({"text": story(number)})
         empty = number % EMPTY == EMPTY - 1
         (odd / f"글 %{number:02X}% #{number}.jsonl").write_text("" if empty else line + "\n")
     config = tmp_path / "odd.yaml"
@@ -95,10 +110,11 @@ def test_a_thousand_oddly_named_files_are_read_as_on_one_machine(
         "name: odd\n"
         f'sources: {{ko: {{component: ko, path: "{odd}/*.jsonl"}}}}\n'
         "ingest: {max_reject_share: 0.5}\n"  # an empty file is a reject
-        "mixture: {tokens: 1k, weights: {ko: 1}}\n",
+        "tokenizer: {vocab_size: 1000, sample: 100kB}\n"
+        "mixture: {tokens: 50k, shards: 2, weights: {ko: 1}}\n",
         "utf-8",
     )
-    run = ("run", config, "--stages", "ingest,identify")
+    run = ("run", config)
     here, there = tmp_path / "here", tmp_path / "there"
     bibim(*run, "--out", here, "--workers", 1)
     bibim(*run, "--out", there, *spark.options())
@@ -106,3 +122,4 @@ def test_a_thousand_oddly_named_files_are_read_as_on_one_machine(
     assert len(manifest["shards"]) == FILES
     assert sum(shard["rows"] for shard in manifest["shards"]) == FILES - FILES // EMPTY
     assert digests(there) == digests(here)
+    bibim("audit", there, "--check")
