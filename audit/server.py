@@ -8,7 +8,6 @@ No address names a file: assets come from a fixed table, documents by id from th
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -108,12 +107,13 @@ def serve(views: Views, host: str, port: int, said: Callable[[str], None]) -> No
         )
     except OSError as error:
         raise InputError(f"--host {host} --port {port}: {error.strerror}; give another") from None
+    # Loaded beside the first questions, it would make them wait.
+    views.texts.prepare()
     shown = f"[{host}]" if ":" in host else host
     said(f"http://{shown}:{listening.getsockname()[1]}/")
     config = uvicorn.Config(
         application(views, (*LOOPBACK, shown)), log_level="error", access_log=False
     )
-    threading.Thread(target=views.texts.prepare, daemon=True).start()
     uvicorn.Server(config).run(sockets=[listening])
 
 

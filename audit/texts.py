@@ -97,10 +97,12 @@ class Texts:
         return [str(text) for text in apply_spans(column, held, settings).to_pylist()]
 
     def prepare(self) -> None:
-        """Load what masks texts, so that the first one does not wait for it."""
+        """Load what masks and marks texts, so that the first one does not wait for it."""
         if not self.show_pii:
             with self._loading:
                 self._load()
+        if "screen" in self.frame.steps:
+            self.marks("toxicity", "A sentence.")
 
     def _load(self) -> Redact:
         from filters.pii.annotator import Redact

@@ -191,6 +191,11 @@ class WhatIf:
         sizes = frame.sizes("bytes")
         streams = [frame.broken(after[index]) for index in changed]
         olds = [frame.broken(rule) if rule is not None else None for rule in old_rules]
+        # By (group, code) as one number: whether rows move at all, and between what.
+        new = masks.ravel()
+        moves = (masks != self._unmoved(before, after, changed)[:, None]).ravel()
+        was, now = np.repeat(self._was, width), new == 0
+        drops, keeps = was & ~now, now & ~was
         with frame.lock:
             for answers in zip(*streams, strict=True):
                 part = answers[0][0]
@@ -203,35 +208,35 @@ class WhatIf:
                 rows = np.flatnonzero(differs)
                 if not len(rows):
                     continue
-                group = frame.group[part][rows].astype(np.int64)
-                code = code[rows]
-                # Out of every changed rule's scope nothing moves.
-                shift = masks[group, code] != self._unmoved(before, after, changed, group)
-                rows, group, code = rows[shift], group[shift], code[shift]
-                key = group * width + code
-                distinct, inverse = np.unique(key, return_inverse=True)
-                weight = [None, sizes[part][rows]]
-                weight.append(tokens[part][rows] if tokens is not None else None)
+                key = frame.group[part][rows].astype(np.int64) * width + code[rows]
+                shift = moves[key]  # out of every changed rule's scope nothing moves
+                rows, key = rows[shift], key[shift]
+                if not len(rows):
+                    continue
+                # Keys are few: counting them is faster than sorting the rows by them.
+                count = np.bincount(key, minlength=len(moves))
+                distinct = np.flatnonzero(count)
                 sums = np.zeros((4, len(distinct)), np.int64)
-                for number, column in enumerate(weight):
-                    if column is None and number == 2:
-                        continue
-                    size = None if column is None else np.maximum(column, 0).astype(np.float64)
-                    sums[number] = np.bincount(inverse, size, len(distinct)).astype(np.int64)
-                if tokens is not None:  # bytes of those that were encoded
-                    encoded = np.where(tokens[part][rows] != NO_INT, sizes[part][rows], 0)
-                    sums[3] = np.bincount(inverse, encoded, len(distinct)).astype(np.int64)
+                sums[0] = count[distinct]
+                size = np.maximum(sizes[part][rows], 0).astype(np.float64)
+                sums[1] = np.bincount(key, size, len(moves))[distinct]
+                if tokens is not None:
+                    encoded = tokens[part][rows]
+                    size[encoded == NO_INT] = 0
+                    sums[2] = np.bincount(key, np.maximum(encoded, 0), len(moves))[distinct]
+                    sums[3] = np.bincount(key, size, len(moves))[distinct]
                 moved.group.append(distinct // width)
                 moved.code.append(distinct % width)
                 moved.sums.append(sums)
-                now = masks[group, code] == 0
-                was = self._was[group]
-                for found, where in ((moved.dropped, was & ~now), (moved.kept, now & ~was)):
+                for found, where in ((moved.dropped, drops), (moved.kept, keeps)):
                     room = max(examples - len(found), 0)
-                    found.extend((rows[np.flatnonzero(where)[:room]] + part.start).tolist())
+                    if room:
+                        found.extend(
+                            (rows[np.flatnonzero(where[key])[:room]] + part.start).tolist()
+                        )
                 if early and "dedup" in frame.steps:
                     bits = np.uint64(sum(1 << index for index in early))
-                    moved.lost.append(rows[(masks[group, code] & bits) > 0] + part.start)
+                    moved.lost.append(rows[(new[key] & bits) > 0] + part.start)
         return moved
 
     def _unmoved(
@@ -239,7 +244,6 @@ class WhatIf:
         before: Sequence[Rule],
         after: Sequence[Rule],
         changed: Sequence[int],
-        group: npt.NDArray[np.int64],
     ) -> npt.NDArray[np.uint64]:
         """Return the old mask of each group in the numbering of the new rules."""
         mask = self.frame.groups.mask
@@ -249,7 +253,7 @@ class WhatIf:
             if old is not None:
                 bit = (mask >> np.uint64(before.index(old))) & np.uint64(1)
                 found |= bit << np.uint64(index)
-        return found[group]
+        return found
 
     def _result(
         self,
