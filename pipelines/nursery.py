@@ -34,12 +34,14 @@ Serve = Callable[[list[str]], None]
 
 
 def started(pid: int) -> str | None:
-    """Return when a process started, in ticks since boot; None if it is not there."""
+    """Return when a process started, in ticks since boot; None if it is not there or has ended."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
     except OSError:
         return None
-    return text.rpartition(")")[2].split()[19]
+    state, *rest = text.rpartition(")")[2].split()
+    # One that has ended is listed until its parent asks, who may wait for us to close its output.
+    return None if state in "ZX" else rest[18]
 
 
 def hatch(keeper: int, module: str, arguments: list[str]) -> None:

@@ -97,6 +97,23 @@ def test_a_nursery_ends_with_its_keeper(nursery: Path) -> None:
     assert list((nursery / "tmp").iterdir()) == []
 
 
+def test_a_nursery_ends_before_its_keepers_end_is_asked_for(nursery: Path) -> None:
+    launch = (
+        "import subprocess, sys; from pathlib import Path; "
+        "subprocess.Popen([sys.executable, '-c', *sys.argv[1:]])\n"
+        "while not Path(sys.argv[2]).exists(): pass"
+    )
+    done = subprocess.run(  # waits for the end of what all that it started may still say
+        [sys.executable, "-c", launch, LAUNCHER, str(nursery / "one")],
+        env={**os.environ, "TOLD": ""},
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stderr == b""
+    assert list((nursery / "tmp").iterdir()) == []
+
+
 def test_a_nursery_that_nobody_asks_ends(nursery: Path) -> None:
     made = (
         "from pipelines import nursery\n"
