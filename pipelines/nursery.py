@@ -145,6 +145,9 @@ def _live(line: socket.socket, serve: Serve) -> None:
         os.environ.clear()
         os.environ.update(environment)
         os.chdir(folder)
+        # As a process of its own would have read it.
+        added = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        sys.path[:0] = [path for path in added if path and path not in sys.path]
         threading.Thread(target=_end_with, args=(line,), daemon=True).start()
         serve(arguments)
         status = 0

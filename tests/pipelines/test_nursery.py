@@ -16,7 +16,7 @@ import pytest
 from pipelines.nursery import hatch, started
 
 WORKER = """
-import json, os, time
+import json, os, sys, time
 from pathlib import Path
 
 loaded = []
@@ -26,7 +26,7 @@ def preload():
 
 def serve(arguments):
     at = Path(arguments[1])
-    found = [os.getpid(), *loaded, os.getcwd(), os.environ["TOLD"]]
+    found = [os.getpid(), *loaded, os.getcwd(), os.environ["TOLD"], sys.path[0]]
     at.with_suffix(".new").write_text(json.dumps(found))
     at.with_suffix(".new").rename(at)
     while at.exists():
@@ -54,7 +54,13 @@ def nursery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def launched(at: Path, told: str) -> tuple[subprocess.Popen[bytes], list[object]]:
     """Start a launcher with an environment of its own; return what its worker noted."""
     launcher = subprocess.Popen(
-        [sys.executable, "-c", LAUNCHER, str(at)], env={**os.environ, "TOLD": told}, cwd=at.parent
+        [sys.executable, "-c", LAUNCHER, str(at)],
+        env={
+            **os.environ,
+            "TOLD": told,
+            "PYTHONPATH": told + os.pathsep + os.environ["PYTHONPATH"],
+        },
+        cwd=at.parent,
     )
     while not at.exists():
         assert launcher.poll() is None
@@ -69,6 +75,7 @@ def test_workers_of_a_keeper_are_forks_of_one_process_that_has_loaded_all(
     second, two = launched(nursery / "two", "둘")
     assert one[0] != two[0] and one[1] == two[1]  # one process has loaded for both
     assert (one[2], one[3], two[3]) == (str(nursery), "eins", "둘")
+    assert (one[4], two[4]) == ("eins", "둘")  # each has the path that it was told
     (nursery / "one").unlink()
     assert first.wait(60) == 0  # its worker has ended, and so does the launcher
     worker = psutil.Process(int(str(two[0])))
