@@ -243,7 +243,7 @@ def report(run: Path) -> None:
 def rerun(
     run: Path,
     recipe: str,
-    rule: str,
+    rule: Annotated[str, typer.Option("--rule", help="The rule as what-if takes it.")],
     sets: Annotated[list[str], typer.Option("--set", help="The same change, as a config key.")],
     workers: int = 1,
 ) -> None:
