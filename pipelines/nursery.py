@@ -26,6 +26,7 @@ from pathlib import Path
 SECONDS = 120.0
 """How long a launcher waits for a nursery that is being made."""
 LOOK_SECONDS = 0.2
+"""How often a nursery looks for its keeper; for so long it may hold that one's output open."""
 IDLE_SECONDS = 600.0
 """A nursery without workers for so long ends: its keeper may have gone before it was asked."""
 
