@@ -25,15 +25,15 @@ from audit.reading import (
     finished_steps,
     mixture_of,
     rules_of,
+    stored_schemas,
 )
 from filters.decide import KEPT, decide
 from filters.pii.mask import apply_spans
-from mixtures.runs import Run
+from mixtures.runs import Run, run_path
 from mixtures.shards import read_starts
 from mixtures.tokenizer import Tokenizer
-from pipelines.catalog import cut_columns, effective_rules, rule_columns, step_schemas
+from pipelines.catalog import cut_columns, effective_rules, rule_columns
 from pipelines.store import read_parquet
-from pipelines.tokenize import run_path
 from schemas.config import Config
 
 Place = tuple[str, str | None, str | None]
@@ -151,14 +151,15 @@ def _documents(balance: Balance, out: Path, config: Config, steps: list[str]) ->
     """Count every document again: its text, who entered each stage, what was written of it."""
     rules = rules_of(out, config)
     cuts = cut_columns(config)
-    firsts = {step: step_schemas()[step].names[0] for step in steps}
+    stored = stored_schemas(out, config)
+    firsts = {step: stored[step].names[0] for step in steps}
     columns = ["source", "assigned", "lang", "text", *firsts.values(), *rule_columns(rules)]
     columns += ["chars", "bytes"] if "measure" in steps else []
     columns += ["pii_spans", *cuts] if "redact" in steps else []
     columns += ["tokens", "run_offset"] if "tokenize" in steps else []
     tokenizer = Tokenizer.load(out / "tokenizer") if "tokenize" in steps else None
     sizes = Sizes(tokenizer) if tokenizer is not None and tokenizer.by_words else None
-    prefixes = {step: len(effective_rules(config, before=step)) for step in steps}
+    prefixes = {step: len(effective_rules(config, step, stored)) for step in steps}
     run: Run | None = None
     shard = ""
     for group in decided(out, config, rules, list(dict.fromkeys(columns))):

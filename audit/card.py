@@ -18,7 +18,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from audit.ledger import KEPT_NAME, Count, sum_counts
-from audit.reading import decided, mixture_of, rules_of
+from audit.reading import decided, mixture_of, rules_of, stored_schemas
 from audit.stats import Stats, stats
 from pipelines.catalog import rule_step
 from pipelines.files import write_text
@@ -229,8 +229,10 @@ def _languages(figures: Stats) -> list[dict[str, Any]]:
 def _filters(out: Path, config: Config, figures: Stats) -> list[dict[str, Any]]:
     """Return each reason with its rules and what it dropped, in the order they decide."""
     rules: dict[tuple[str, str], list[str]] = {}
+    stored = stored_schemas(out, config)
     for rule in rules_of(out, config):
-        rules.setdefault((rule_step(rule.scope, rule.column), rule.reason), []).append(str(rule))
+        step = rule_step(rule.scope, rule.column, stored)
+        rules.setdefault((step, rule.reason), []).append(str(rule))
     rows = []
     for (stage, reason), texts in rules.items():
         dropped = sum_counts(

@@ -15,10 +15,18 @@ from pydantic import BaseModel
 
 from audit.balance import balance_run
 from audit.ledger import Ledger, ledger, sum_counts
-from audit.reading import decided, documents_of, finished_steps, mixture_of, rules_of
+from audit.reading import (
+    decided,
+    documents_of,
+    finished_steps,
+    mixture_of,
+    rules_of,
+    stored_schemas,
+)
+from mixtures.runs import run_path
+from pipelines.catalog import effective_rules
 from pipelines.shards import DOCUMENTS
 from pipelines.store import open_parquet, read_parquet
-from pipelines.tokenize import run_path
 from schemas.config import Config
 from schemas.manifest import read_manifest, sha256_file
 
@@ -160,9 +168,7 @@ def check_survivors_of_clusters(out: Path, config: Config) -> Check:
 
     What an earlier run holds (`dedup.against`) is not here to be looked for.
     """
-    from pipelines.catalog import effective_rules
-
-    before = effective_rules(config, before="dedup")
+    before = effective_rules(config, "dedup", stored_schemas(out, config))
     survivors: list[pa.Array] = []
     named: list[pa.Array] = []
     for group in decided(out, config, before, ["id", "duplicate_of", "duplicate_kind"]):

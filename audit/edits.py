@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from filters.cuts import flat_spans
-from filters.pii.mask import action_of
+from filters.pii.entities import action_of
 from schemas.config import Config
 
 _FAR = 1 << 40

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel
 
-from audit.reading import documents_of, finished_steps, rules_of
+from audit.reading import documents_of, finished_steps, rules_of, stored_schemas
 from filters.decide import breaks, in_scope
-from pipelines.catalog import columns_of, cut_columns, step_schemas
+from pipelines.catalog import cut_columns, folders
 from pipelines.shards import read_batches
 from pipelines.store import read_parquet
 from schemas.config import Config
@@ -80,16 +80,13 @@ def locate(out: Path, document: str) -> tuple[str, int, str]:
     )
 
 
-def _row(
-    out: Path, config: Config, steps: list[str], name: str, row: int, sha: str
-) -> pa.RecordBatch:
+def _row(out: Path, schemas: dict[str, pa.Schema], name: str, row: int, sha: str) -> pa.RecordBatch:
     """Return one row with all document and annotation columns that the run has."""
-    known = columns_of(config)
     names = list(DOCUMENT.names)
-    for step in steps:
-        names += [n for n in step_schemas()[step].names if n not in names and n not in HIDDEN]
+    for schema in schemas.values():
+        names += [n for n in schema.names if n not in names and n not in HIDDEN]
     start = 0
-    for batch in read_batches(out, name, known.by_folder(names), sha):
+    for batch in read_batches(out, name, folders(schemas).by_folder(names), sha):
         if row < start + batch.num_rows:
             return batch.slice(row - start, 1)
         start += batch.num_rows
@@ -107,7 +104,8 @@ def explain_document(out: Path, config: Config, document: str) -> Explanation:
     """
     name, row, sha = locate(out, document)
     steps = finished_steps(out, config)
-    batch = _row(out, config, steps, name, row, sha)
+    schemas = stored_schemas(out, config)
+    batch = _row(out, schemas, name, row, sha)
     values = {n: _plain(n, batch.column(n)[0].as_py()) for n in batch.schema.names}
     rules = rules_of(out, config)
     judged = []
@@ -132,7 +130,7 @@ def explain_document(out: Path, config: Config, document: str) -> Explanation:
         annotations={
             step: {
                 n: values[n]
-                for n in step_schemas()[step].names
+                for n in schemas[step].names
                 if n in values and n not in own and n not in HIDDEN
             }
             for step in steps

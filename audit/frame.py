@@ -28,8 +28,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from audit.index import INDEX, index_key, read_index, write_index
-from audit.reading import documents_of, finished_steps, rules_of
-from pipelines.catalog import STEPS, columns_of
+from audit.reading import documents_of, finished_steps, rules_of, stored_schemas
+from pipelines.catalog import STEPS, folders, step_of
 from pipelines.shards import DOCUMENTS
 from schemas.config import Config
 from schemas.errors import InputError, RunFault
@@ -138,7 +138,8 @@ class Frame:
                 f"{out}: {len(self.rules)} rules; the audit shows {MOST_RULES} at most"
             )
         self.lock = RLock()
-        self._known = columns_of(config)
+        self.schemas = stored_schemas(out, config)
+        self._known = folders(self.schemas)
         self._db = duckdb.connect(":memory:")
         self._db.execute("SET memory_limit='600MB'; SET threads=2; SET enable_progress_bar=false")
         self._db.execute(
@@ -213,12 +214,10 @@ class Frame:
 
         Raises InputError where none does.
         """
-        known = self._known
-        if column in known:
-            folder = known.folder(column).removeprefix("annotations/")
-            if folder == "documents" or folder in self.steps:
-                return folder
-            raise InputError(f"{column}: {folder} has not run yet; run it first")
+        if column in self._known:
+            return self._known.folder(column).removeprefix("annotations/")
+        with contextlib.suppress(KeyError):
+            raise InputError(f"{column}: {step_of(column)} has not run yet; run it first")
         raise InputError(f"{column}: no stage adds this column; docs/signals.md lists them")
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -451,9 +450,7 @@ class Frame:
             by_shard.setdefault(shard.name, []).append((inside, at))
         found: list[dict[str, Any]] = [{} for _ in rows]
         known = self._known
-        usable = [
-            c for c in columns if known.folder(c).split("/")[-1] in (*self.steps, "documents")
-        ]
+        usable = [column for column in columns if column in known]
         for name, places in by_shard.items():
             for folder, names in known.by_folder(usable).items():
                 with pq.ParquetFile(self.out / folder / name) as file:

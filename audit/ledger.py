@@ -16,7 +16,7 @@ import pyarrow as pa
 from pydantic import BaseModel
 
 from audit.edits import edits_of
-from audit.reading import decided, documents_of, finished_steps, rules_of
+from audit.reading import decided, documents_of, finished_steps, rules_of, stored_schemas
 from audit.taken import Taken, read_taken
 from filters.decide import KEPT
 from mixtures.keys import id_matrix
@@ -176,8 +176,11 @@ def ledger(out: Path, config: Config) -> Ledger:
     ]
     sources = _by_source(out, lines)
     flows = _read_flows(sources, lines)
+    stored = stored_schemas(out, config)
+    stage_of = [STEPS.index(rule_step(rule.scope, rule.column, stored)) for rule in rules]
     for step in steps:
-        flows += _step_flows(step, ranked, rules, edited if step == "tokenize" else {})
+        edits = edited if step == "tokenize" else {}
+        flows += _step_flows(step, ranked, rules, stage_of, edits)
     if taken:
         flows += _mix_flows([flow for flow in flows if flow.stage == "tokenize"], mixed)
     return Ledger(
@@ -276,11 +279,14 @@ def _step_flows(
     step: str,
     totals: list[tuple[tuple[Place, int], Count]],
     rules: list[Rule],
+    stage_of: list[int],
     edited: dict[tuple[Place, str], Count],
 ) -> list[Flow]:
-    """Return the flows of one annotating step: those that earlier steps' rules let through."""
+    """Return the flows of one annotating step: those that earlier steps' rules let through.
+
+    `stage_of`: the place among the steps of the one whose column each rule reads.
+    """
     number = STEPS.index(step)
-    stage_of = [STEPS.index(rule_step(rule.scope, rule.column)) for rule in rules]
     flows: dict[Place, Flow] = {}
     for (place, verdict), whole in totals:
         count = whole.model_copy(update={"tokens": 0})

@@ -13,8 +13,16 @@ import pyarrow as pa
 
 from filters.decide import KEPT, decide
 from mixtures.shards import read_manifest as read_mixture
-from pipelines.catalog import active_steps, columns_of, effective_rules, rule_columns, rule_step
+from pipelines.catalog import (
+    active_steps,
+    effective_rules,
+    folders,
+    rule_columns,
+    rule_step,
+    step_schemas,
+)
 from pipelines.shards import read_batches
+from pipelines.store import open_parquet
 from schemas.config import Config
 from schemas.errors import InputError
 from schemas.manifest import Manifest, read_manifest
@@ -53,9 +61,28 @@ def mixture_of(out: Path) -> dict[str, Any] | None:
     return read_mixture(out / "mixture")
 
 
+def stored_schemas(out: Path, config: Config) -> dict[str, pa.Schema]:
+    """Return the columns of each finished step, in order, as its first shard has them.
+
+    The run's own word, and a quick one: the code's (`step_schemas`) imports every annotator. That
+    is asked only where a run has no shards.
+    """
+    steps, shards = finished_steps(out, config), documents_of(out).shards
+    if not shards:
+        return {step: schema for step, schema in step_schemas().items() if step in steps}
+    found = {}
+    for step in steps:
+        file = open_parquet(out / "annotations" / step / shards[0].name)
+        try:
+            found[step] = file.schema_arrow.remove_metadata()
+        finally:
+            file.close(force=True)
+    return found
+
+
 def rules_of(out: Path, config: Config) -> list[Rule]:
     """Return the rules that can be decided with what the run has so far."""
-    return effective_rules(config, before=next_step(out, config))
+    return effective_rules(config, next_step(out, config), stored_schemas(out, config))
 
 
 @dataclass(frozen=True)
@@ -78,10 +105,11 @@ def decided(
     """Yield every row group of a run with `columns` and the verdict of `rules`."""
     if "identify" not in finished_steps(out, config):
         raise InputError(f"{out}: identify has not finished; run `bibim run … --out {out}` first")
+    stored = stored_schemas(out, config)
     for rule in rules:
-        rule_step(rule.scope, rule.column)
+        rule_step(rule.scope, rule.column, stored)
     names = list(dict.fromkeys([*columns, *rule_columns(rules)]))
-    wanted = columns_of(config).by_folder(names)
+    wanted = folders(stored).by_folder(names)
     for shard in documents_of(out).shards:
         row = 0
         for batch in read_batches(out, shard.name, wanted, shard.sha256):

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from audit.check import Check
-from audit.compare import Difference
-from audit.explain import Explanation
-from audit.guards import Finding
-from audit.ledger import Ledger, by_stage, sum_counts
-from audit.what_if import Comparison
+if TYPE_CHECKING:  # what is printed comes with its own module: printing loads no other
+    from audit.check import Check
+    from audit.compare import Difference
+    from audit.explain import Explanation
+    from audit.guards import Finding
+    from audit.ledger import Ledger
+    from audit.what_if import Comparison
 
 
 def print_ledger(console: Console, books: Ledger) -> None:
     """Print the funnel by source, then what each rule dropped by source."""
+    from audit.ledger import sum_counts
+
     table = Table(title="Documents by source", title_justify="left")
     table.add_column("source")
     for column in ("read", "rejected", "dropped", "kept", "kept %", "MB kept", "tokens"):
@@ -60,6 +64,8 @@ def print_ledger(console: Console, books: Ledger) -> None:
 
 def print_stages(console: Console, books: Ledger) -> None:
     """Print what entered and left each stage, over all sources."""
+    from audit.ledger import by_stage
+
     table = Table(title="By stage", title_justify="left")
     table.add_column("stage")
     for column in ("entered", "dropped", "left", "MB dropped", "MB edited", "MB left", "tokens"):

@@ -24,7 +24,6 @@ from audit.reading import documents_of
 from audit.stats import known_stats
 from audit.texts import WHOLE, Piece, Texts, pieces
 from audit.what_if import WhatIf, altered
-from pipelines.catalog import step_schemas
 from schemas.config import Config
 from schemas.errors import InputError
 from schemas.rules import ALL, Rule, parse_rule
@@ -187,7 +186,7 @@ class Views:
         """Return the numeric columns that the run has, by step."""
         found = []
         for step in self.frame.steps:
-            for field in step_schemas()[step]:
+            for field in self.frame.schemas[step]:
                 if field.name not in NOT_SIGNALS and self.frame.numeric(field.name):
                     found.append({"name": field.name, "step": step})
         return found

@@ -15,12 +15,13 @@ component's kept documents have them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 from pydantic import BaseModel
 
 from audit.frame import NO_INT, Frame, breaks_values, first_bit
@@ -67,11 +68,15 @@ class Comparison(BaseModel):
     examples_kept: list[str]
 
 
-def altered(rules: Sequence[Rule], texts: Sequence[str]) -> tuple[list[Rule], list[str]]:
+def altered(
+    rules: Sequence[Rule],
+    texts: Sequence[str],
+    schemas: Mapping[str, pa.Schema] | None = None,
+) -> tuple[list[Rule], list[str]]:
     """Return `rules` with those of `texts` in place, and which of them were replaced.
 
     A new rule replaces one with its scope, column and direction; otherwise it is added after
-    the last rule of its stage.
+    the last rule of its stage. `schemas`: the columns of the run's steps.
     """
     changed = list(rules)
     replaced = []
@@ -80,7 +85,7 @@ def altered(rules: Sequence[Rule], texts: Sequence[str]) -> tuple[list[Rule], li
             rule = parse_rule(text)
         except ValueError as error:
             raise InputError(f"--rule: {error}") from None
-        step = STEPS.index(rule_step(rule.scope, rule.column))
+        step = STEPS.index(rule_step(rule.scope, rule.column, schemas))
         same = [
             index
             for index, old in enumerate(changed)
@@ -92,7 +97,9 @@ def altered(rules: Sequence[Rule], texts: Sequence[str]) -> tuple[list[Rule], li
             changed[same[0]] = replace(rule, reason=changed[same[0]].reason)
             continue
         after = [
-            i for i, old in enumerate(changed) if STEPS.index(rule_step("", old.column)) <= step
+            i
+            for i, old in enumerate(changed)
+            if STEPS.index(rule_step("", old.column, schemas)) <= step
         ]
         changed.insert(after[-1] + 1 if after else 0, rule)
     return changed, replaced
@@ -133,7 +140,7 @@ class WhatIf:
         """Return the comparison for the rules of `texts`. Raises InputError for a bad rule."""
         frame = self.frame
         before = frame.rules
-        after, replaced = altered(before, texts)
+        after, replaced = altered(before, texts, frame.schemas)
         changed = [i for i, rule in enumerate(after) if rule not in before]
         if len(changed) > MOST_CHANGES:
             raise InputError(f"--rule: {len(changed)} changes; give {MOST_CHANGES} at most at once")

@@ -45,6 +45,11 @@ class RunHeader:
     """`index_digest` of the rows that it was written for."""
 
 
+def run_path(shard: Path) -> Path:
+    """Return the token run that belongs to an annotation shard of `tokenize`."""
+    return shard.with_suffix(SUFFIX)
+
+
 def index_digest(counts: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64]) -> str:
     """Return a hash (xxh3-128, hex) of the tokens and the place of every row, -1 for null."""
     digest = xxhash.xxh3_128(np.ascontiguousarray(counts, dtype="<i4").tobytes())

@@ -5,13 +5,14 @@ Nothing here loads a model: a stage's columns are known before it runs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
 
 import pyarrow as pa
 
-from filters.pii.mask import drop_types
+from filters.pii.entities import drop_types
 from pipelines.shards import Columns
 from schemas.config import Config
 from schemas.documents import DOCUMENT
@@ -71,21 +72,26 @@ def step_schemas() -> dict[str, pa.Schema]:
 
 def columns_of(config: Config, before: str | None = None) -> Columns:
     """Return where each column lies, of the documents and of every step before `before`."""
-    schemas = {"documents": DOCUMENT}
+    schemas = {}
     for step, schema in step_schemas().items():
         if before is not None and STEPS.index(step) >= STEPS.index(before):
             break
-        if step not in active_steps(config):
-            continue
-        schemas[f"annotations/{step}"] = schema
-    return Columns(schemas)
+        if step in active_steps(config):
+            schemas[step] = schema
+    return folders(schemas)
 
 
-def step_of(column: str) -> str:
+def folders(schemas: Mapping[str, pa.Schema]) -> Columns:
+    """Return where each column lies, of the documents and of the steps of `schemas`."""
+    annotations = {f"annotations/{step}": schema for step, schema in schemas.items()}
+    return Columns({"documents": DOCUMENT, **annotations})
+
+
+def step_of(column: str, schemas: Mapping[str, pa.Schema] | None = None) -> str:
     """Return the step that adds `column` (`ingest` for document columns). KeyError if none."""
     if column in DOCUMENT.names:
         return "ingest"
-    for step, schema in step_schemas().items():
+    for step, schema in (step_schemas() if schemas is None else schemas).items():
         if column in schema.names:
             return step
     raise KeyError(column)
@@ -104,11 +110,16 @@ def _all(column: str, condition: str, reason: str) -> list[Rule]:
     ]
 
 
-def effective_rules(config: Config, before: str | None = None) -> list[Rule]:
+def effective_rules(
+    config: Config,
+    before: str | None = None,
+    schemas: Mapping[str, pa.Schema] | None = None,
+) -> list[Rule]:
     """Return every rule in the order in which it decides, those of steps before `before`.
 
-    The order is that of the steps; inside a step the config's. Raises InputError for a
-    column that no stage adds.
+    The order is that of the steps; inside a step the config's. `schemas`: the columns of every
+    step before `before`, where they are known without importing the annotators. Raises InputError
+    for a column that no stage adds.
     """
     by_step: dict[str, list[Rule]] = {step: [] for step in STEPS}
     by_step["identify"].append(Rule(ALL, "assigned", "valid", None, "no_component"))
@@ -132,6 +143,10 @@ def effective_rules(config: Config, before: str | None = None) -> list[Rule]:
         by_step["semantic"].append(Rule(ALL, "semantic_of", "null", None, "semantic_duplicate"))
     for scope, conditions in config.rules.items():
         for column, condition in conditions.items():
+            if schemas is not None:
+                with contextlib.suppress(KeyError):  # else of a step from `before` on
+                    by_step[step_of(column, schemas)] += parse_condition(scope, column, condition)
+                continue
             by_step[rule_step(scope, column)] += parse_condition(scope, column, condition)
             if rule_step(scope, column) not in active_steps(config):
                 raise InputError(
@@ -164,8 +179,14 @@ def only_rules(config: Config) -> list[list[Rule]]:
     return found
 
 
-def rule_step(scope: str, column: str) -> str:
-    """Return the step whose column a rule reads. Raises InputError with near names."""
+def rule_step(scope: str, column: str, schemas: Mapping[str, pa.Schema] | None = None) -> str:
+    """Return the step whose column a rule reads, looked for in `schemas` first.
+
+    Raises InputError with near names.
+    """
+    if schemas is not None:
+        with contextlib.suppress(KeyError):
+            return step_of(column, schemas)
     try:
         return step_of(column)
     except KeyError:

@@ -25,7 +25,7 @@ from filters.decide import breaks, in_scope
 from mixtures.formats import MDS, MDS_INDEX, PARQUET, ParquetTokens, mds_files, mds_index
 from mixtures.keys import id_matrix
 from mixtures.order import Arrangement, Documents, arrange_stages
-from mixtures.runs import Run
+from mixtures.runs import Run, run_path
 from mixtures.shards import (
     MANIFEST,
     SEQUENCES,
@@ -42,7 +42,7 @@ from pipelines.files import atomic_path, write_text
 from pipelines.runners import Runner, deal
 from pipelines.shards import ShardTask, read_receipts, write_receipt
 from pipelines.store import StorePath, remove_tree
-from pipelines.tokenize import FOLDER, run_path
+from pipelines.tokenize import FOLDER
 from schemas.config import Config, Mixture
 from schemas.errors import RunFault
 from schemas.manifest import Shard, read_manifest, sha256_file

@@ -22,7 +22,7 @@ import pyarrow as pa
 from filters.cuts import cut_keys
 from filters.pii.mask import apply_spans
 from mixtures.keys import base_keys, id_matrix
-from mixtures.runs import SUFFIX, Run, copy_slices, index_digest, read_header, write_run
+from mixtures.runs import Run, copy_slices, index_digest, read_header, run_path, write_run
 from mixtures.tokenizer import MODEL, Tokenizer
 from mixtures.training import CARD, VOCABULARY, Card, describe, train_tokenizer, write_tokenizer
 from pipelines.catalog import cut_columns
@@ -48,11 +48,6 @@ TOKENS: Final = pa.schema(
 what was cut from the text before (0: nothing); null where the document has never survived."""
 
 FOLDER: Final = "tokenizer"
-
-
-def run_path(shard: Path) -> Path:
-    """Return the token run that belongs to an annotation shard of `tokenize`."""
-    return shard.with_suffix(SUFFIX)
 
 
 def run_tokenize(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:

@@ -7,6 +7,9 @@ which give the final word. Names follow Presidio where it has one.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
+
+from schemas.config import Action, Entity, Pii
 
 EMAIL = "EMAIL_ADDRESS"
 URL_CREDENTIALS = "URL_CREDENTIALS"
@@ -63,6 +66,17 @@ MAIL, NUMBER, PLACE, PLATE, CODE, ADDRESS_IP, SECRET, NAME = range(len(KINDS))
 
 ENTITIES = tuple(entity for kind in KINDS for entity in kind.entities)
 """Every entity type, in the order of the kinds."""
+
+
+def action_of(settings: Pii, entity: str) -> Action:
+    """Return what the config does with an entity type."""
+    return settings.entities.get(cast(Entity, entity), settings.action)
+
+
+def drop_types(settings: Pii) -> list[str]:
+    """Return the entity types of which one makes the document be dropped, sorted."""
+    return sorted(entity for entity in ENTITIES if action_of(settings, entity) == "drop")
+
 
 CONTEXT_GAIN = 0.4
 """What a context word adds to a score (Presidio's own enhancer adds 0.35)."""

@@ -14,7 +14,6 @@ throughout a document, drawn with the config's key.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -22,15 +21,10 @@ import pyarrow.compute as pc
 
 from filters.cuts import flat_spans
 from filters.kernels import buffers
-from filters.pii.entities import EMAIL, ENTITIES, FRN, PHONE, RRN
+from filters.pii.entities import EMAIL, FRN, PHONE, RRN, action_of, drop_types
 from filters.pii.forms import dialling_code, digit_places, mail_mark
 from filters.pii.pseudonym import Pseudonyms
-from schemas.config import Action, Entity, Pii
-
-
-def action_of(settings: Pii, entity: str) -> Action:
-    """Return what the config does with an entity type."""
-    return settings.entities.get(cast(Entity, entity), settings.action)
+from schemas.config import Pii
 
 
 def masked(value: str, entity: str, settings: Pii) -> str:
@@ -109,11 +103,6 @@ def apply_spans(
     if text.null_count:
         return pc.if_else(text.is_valid(), result, pa.scalar(None, pa.large_string()))
     return result
-
-
-def drop_types(settings: Pii) -> list[str]:
-    """Return the entity types of which one makes the document be dropped, sorted."""
-    return sorted(entity for entity in ENTITIES if action_of(settings, entity) == "drop")
 
 
 def drops(spans: pa.ListArray, settings: Pii) -> pa.BooleanArray:

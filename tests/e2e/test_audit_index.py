@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +12,14 @@ from altered import linked
 
 from audit.frame import Frame
 from audit.index import INDEX
+from audit.reading import finished_steps, stored_schemas
 from audit.views import Views
 from audit.what_if import WhatIf
+from pipelines.catalog import step_schemas
 from pipelines.cli import load_run
 from schemas.config import Config
 
+ROOT = Path(__file__).parents[2]
 RULE = "ko.words>=100"
 
 
@@ -31,6 +36,29 @@ def test_a_frame_by_its_index_gives_the_same_answers(demo: Path, tmp_path: Path)
     assert not indexed.group.flags.owndata  # mapped, not read
     assert Views(read).overview() == Views(indexed).overview()
     assert WhatIf(read).compare([RULE]) == WhatIf(indexed).compare([RULE])
+
+
+def test_a_run_says_the_columns_that_the_code_adds(demo: Path):
+    config = load_run(demo)
+    steps = finished_steps(demo, config)
+    ours = {step: schema for step, schema in step_schemas().items() if step in steps}
+    assert stored_schemas(demo, config) == ours
+    assert len(steps) > 6
+
+
+def test_a_question_by_the_index_loads_no_annotator(demo: Path):
+    Frame(demo, load_run(demo))
+    program = (
+        "import sys; from pipelines.cli import app\n"
+        f"app(['what-if', {str(demo)!r}, '--rule', {RULE!r}], standalone_mode=False)\n"
+        "print('LOADED', *({'apache_beam', 'numba', 'pandas', 'filters.measure'} & {*sys.modules}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "kept: " in done.stdout
+    assert done.stdout.splitlines()[-1].split() == ["LOADED"]
 
 
 def test_other_rules_do_not_take_the_index(demo: Path, tmp_path: Path):

@@ -7,7 +7,8 @@ import pytest
 from pii_values import Planted, planted
 
 from filters.pii.annotator import SPANS, Redact
-from filters.pii.mask import apply_spans, drop_types, drops, masked
+from filters.pii.entities import drop_types
+from filters.pii.mask import apply_spans, drops, masked
 from schemas.config import Pii
 
 

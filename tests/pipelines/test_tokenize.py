@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 from small_run import ADDRESS, SmallContext, config, keep, shard_tasks, write_documents
 
-from mixtures.runs import Run, read_header
+from mixtures.runs import Run, read_header, run_path
 from mixtures.tokenizer import Tokenizer
 from pipelines.runners import Runner
 from pipelines.sample import batch_sums, sampled_texts, without_candidates
 from pipelines.shards import ShardTask
-from pipelines.tokenize import run_path, run_tokenize, tokenize_shard
+from pipelines.tokenize import run_tokenize, tokenize_shard
 from schemas.config import Config
 from schemas.errors import InputError
 from schemas.manifest import read_manifest
