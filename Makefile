@@ -5,7 +5,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check
+# Compiling every module of every package takes minutes; what is imported is compiled then.
+INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --no-compile
 MODEL := filters/models/lid.176.ftz
 OUT ?= out/demo
 SOURCE ?= out/source
@@ -92,16 +93,16 @@ $(VENV)/.python:
 	@touch $@
 
 $(VENV)/.runtime: requirements.lock requirements-pip.lock $(VENV)/.python
-	$(PIP) install --quiet --require-hashes -r requirements-pip.lock
-	$(PIP) install --require-hashes -r requirements.lock
+	$(INSTALL) --quiet --require-hashes -r requirements-pip.lock
+	$(INSTALL) --require-hashes -r requirements.lock
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
-	$(PIP) install --require-hashes -r requirements-dev.lock
+	$(INSTALL) --require-hashes -r requirements-dev.lock
 	@touch $@
 
 build/peers/.done: tests/peers.lock $(VENV)/.dev
-	$(PIP) install --quiet --upgrade --no-deps --no-build-isolation --require-hashes \
+	$(INSTALL) --quiet --upgrade --no-deps --no-build-isolation --require-hashes \
 		--target build/peers -r tests/peers.lock
 	@touch $@
 
@@ -116,13 +117,13 @@ build/spark/jars/.done: pipelines/spark/pom.xml
 	@touch $@
 
 build/spark/python/.done: pipelines/spark/pyspark.lock | $(VENV)/.runtime
-	$(PIP) install --quiet --upgrade --no-deps --no-build-isolation --require-hashes \
+	$(INSTALL) --quiet --upgrade --no-deps --no-build-isolation --require-hashes \
 		--target build/spark/python -r pipelines/spark/pyspark.lock
 	@touch $@
 
 # The build backend comes with the lock, so nothing outside it is fetched.
 $(VENV)/.project: pyproject.toml $(VENV)/.runtime
-	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	$(INSTALL) --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(MODEL): | $(VENV)/.runtime
