@@ -2,23 +2,27 @@
 
     python benchmarks/spark.py cpu       [RECIPE] [--set KEY=VALUE …] [--workers 2]
     python benchmarks/spark.py executors [RECIPE] [--set KEY=VALUE …] [--stages ingest,identify,…]
+                                         [--times 4]
 
 `cpu` runs the recipe locally and on a standalone cluster of this machine, each with `--workers`
 worker processes, compares all files, and prints user and system time of all processes, Java and
 Python, of each step: it must be at most 1.5 times the local one. `executors` runs the stages that
 map over shards on one executor of one core, then on two, and prints wall time (at least 1.7 times
-less; only a machine that is otherwise idle shows it) and what other load cannot change: processor
-time on one executor over that of the busier one of two. Needs `make spark`. `OUT` of the runs is
-a temporary folder.
+less; only a machine that is otherwise idle shows it), how long Spark had tasks running, from its
+log, and what other load cannot change: processor time on one executor over that of the busier one
+of two. `--times` gives each input so many times over, as links: what a run takes to start is the
+same for any amount of text. Needs `make spark`. `OUT` of the runs is a temporary folder.
 """
 
 from __future__ import annotations
 
 import argparse
 import ctypes
+import glob
 import hashlib
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -26,6 +30,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +175,21 @@ def standalone(folder: Path, cores: int) -> Iterator[str]:
         cluster.down(folder)
 
 
+def in_tasks(log: Path) -> dict[str, float]:
+    """Return for each step how long Spark had tasks running, in whole seconds of its log."""
+    step, spans = "", dict[tuple[str, str], list[datetime]]()
+    for line in log.read_text("utf-8", "replace").splitlines():
+        if begun := re.search(r"Running job bibim-(\w+?)[-_]", line):
+            step = begun[1]
+        elif task := re.match(r"(\S+ \S+) INFO TaskSetManager: \w+ task \S+ in stage (\S+)", line):
+            at = datetime.strptime(task[1], "%y/%m/%d %H:%M:%S")
+            spans.setdefault((step, task[2]), []).append(at)
+    found: dict[str, float] = {}
+    for (step, _), times in spans.items():
+        found[step] = found.get(step, 0.0) + (max(times) - min(times)).total_seconds()
+    return found
+
+
 def digest(out: Path) -> str:
     """Return a hash of all files of a run but its diary."""
     whole = hashlib.sha256()
@@ -216,35 +236,46 @@ def cpu(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     }
 
 
+def multiplied(recipe: str, overrides: list[str], times: int, folder: Path) -> list[str]:
+    """Link each input `times` times into `folder`; return the `--set` that reads the links."""
+    from schemas.load import load_config
+
+    settings = []
+    for name, source in load_config(Path(recipe), overrides).sources.items():
+        for file in sorted(glob.glob(source.path)):
+            for number in range(times):
+                place = folder / name / f"{number}-{Path(file).name}"
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.symlink_to(Path(file).resolve())
+        settings.append(f"sources.{name}.path={folder / name}/*")
+    return settings
+
+
 def scaling(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Compare one executor of one core with two."""
     given.stages = given.stages or MAPS
+    if given.times > 1:
+        given.set += multiplied(given.recipe, given.set, given.times, folder / "inputs")
     runs = {}
     for count in (1, 2):
         with standalone(folder / f"cluster-{count}", count) as master:
             runs[count] = run(folder / f"spark-{count}", given, count, master)
+            runs[count]["in_tasks"] = in_tasks(folder / f"spark-{count}" / "spark.log")
     one, two = runs[1], runs[2]
     steps = [step for step in two["seconds"] if step not in NOT_MAPS and step in two["busiest"]]
     print(f"{given.recipe}: {text_bytes(folder / 'spark-2') / 1e6:.1f} MB of text; ", end="")
     print(f"load {one['load']:.1f}, {two['load']:.1f}")
-    print(f"{'step':<12}{'1: s':>9}{'2: s':>9}{'ratio':>8}{'1: CPU s':>12}{'busier of 2':>12}")
-    print(f"{'':<12}{'':>9}{'':>9}{'':>8}{'':>12}{'CPU s':>12}{'ratio':>8}")
-    rows = [
-        (
-            step,
-            one["seconds"][step],
-            two["seconds"][step],
-            one["busiest"][step],
-            two["busiest"][step],
-        )
-        for step in steps
+    print(f"{'':<10}{'all: s':>18}{'in tasks: s':>26}{'CPU s of the busier':>26}")
+    print(f"{'step':<10}" + f"{'1':>9}{'2':>9}{'ratio':>8}" * 3)
+    kinds = ("seconds", "in_tasks", "busiest")
+    rows = {step: [(one[kind][step], two[kind][step]) for kind in kinds] for step in steps}
+    sums = [
+        (sum(pairs[at][0] for pairs in rows.values()), sum(pairs[at][1] for pairs in rows.values()))
+        for at in range(len(kinds))
     ]
-    total = ("all maps", *(sum(row[at] for row in rows) for at in range(1, 5)))
-    for name, wall1, wall2, cpu1, cpu2 in [*rows, total]:
-        print(
-            f"{name:<12}{wall1:>9.1f}{wall2:>9.1f}{wall1 / max(wall2, 0.01):>8.2f}"
-            f"{cpu1:>12.1f}{cpu2:>12.1f}{cpu1 / max(cpu2, 0.01):>8.2f}"
-        )
+    for name, pairs in [*rows.items(), ("all maps", sums)]:
+        cells = (f"{a:>9.1f}{b:>9.1f}{a / max(b, 0.01):>8.2f}" for a, b in pairs)
+        print(f"{name:<10}" + "".join(cells))
     return {"recipe": given.recipe, "text_bytes": text_bytes(folder / "spark-2"), "runs": runs}
 
 
@@ -256,6 +287,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--stages", help="as of bibim run")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--times", type=int, default=1, help="of each input; for executors")
     given = parser.parse_args()
     adopt_orphans()
     with tempfile.TemporaryDirectory() as folder:
