@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -22,12 +21,25 @@ NOT_FOLLOWED = frozenset(
 
 
 def _source(module: str) -> Path | None:
-    spec = importlib.util.find_spec(module)
-    return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
+    """Return the file of a module; None for what is none, such as a function in one.
+
+    Looked for by its path: Python's own way imports what `module` lies in, models' libraries too.
+    """
+    package, *parts = module.split(".")
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        return None
+    place = Path(spec.origin).parent.joinpath(*parts)
+    for file in (place / "__init__.py", place.with_name(f"{place.name}.py")):
+        if file.is_file():
+            return file
+    return None
 
 
-def _imports(path: Path) -> Iterator[str]:
-    """Yield the modules of Bibim that the file names in its imports."""
+@lru_cache
+def _imports(path: Path) -> tuple[str, ...]:
+    """Return the modules of Bibim that the file names in its imports."""
+    found: list[str] = []
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -35,7 +47,8 @@ def _imports(path: Path) -> Iterator[str]:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         else:
             continue
-        yield from (name for name in names if name.split(".")[0] in PACKAGES)
+        found += [name for name in names if name.split(".")[0] in PACKAGES]
+    return tuple(found)
 
 
 @lru_cache
@@ -51,10 +64,7 @@ def code_version(*modules: str) -> str:
         module = waiting.pop()
         if module in seen or module in NOT_FOLLOWED or module.split(".")[0] not in PACKAGES:
             continue
-        try:
-            path = _source(module)
-        except ModuleNotFoundError:
-            continue  # a name inside a module, not a module
+        path = _source(module)
         if path is None:
             continue
         seen[module] = path

@@ -79,6 +79,10 @@ class Runner:
         runner = None  # of the options
         if self.name == "local":
             runner = _fn_api_runner(options, in_process=self.workers == 1)
+        elif self.name == "spark":
+            from pipelines.spark.options import Portable
+
+            runner = Portable()
         pipeline = Job(runner=runner, options=options)
         pipeline.lists = self.out / LISTS if self.out else None
         build(pipeline)

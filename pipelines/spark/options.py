@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import copy
 import json
 import os
 import shlex
@@ -17,8 +18,11 @@ from apache_beam.options.pipeline_options import (
     JobServerOptions,
     PipelineOptions,
     PortableOptions,
+    SetupOptions,
     SparkRunnerOptions,
 )
+from apache_beam.runners.portability.portable_runner import PortableRunner
+from apache_beam.transforms.environments import Environment
 
 from pipelines.runners import usable_cores
 from pipelines.spark.harness import START_FOLDER
@@ -30,10 +34,26 @@ DEFAULTS = (
     "--environment_cache_millis=20000",
     # Beam's default of 0 fetches a side input again for every bundle.
     "--max_cache_memory_usage_mb=256",
+    # Else `pip freeze` runs with each pipeline, for a log; nodes have the environment of this one.
+    "--experiments=disable_logging_submission_environment",
 )
 TASKS_PER_SLOT = 8
 """Partitions of a shuffle for each core: small ones, since a partition is what waits for the last
 core, and what is tried again."""
+
+
+class Portable(PortableRunner):
+    """Beam's portable runner, but the job server's jar is not sent to the job server.
+
+    `files_to_stage` tells the Java side what executors load. Beam's Python side would upload it
+    too, 100 MB with each pipeline, for workers to fetch. What a user stages goes as ever.
+    """
+
+    def default_environment(self, options: PipelineOptions) -> Environment:
+        """Return what workers run in."""
+        without = copy.deepcopy(options)
+        without.view_as(SetupOptions).files_to_stage = None
+        return super().default_environment(without)
 
 
 @cache
