@@ -9,16 +9,19 @@ import sys
 import sysconfig
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from pipelines.store import place
+from pipelines.store import StorePath, place
 from schemas.config import Config
 from schemas.errors import BibimError, InputError, RunFault
+
+PREPARED_ROWS = 2_000_000
+"""Documents up to which a run ends with the audit's index; else the first question makes it."""
 
 app = typer.Typer(
     name="bibim",
@@ -151,6 +154,18 @@ def run(
         guard(out, settings)
 
 
+def prepare(out: Path, config: Config) -> None:
+    """Make the index that a question is answered from, for runs of a size that takes seconds."""
+    from audit.frame import Frame
+    from audit.reading import documents_of, finished_steps
+
+    if isinstance(out, StorePath) or "measure" not in finished_steps(out, config):
+        return
+    if sum(shard.rows for shard in documents_of(out).shards) <= PREPARED_ROWS:
+        with suppress(InputError):  # more rules than the audit shows: said where it is asked
+            Frame(out, config)
+
+
 def guard(out: Path, config: Config) -> None:
     """Write `audit/stats.json`, print what the guards find; RunFault where `fail_on` says so."""
     from audit.guards import failing
@@ -161,6 +176,7 @@ def guard(out: Path, config: Config) -> None:
     if "identify" not in finished_steps(out, config):
         return
     findings = write_stats(out, config).guards
+    prepare(out, config)
     print_findings(console(), findings)
     if stopped := failing(findings, config):
         names = ", ".join(sorted({finding.guard for finding in stopped}))

@@ -11,8 +11,8 @@ import yaml
 from altered import linked
 
 from audit.frame import Frame
-from audit.index import INDEX
-from audit.reading import finished_steps, stored_schemas
+from audit.index import INDEX, index_key, read_index
+from audit.reading import finished_steps, rules_of, stored_schemas
 from audit.views import Views
 from audit.what_if import WhatIf
 from pipelines.catalog import step_schemas
@@ -44,6 +44,12 @@ def test_a_run_says_the_columns_that_the_code_adds(demo: Path):
     ours = {step: schema for step, schema in step_schemas().items() if step in steps}
     assert stored_schemas(demo, config) == ours
     assert len(steps) > 6
+
+
+def test_a_run_ends_with_the_index(demo: Path):
+    config = load_run(demo)
+    rules = [str(rule) for rule in rules_of(demo, config)]
+    assert read_index(demo / INDEX, index_key(demo, finished_steps(demo, config), rules))
 
 
 def test_a_question_by_the_index_loads_no_annotator(demo: Path):
