@@ -174,10 +174,29 @@ def mark_boundaries(word: str, spans: Iterable[tuple[int, int]]) -> str:
 
 
 def _learn(lines: Iterable[tuple[str, int]], room: int) -> list[Piece]:
-    """Return the learned pieces, `room` at the most: letters and merges with their scores."""
+    """Return the learned pieces, `room` at the most: letters and merges with their scores.
+
+    Raises InputError where `room` does not hold the letters.
+    """
+    written = io.BytesIO()
+    try:
+        _train_bpe(lines, room, written)
+    except RuntimeError as error:
+        if found := re.search(r"(\d+) vs (\d+)\. Increase vocab_size", str(error)):
+            given, needed = map(int, found.groups())
+            raise InputError(
+                f"tokenizer.vocab_size: too small for the letters of the sample; make it "
+                f"{needed - given:,} larger, and more for pieces beyond letters"
+            ) from None
+        raise
+    model = read_model(written.getvalue())
+    learned = [piece for piece in model.pieces if piece.type == PieceType.NORMAL]
+    return learned[:room]
+
+
+def _train_bpe(lines: Iterable[tuple[str, int]], room: int, written: io.BytesIO) -> None:
     from sentencepiece import SentencePieceTrainer
 
-    written = io.BytesIO()
     SentencePieceTrainer.train(
         sentence_iterator=(line for line, count in lines for _ in range(count)),
         model_writer=written,
@@ -199,9 +218,6 @@ def _learn(lines: Iterable[tuple[str, int]], room: int) -> list[Piece]:
         num_threads=1,
         minloglevel=2,
     )
-    model = read_model(written.getvalue())
-    learned = [piece for piece in model.pieces if piece.type == PieceType.NORMAL]
-    return learned[:room]
 
 
 def _write(

@@ -187,6 +187,13 @@ def test_white_space_pieces_are_those_that_save_most():
     assert len(choose_white(Counter(), 4)) == 4
 
 
+def test_a_vocabulary_that_does_not_hold_the_letters_says_how_much_larger(tmp_path: Path):
+    letters = " ".join(chr(code) for code in range(0xAC00, 0xAC00 + 900))
+    small = Settings(vocab_size=600, morphemes=False)
+    with pytest.raises(InputError, match=r"tokenizer\.vocab_size: .* make it \d{3} larger"):
+        train_tokenizer([letters], small, tmp_path)
+
+
 def test_an_empty_sample_is_an_error(tmp_path: Path):
     with pytest.raises(InputError, match="sample is empty"):
         train_tokenizer([], Settings(), tmp_path)
