@@ -63,6 +63,9 @@ class BatchConfig(Section):
     """Tokens that a process holds at a time; the rest is accumulated."""
     fim: Unit = 0.0
     """Share of documents for fill-in-the-middle: half PSM, half SPM, cut in thirds."""
+    spread: int = Field(64, ge=1)
+    """Sequences of a step lie so many apart in the stream, hence in different documents; 1: a step
+    takes neighbours."""
     separate: bool = False
     """Whether a document's tokens see none of the documents before it."""
 

@@ -3,9 +3,9 @@
 Documents that a hash of their id holds out are skipped; fill-in-the-middle moves the thirds of
 a document and adds three symbols. Both follow from the document alone, so the stream is a
 function of the mixture and the settings. Sequence `i` of a stage is its tokens from `i·context`
-on, one more for the targets; the global batch of a step is the next sequences in order, and a
-process takes every so many-th of them. So neither the number of processes nor of workers
-changes what is seen, and a position in the stream says all there is to resume.
+on, one more for the targets. A step takes sequences that lie apart (`dealt`), and a process every
+so many-th of them. So neither the number of processes nor of workers changes what is seen, and a
+position in that order says all there is to resume.
 """
 
 from __future__ import annotations
@@ -55,6 +55,28 @@ class Stage:
     def sequences(self) -> int:
         """The last one may be short."""
         return -(-max(self.tokens - 1, 0) // self.context)
+
+
+def dealt(position: int, count: int, lanes: int, steps: int) -> int:
+    """Return which of `count` sequences stands at `position` of the order of training.
+
+    The stream is cut into blocks of lanes · steps sequences, a block into `lanes` stretches that
+    are read side by side: a step of `lanes` sequences takes one of each. Neighbours in the stream
+    are of one document, and a batch of them is one document's gradient. Over a block every sequence
+    is seen once, so that what the mixture promises of its windows holds for blocks.
+    """
+    first = position - position % (lanes * steps)
+    size = min(lanes * steps, count - first)
+    length = -(-size // lanes)
+    stretches = -(-size // length)
+    last = size - (stretches - 1) * length  # the last stretch of the last block may be shorter
+    at = position - first
+    if at < last * stretches:
+        step, lane = divmod(at, stretches)
+    else:
+        step, lane = divmod(at - last * stretches, stretches - 1)
+        step += last
+    return first + lane * length + step
 
 
 @dataclass(frozen=True)
@@ -195,6 +217,12 @@ class Corpus:
         if not tokens:
             return np.zeros(0, self.tokenizer.dtype), np.zeros(0, np.int64)
         return np.concatenate(tokens), np.concatenate(documents)
+
+    def sample(self, stage: Stage, position: int) -> Sample:
+        """Return the sequence that stands at `position` of the order of training."""
+        batch = self.config.batch
+        lanes = max(1, batch.tokens // stage.context)
+        return self.sequence(stage, dealt(position, stage.sequences, lanes, batch.spread))
 
     def sequence(self, stage: Stage, number: int) -> Sample:
         """Return sequence `number` of a stage, padded with targets that give no loss."""

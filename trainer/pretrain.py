@@ -3,8 +3,8 @@
     bibim train pretrain trainer/configs/tiny.yaml --out out/tiny
     torchrun --nproc-per-node 8 -m trainer.pretrain CONFIG --out OUT
 
-A step takes the next sequences of the stream whatever the number of processes; a stopped run
-goes on from its last checkpoint with the very next ones.
+A step takes the next sequences of the order of training whatever the number of processes; a
+stopped run goes on from its last checkpoint with the very next ones.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Step:
-    """One step of the plan: which sequences of which stage."""
+    """One step of the plan: which places in the order of training of which stage."""
 
     stage: int
     first: int
@@ -231,7 +231,7 @@ class Pretraining:
         """Yield inputs, targets and documents [rows, context], of as many rows as `micro` says."""
         per_round = max(1, self.config.batch.micro // stage.context)
         for first in range(0, len(numbers), per_round):
-            rows = [self.corpus.sequence(stage, n) for n in numbers[first : first + per_round]]
+            rows = [self.corpus.sample(stage, n) for n in numbers[first : first + per_round]]
             ids = torch.from_numpy(np.stack([row.ids for row in rows]))
             targets = torch.from_numpy(np.stack([row.targets for row in rows]))
             yield ids, targets, torch.from_numpy(np.stack([row.document for row in rows]))

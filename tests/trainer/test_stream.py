@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mixtures.shards import read_manifest, read_shard
 from mixtures.tokenizer import FILL_IN_MIDDLE
 from schemas.errors import InputError, RunFault
 from trainer.config import TrainConfig
-from trainer.data import Corpus
+from trainer.data import Corpus, dealt
 from trainer.loss import IGNORE
 from trainer.pretrain import plan_steps
 
@@ -39,6 +41,32 @@ def test_the_sequences_are_the_mixture_without_what_is_held_out(training: Make, 
         assert seen.tolist() == whole[:-1].tolist()
         targets = np.concatenate([row.targets[row.targets != IGNORE] for row in rows])
         assert targets.tolist() == whole[1:].tolist()
+
+
+@given(st.integers(1, 700), st.integers(1, 40), st.integers(1, 30))
+def test_the_order_of_training_has_every_sequence_once(count: int, lanes: int, steps: int):
+    order = [dealt(position, count, lanes, steps) for position in range(count)]
+    assert sorted(order) == list(range(count))
+    for block in range(count // (lanes * steps)):
+        for first in range(block * lanes * steps, (block + 1) * lanes * steps, lanes):
+            apart = np.diff(order[first : first + lanes])
+            assert (apart == steps).all()
+        seen = order[block * lanes * steps : (block + 1) * lanes * steps]
+        assert min(seen) == block * lanes * steps
+        assert max(seen) == (block + 1) * lanes * steps - 1
+
+
+def test_a_step_takes_sequences_of_other_documents(training: Make):
+    near, apart = (Corpus(training(batch={"spread": spread})) for spread in (1, 4))
+    documents = []
+    for corpus in (near, apart):
+        stage = corpus.stages[0]
+        rows = [corpus.sample(stage, position) for position in range(16)]
+        documents.append(len({row.document[0] for row in rows}))
+        whole = np.concatenate([corpus.sample(stage, n).ids for n in range(stage.sequences)])
+        told = np.concatenate([corpus.sequence(stage, n).ids for n in range(stage.sequences)])
+        assert sorted(whole) == sorted(told)
+    assert documents[1] > documents[0]
 
 
 def test_fill_in_the_middle_moves_thirds_and_loses_nothing(training: Make):
