@@ -182,7 +182,7 @@ def loader(args: argparse.Namespace) -> dict[str, Any]:
         before = seen
         while seen < wanted * share // 10:
             stage, number = next(order)
-            corpus.sequence(stage, number)
+            corpus.sample(stage, number)
             seen += min(stage.context, stage.tokens - 1 - number * stage.context)
         now = time.perf_counter()
         rows[f"{seen:,} tokens"] = {"tokens/s": round((seen - before) / (now - last)), **_memory()}
