@@ -216,9 +216,12 @@ class Frame:
         """
         if column in self._known:
             return self._known.folder(column).removeprefix("annotations/")
-        with contextlib.suppress(KeyError):
-            raise InputError(f"{column}: {step_of(column)} has not run yet; run it first")
-        raise InputError(f"{column}: no stage adds this column; docs/signals.md lists them")
+        try:
+            step = step_of(column)
+        except KeyError:
+            known = "no stage adds this column; docs/signals.md lists them"
+            raise InputError(f"{column}: {known}") from None
+        raise InputError(f"{column}: {step} has not run yet; run it first")
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of a query over the run's files."""

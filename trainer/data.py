@@ -64,6 +64,9 @@ def dealt(position: int, count: int, lanes: int, steps: int) -> int:
     are read side by side: a step of `lanes` sequences takes one of each. Neighbours in the stream
     are of one document, and a batch of them is one document's gradient. Over a block every sequence
     is seen once, so that what the mixture promises of its windows holds for blocks.
+
+    `position`: 0 to `count` - 1; `lanes`: sequences of a step; `steps`: steps of a block
+    (`batch.spread`). One to one over the positions; docs/decisions/0016 says why.
     """
     first = position - position % (lanes * steps)
     size = min(lanes * steps, count - first)
