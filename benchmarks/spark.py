@@ -10,9 +10,8 @@ Python, of each step: it must be at most 1.5 times the local one. Processor time
 drifts by a third on a machine that is shared, so the order is local, Spark, Spark, local, and each
 figure the mean of two. `executors` runs the stages that
 map over shards on one executor of one core, then on two, and prints wall time (at least 1.7 times
-less; only a machine that is otherwise idle shows it), how long Spark had tasks running, from its
-log, and what other load cannot change: processor time on one executor over that of the busier one
-of two. `--times` gives each input so many times over, as links: what a run takes to start is the
+less; only a machine that is otherwise idle shows it) and how long Spark had tasks running, from
+its log. `--times` gives each input so many times over, as links: what a run takes to start is the
 same for any amount of text. Needs `make spark`. `OUT` of the runs is a temporary folder.
 """
 
@@ -79,40 +78,12 @@ def everyone() -> float:
     return used.ru_utime + used.ru_stime + sum(spent(process) for process in live)
 
 
-def executors() -> dict[int, float]:
-    """Return the processor seconds of each executor with its workers."""
-    found: dict[int, float] = {}
-    nurseries: list[tuple[int, psutil.Process]] = []
-    for process in psutil.Process().children(recursive=True):
-        try:
-            words = process.cmdline()
-        except psutil.Error:
-            continue
-        if "org.apache.spark.executor.CoarseGrainedExecutorBackend" in words:
-            found[process.pid] = _tree(process)
-        elif "pipelines.nursery" in words:
-            nurseries.append((int(words[words.index("pipelines.nursery") + 2]), process))
-    for executor, process in nurseries:
-        # A nursery's forks carry its command line too; count each tree from its root.
-        if executor in found and process.ppid() == os.getpid():
-            found[executor] += _tree(process)
-    return found
-
-
-def _tree(process: psutil.Process) -> float:
-    try:
-        return spent(process) + sum(spent(child) for child in process.children(recursive=True))
-    except psutil.Error:
-        return 0.0
-
-
 class Watch:
     """Notes what was spent whenever a step's manifest appears in `out`."""
 
     def __init__(self, out: Path) -> None:
         self.out = out
         self.cpu: dict[str, float] = {}
-        self.busiest: dict[str, float] = {}
         self._ended = threading.Event()
 
     def _manifest(self, step: str) -> Path:
@@ -121,17 +92,14 @@ class Watch:
         return self.out / folder / name
 
     def _look(self) -> None:
-        before, by_executor = everyone(), executors()
+        before = everyone()
         for step in STEPS:
             while not self._manifest(step).exists():
                 if self._ended.wait(LOOK_SECONDS):
                     return
-            after, now = everyone(), executors()
+            after = everyone()
             self.cpu[step] = after - before
-            self.busiest[step] = max(
-                (spent - by_executor.get(pid, 0.0) for pid, spent in now.items()), default=0.0
-            )
-            before, by_executor = after, now
+            before = after
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -164,7 +132,6 @@ def run(out: Path, given: argparse.Namespace, workers: int, master: str | None) 
     return {
         "seconds": seconds,
         "cpu": {step: watch.cpu[step] for step in seconds if step in watch.cpu},
-        "busiest": {step: watch.busiest[step] for step in seconds if step in watch.busiest},
         "load": os.getloadavg()[0],
     }
 
@@ -275,12 +242,12 @@ def scaling(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
             runs[count] = run(folder / f"spark-{count}", given, count, master)
             runs[count]["in_tasks"] = in_tasks(folder / f"spark-{count}" / "spark.log")
     one, two = runs[1], runs[2]
-    steps = [step for step in two["seconds"] if step not in NOT_MAPS and step in two["busiest"]]
+    steps = [step for step in two["seconds"] if step not in NOT_MAPS and step in two["cpu"]]
     print(f"{given.recipe}: {text_bytes(folder / 'spark-2') / 1e6:.1f} MB of text; ", end="")
     print(f"load {one['load']:.1f}, {two['load']:.1f}")
-    print(f"{'':<10}{'all: s':>18}{'in tasks: s':>26}{'CPU s of the busier':>26}")
-    print(f"{'step':<10}" + f"{'1':>9}{'2':>9}{'ratio':>8}" * 3)
-    kinds = ("seconds", "in_tasks", "busiest")
+    print(f"{'':<10}{'all: s':>18}{'in tasks: s':>26}")
+    print(f"{'step':<10}" + f"{'1':>9}{'2':>9}{'ratio':>8}" * 2)
+    kinds = ("seconds", "in_tasks")
     rows = {step: [(one[kind][step], two[kind][step]) for kind in kinds] for step in steps}
     sums = [
         (sum(pairs[at][0] for pairs in rows.values()), sum(pairs[at][1] for pairs in rows.values()))

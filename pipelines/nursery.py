@@ -2,7 +2,8 @@
 
 Each pipeline of a run starts its workers anew, and importing Beam takes seconds of a core. The
 first launcher of a keeper (the local driver, an executor of Spark) leaves a nursery behind; every
-worker of that keeper is a fork of it. Linux only; elsewhere a launcher becomes the worker itself.
+worker of that keeper, and of others of its family, is a fork of it. Linux only; elsewhere a
+launcher becomes the worker itself.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import json
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -26,9 +28,14 @@ from pathlib import Path
 SECONDS = 120.0
 """How long a launcher waits for a nursery that is being made."""
 LOOK_SECONDS = 0.2
-"""How often a nursery looks for its keeper; for so long it may hold that one's output open."""
+"""How often a nursery looks for its keepers."""
 IDLE_SECONDS = 600.0
 """A nursery without workers for so long ends: its keeper may have gone before it was asked."""
+HEAD = struct.Struct("!QQQ")
+"""What a launcher says first: the keeper, when that started, bytes of what else it says."""
+TALK_SECONDS = 10.0
+TRIES = 5
+"""How often a launcher asks: a nursery may be gone by the time that it opens."""
 
 Serve = Callable[[list[str]], None]
 """Serves the runner that arguments name until it ends."""
@@ -45,22 +52,30 @@ def started(pid: int) -> str | None:
     return None if state in "ZX" else rest[18]
 
 
-def hatch(keeper: int, module: str, arguments: list[str]) -> None:
+def hatch(keeper: int, module: str, arguments: list[str], family: str = "") -> None:
     """Call `module`'s function `serve` in a fork of the nursery of `keeper`, made if need be.
 
-    The nursery imports the module and calls its function `preload`. Returns when the worker has
-    ended; the worker ends when this process does, the nursery when the process `keeper` does.
+    The nursery imports the module and calls its function `preload`. Keepers of one `family` share
+    it; without one it is the keeper's own. Returns when the worker has ended; the worker ends when
+    this process does, the nursery when all keepers that have asked it do.
     """
     born = started(keeper)
     if born is None:
         importlib.import_module(module).serve(arguments)
         return
-    folder = _folder(f"{os.getuid()}-{keeper}-{born}")
-    with _connect(folder, keeper, born, module) as line:
-        told = json.dumps([dict(os.environ), os.getcwd(), arguments]).encode()
-        socket.send_fds(line, [len(told).to_bytes(8, "big")], [1, 2])
-        line.sendall(told)
-        line.recv(1)  # nothing is ever said: this is the worker's end
+    folder = _folder(f"{os.getuid()}-{family or f'{keeper}-{born}'}")
+    told = json.dumps([dict(os.environ), os.getcwd(), arguments]).encode()
+    for _ in range(TRIES):
+        with (
+            _connect(folder, keeper, born, module) as line,
+            contextlib.suppress(ConnectionError),
+        ):
+            socket.send_fds(line, [HEAD.pack(keeper, int(born), len(told))], [1, 2])
+            line.sendall(told)
+            if line.recv(1):  # the worker's first breath
+                line.recv(1)  # nothing more is ever said: this is its end
+                return
+    raise TimeoutError(f"{folder}: the nursery started no worker")
 
 
 def _folder(name: str) -> Path:
@@ -105,13 +120,17 @@ def _open(folder: Path) -> socket.socket | None:
 
 
 def _tend(folder: Path, keeper: int, born: str, serve: Serve) -> None:
-    """Fork a worker for each connection until the keeper is gone, or none is asked for."""
+    """Fork a worker for each connection until all keepers are gone, or none is asked for."""
+    keepers = {keeper: born}
     with socket.socket(socket.AF_UNIX) as door:
         door.bind(str(folder / "door"))
         door.listen(64)
         door.settimeout(LOOK_SECONDS)
         busy = time.monotonic()
-        while started(keeper) == born and time.monotonic() - busy < IDLE_SECONDS:
+        while time.monotonic() - busy < IDLE_SECONDS:
+            keepers = {pid: born for pid, born in keepers.items() if started(pid) == born}
+            if not keepers:
+                return
             with contextlib.suppress(ChildProcessError):  # raised where there are none
                 while os.waitpid(-1, os.WNOHANG)[0]:
                     pass
@@ -120,19 +139,26 @@ def _tend(folder: Path, keeper: int, born: str, serve: Serve) -> None:
                 line, _ = door.accept()
             except TimeoutError:
                 continue
-            with line:
-                if os.fork() == 0:
-                    door.close()
-                    _live(line, serve)
+            with line, contextlib.suppress(OSError):  # a launcher may end before it has spoken
+                line.settimeout(TALK_SECONDS)
+                head, fds, _, _ = socket.recv_fds(line, HEAD.size, 2)
+                try:
+                    if len(head) == HEAD.size and len(fds) == 2:
+                        asking, since, size = HEAD.unpack(head)
+                        keepers[asking] = str(since)
+                        if os.fork() == 0:
+                            door.close()
+                            _live(line, fds, size, serve)
+                finally:
+                    for fd in fds:
+                        os.close(fd)
 
 
-def _live(line: socket.socket, serve: Serve) -> None:
+def _live(line: socket.socket, fds: list[int], size: int, serve: Serve) -> None:
     """Be a worker for the launcher at the other end; end with it."""
     status = 1
     try:
         line.settimeout(None)
-        head, fds, _, _ = socket.recv_fds(line, 8, 2)
-        size = int.from_bytes(head, "big")
         told = b""
         while len(told) < size:
             piece = line.recv(size - len(told))
@@ -142,6 +168,7 @@ def _live(line: socket.socket, serve: Serve) -> None:
         for number, fd in zip((1, 2), fds, strict=True):
             os.dup2(fd, number)
             os.close(fd)
+        line.sendall(b"\1")
         environment, folder, arguments = json.loads(told)
         os.environ.clear()
         os.environ.update(environment)
@@ -165,11 +192,15 @@ def _end_with(line: socket.socket) -> None:
 
 
 def main() -> None:
-    """Import what workers need, then fork them until the keeper is gone."""
+    """Import what workers need, then fork them until all keepers are gone."""
     folder, keeper, born, module = Path(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]
     try:
         worker = importlib.import_module(module)
         worker.preload()
+        # Workers write where their launchers do; this process would hold the first one's open.
+        with open(os.devnull, "wb") as nowhere:
+            for number in (1, 2):
+                os.dup2(nowhere.fileno(), number)
         _tend(folder, keeper, born, worker.serve)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

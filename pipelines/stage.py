@@ -18,6 +18,7 @@ import apache_beam as beam
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from apache_beam.utils.shared import Shared
 
 from filters.annotator import Annotator
 from pipelines.context import Context
@@ -168,12 +169,15 @@ class AnnotateStep:
 
 
 class AnnotateShard(beam.DoFn):
-    """Shard task in, shard name out. The annotator is made once per worker process."""
+    """Shard task in, shard name out. The annotator is made once per worker process.
+
+    It is Beam's to keep: Spark makes a DoFn for every partition.
+    """
 
     def __init__(self, ctx: Context, step: AnnotateStep) -> None:
         self._ctx = ctx
         self._step = step
-        self._annotator: Annotator | None = None
+        self._annotator = Shared()
 
     def process(self, task: ShardTask) -> Iterator[str]:
         """Write the task's annotation shard and yield its name."""
@@ -181,9 +185,9 @@ class AnnotateShard(beam.DoFn):
         kind = step.annotator
 
         def compute(batch: pa.RecordBatch) -> pa.RecordBatch:
-            if self._annotator is None:  # made late: a shard with nothing to do loads no model
-                self._annotator = step.make(self._ctx.config)
-            return self._annotator(batch)
+            # Asked for late: a shard with nothing to do loads no model.
+            annotator: Annotator = self._annotator.acquire(lambda: step.make(self._ctx.config))
+            return annotator(batch)
 
         yield annotate_shard(
             self._ctx, task, kind.schema, kind.reads, compute, step.survivors_only

@@ -10,11 +10,14 @@ The worker itself is a fork of pipelines.nursery, this process the one that Java
 from __future__ import annotations
 
 import argparse
+import hashlib
 import logging
 import os
+import re
 import sys
 import threading
 import time
+from pathlib import Path
 
 from pipelines.nursery import hatch
 from pipelines.threads import limit_threads
@@ -66,6 +69,22 @@ def end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+def family(executor: int) -> str:
+    """Return a name that executors of one application share where one process started them.
+
+    That is a worker daemon of Spark's own cluster. A container has one executor, and its own
+    memory limit. Empty where the executor's command line names no application.
+    """
+    words = Path(f"/proc/{executor}/cmdline").read_bytes().split(b"\0")
+    status = Path(f"/proc/{executor}/stat").read_text("utf-8", "replace")
+    parent = status.rpartition(")")[2].split()[1]
+    if b"--app-id" not in words or parent == "1":
+        return ""
+    application = words[words.index(b"--app-id") + 1].decode()
+    python = hashlib.sha256(sys.executable.encode()).hexdigest()[:8]
+    return f"{parent}-{re.sub(r'[^A-Za-z0-9_-]', '_', application)}-{python}"
+
+
 def main() -> None:
     """Serve one executor until it ends."""
     end_with_parent()
@@ -73,7 +92,8 @@ def main() -> None:
     if folder and os.path.isdir(folder):
         os.chdir(folder)
     limit_threads()
-    hatch(os.getppid(), "pipelines.spark.harness", sys.argv)
+    executor = os.getppid()
+    hatch(executor, "pipelines.spark.harness", sys.argv, family(executor))
 
 
 def preload() -> None:

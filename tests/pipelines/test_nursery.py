@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -102,6 +103,73 @@ def test_a_nursery_ends_with_its_keeper(nursery: Path) -> None:
     gone, _ = psutil.wait_procs(left, timeout=60)
     assert len(gone) == 2
     assert list((nursery / "tmp").iterdir()) == []
+
+
+def test_keepers_of_one_family_share_a_nursery_until_the_last_is_gone(nursery: Path) -> None:
+    launcher = LAUNCHER.replace("sys.argv)", "sys.argv, 'kin')")
+    launch = "import subprocess, sys; subprocess.run([sys.executable, '-c', *sys.argv[1:]])"
+    keepers, noted = [], []
+    for name in ("one", "two"):
+        at = nursery / name
+        keeper = subprocess.Popen(
+            [sys.executable, "-c", launch, launcher, str(at)], env={**os.environ, "TOLD": name}
+        )
+        while not at.exists():
+            assert keeper.poll() is None
+            time.sleep(0.02)
+        keepers.append(keeper)
+        noted.append(json.loads(at.read_text()))
+    (first, parent, *_), (second, other, *_) = noted
+    assert parent == other
+    shared, worker = psutil.Process(parent), psutil.Process(second)
+    keepers[0].kill()
+    keepers[0].wait()
+    gone, _ = psutil.wait_procs([psutil.Process(first)], timeout=60)
+    assert gone  # its own worker only
+    time.sleep(1.0)  # five looks at its keepers
+    assert shared.is_running() and worker.is_running()
+    keepers[1].kill()
+    keepers[1].wait()
+    gone, _ = psutil.wait_procs([shared, worker], timeout=60)
+    assert len(gone) == 2
+    assert list((nursery / "tmp").iterdir()) == []
+
+
+def test_a_launcher_whose_nursery_goes_as_it_asks_makes_another(
+    nursery: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A door that opens and says nothing: what a nursery leaves that ends at that moment."""
+    monkeypatch.setattr(tempfile, "tempdir", str(nursery / "tmp"))
+    folder = nursery / "tmp" / f"bibim-{os.getuid()}-kin"
+    folder.mkdir(mode=0o700)
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(folder / "door"))
+        door.listen(1)
+        at = nursery / "one"
+        launcher = subprocess.Popen(
+            [sys.executable, "-c", LAUNCHER.replace("sys.argv)", "sys.argv, 'kin')"), str(at)],
+            env={**os.environ, "TOLD": ""},
+        )
+        line, _ = door.accept()
+        line.close()
+    while not at.exists():
+        assert launcher.poll() is None
+        time.sleep(0.02)
+    at.unlink()
+    assert launcher.wait(60) == 0
+
+
+def test_a_launcher_that_says_nothing_harms_no_nursery(nursery: Path) -> None:
+    first, one = launched(nursery / "one", "eins")
+    (door,) = (nursery / "tmp").glob("*/door")
+    with socket.socket(socket.AF_UNIX) as line:
+        line.connect(str(door))
+    second, two = launched(nursery / "two", "zwei")
+    assert one[1] == two[1]
+    for at, launcher in ((nursery / "one", first), (nursery / "two", second)):
+        at.unlink()
+        assert launcher.wait(60) == 0
+    psutil.Process(int(str(one[1]))).terminate()
 
 
 def test_a_nursery_ends_before_its_keepers_end_is_asked_for(nursery: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import zipfile
 from concurrent import futures
 from pathlib import Path
@@ -26,7 +27,7 @@ from google.protobuf import json_format
 from pipelines.cli import load
 from pipelines.exchange import save_array
 from pipelines.spark import driver, install
-from pipelines.spark.harness import START_FOLDER, settings
+from pipelines.spark.harness import START_FOLDER, family, settings
 from pipelines.spark.options import spark_options
 from pipelines.spark.server import ServerSettings, command
 from pipelines.spark.submit import ENTRY, job_of, write_job
@@ -216,6 +217,34 @@ def test_a_worker_ends_when_its_executor_is_killed() -> None:
     executor.wait()
     gone, _ = psutil.wait_procs([worker], timeout=60)
     assert gone
+
+
+def test_executors_of_one_application_under_one_daemon_are_a_family() -> None:
+    sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
+    one, two, other, none = (
+        subprocess.Popen([*sleep, *words])
+        for words in (
+            ["--app-id", "app-1/x", "--executor-id", "0"],
+            ["--executor-id", "1", "--app-id", "app-1/x"],
+            ["--app-id", "app-2"],
+            [],
+        )
+    )
+    # A container's executor has a parent of its own.
+    launch = "import subprocess, sys; subprocess.run(sys.argv[1:])"
+    apart = subprocess.Popen([sys.executable, "-c", launch, *sleep, "--app-id", "app-1/x"])
+    try:
+        while not (children := psutil.Process(apart.pid).children()):
+            time.sleep(0.02)
+        while family(children[0].pid) == "":  # not yet what it will be
+            time.sleep(0.02)
+        assert family(one.pid) == family(two.pid) != ""
+        assert "/" not in family(one.pid)
+        assert len({family(one.pid), family(other.pid), family(children[0].pid)}) == 3
+        assert family(none.pid) == ""
+    finally:
+        for process in (*children, one, two, other, none, apart):
+            process.kill()
 
 
 def test_a_submitted_jar_holds_the_job_server_and_the_job(folder: Path, tmp_path: Path) -> None:

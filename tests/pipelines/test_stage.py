@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
+import pytest
+from apache_beam.internal import pickler
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.stage import fill_rows
+from pipelines.context import Context
+from pipelines.shards import ShardTask, write_shard
+from pipelines.stage import AnnotateShard, AnnotateStep, fill_rows
+from schemas.config import Config
+from schemas.documents import DOCUMENT
 
 SCHEMA = pa.schema([("value", pa.int64()), ("note", pa.string())])
 
@@ -46,3 +54,32 @@ def test_each_row_is_computed_stored_or_null(rows: list[tuple[bool, int | None]]
     filled = fill_rows(SCHEMA, len(rows), selected, computed, stored)
     expected = [1000 + i if s else v for i, (s, v) in enumerate(rows)]
     assert filled.column("value").to_pylist() == expected
+
+
+def test_an_annotator_is_made_once_in_a_process_whatever_copies_of_the_step_it_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {"id": b"0123456789abcdef", "text": "가나다라", "source": "s", "component": "korean"}
+    row |= {"url": None, "license": "", "timestamp": None, "meta": None}
+    row |= {"origin": "o", "raw_bytes": 12}
+    batch = pa.RecordBatch.from_pylist([row], schema=DOCUMENT)
+    shard = write_shard(tmp_path / "documents" / "a.parquet", DOCUMENT, [batch], key="k")
+    sources = {"s": {"path": "a", "component": "korean"}}
+    mixture = {"tokens": 1, "weights": {"korean": 1.0}}
+    config = Config.model_validate({"name": "n", "sources": sources, "mixture": mixture})
+    made = []
+    real = AnnotateStep.make
+
+    def make(step: AnnotateStep, config: Config) -> object:
+        made.append(step)
+        return real(step, config)
+
+    monkeypatch.setattr(AnnotateStep, "make", make)
+    step = AnnotateStep("filters.identify", "Identify", ("identify",), False)
+    told = pickler.dumps(AnnotateShard(Context(tmp_path, config, "identify"), step))
+    for key in ("one", "two", "three"):  # new keys: nothing stored holds
+        copy = pickler.loads(told)
+        task = ShardTask("a.parquet", shard.sha256, 1, key)
+        assert list(copy.process(task)) == ["a.parquet"]
+        del copy
+    assert made == [step]
