@@ -186,8 +186,7 @@ def upload(file: Path, path: StorePath) -> None:
         _systems().rename([str(temporary)], [str(path)])
     except Exception as error:
         if target is not None:
-            with contextlib.suppress(Exception):
-                target.close()  # else it is closed when collected, and may end its upload then
+            _abandon(target)
             with contextlib.suppress(Exception):
                 temporary.unlink(missing_ok=True)
         raise RunFault(
@@ -201,6 +200,33 @@ def _send_empty_part(target: Any) -> None:
     send = getattr(getattr(getattr(target, "raw", None), "_uploader", None), "_write_to_s3", None)
     if send is not None:
         send(b"")
+
+
+def _abandon(target: Any) -> None:
+    """Close a writer without ending its upload.
+
+    Closed again, or collected, Beam's writer would send its rest once more and end the upload. S3
+    keeps (and bills) the parts of an upload until it is ended or aborted.
+    """
+    uploader = getattr(getattr(target, "raw", None), "_uploader", None)
+    if uploader is not None:
+        target.raw._uploader = _Nowhere()
+        with contextlib.suppress(Exception):
+            uploader._client.client.abort_multipart_upload(
+                Bucket=uploader._bucket, Key=uploader._name, UploadId=uploader.upload_id
+            )
+    with contextlib.suppress(Exception):
+        target.close()
+
+
+class _Nowhere:
+    """What is sent here is gone."""
+
+    def put(self, data: memoryview) -> None:
+        pass
+
+    def finish(self) -> None:
+        pass
 
 
 def remove_tree(folder: Path) -> None:

@@ -23,6 +23,19 @@ class Store:
         self.endpoint = ""
 
     @property
+    def client(self) -> Any:
+        """A client of the store that goes through the proxy."""
+        import boto3
+
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            region_name="us-east-1",
+        )
+
+    @property
     def options(self) -> tuple[str, ...]:
         return (
             f"--s3_endpoint_url={self.endpoint}",
@@ -35,7 +48,6 @@ class Store:
 @contextmanager
 def serving() -> Iterator[Store]:
     """Start server and proxy, each on a port of its own."""
-    import boto3
     from moto.server import ThreadedMotoServer
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # else a line for every request
@@ -47,13 +59,7 @@ def serving() -> Iterator[Store]:
     store.endpoint = f"http://127.0.0.1:{proxy.server_address[1]}"
     threading.Thread(target=proxy.serve_forever, daemon=True).start()
     try:
-        boto3.client(
-            "s3",
-            endpoint_url=store.endpoint,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-            region_name="us-east-1",
-        ).create_bucket(Bucket=BUCKET)
+        store.client.create_bucket(Bucket=BUCKET)
         yield store
     finally:
         proxy.shutdown()
@@ -64,6 +70,7 @@ def serving() -> Iterator[Store]:
 def _handler(store: Store) -> type[BaseHTTPRequestHandler]:
     class Proxy(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # else each answer's body waits 40 ms for its head's receipt
 
         def log_message(self, *_: Any) -> None:
             """Say nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
@@ -109,7 +110,10 @@ def test_an_upload_that_is_cut_leaves_the_file_as_it_was(store: Store):
     store.cut = "/cut/"
     with pytest.raises(RunFault, match=r"x\.txt: its upload failed .*same command goes on"):
         write_text(path, "after" * 1000)
-    store.cut = ""
+    cuts, store.cut = store.cuts, ""
+    gc.collect()  # a writer that is collected must send nothing more
+    assert store.cuts == cuts
+    assert "Uploads" not in store.client.list_multipart_uploads(Bucket=BUCKET)
     assert path.read_text() == "before"
     remove_temporary(path.parent)
     assert [found.name for found in path.parent.glob("*")] == ["x.txt"]
