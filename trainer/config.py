@@ -80,8 +80,8 @@ class OptimiserConfig(Section):
     clip: float = Field(1.0, gt=0)
     schedule: Literal["cosine", "wsd"] = "cosine"
     """`wsd`: warm up, stay, decay linearly over the last `decay` of the steps."""
-    warmup: float = Field(0.02, ge=0, lt=1)
-    """Share of the steps."""
+    warmup: float | None = Field(None, ge=0, lt=1)
+    """Share of the steps; left out: 0.02, but no fewer steps than 2/(1 - β₂), at most a fifth."""
     decay: float = Field(0.2, gt=0, le=1)
     floor: float = Field(0.1, ge=0, le=1)
     """Learning rate at the end, as a share of `lr`."""

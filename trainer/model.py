@@ -1,8 +1,9 @@
 """The decoder: pre-norm RMSNorm, rotary positions, grouped-query attention, SwiGLU.
 
 The shape is Llama's, so that checkpoints export to `LlamaForCausalLM` name by name. Weights are
-drawn with a deviation of 0.02, those that write to the residual stream with 0.02/√(2·layers)
-(GPT-2), so that the stream's variance does not grow with depth.
+drawn with a deviation of √(2/(5·dim)) (arXiv 1910.05895): 0.02 at 1,024, more in smaller models.
+Those that write to the residual stream have 1/√(2·layers) of it (GPT-2), so that the stream's
+variance does not grow with depth.
 """
 
 from __future__ import annotations
@@ -122,16 +123,12 @@ class Decoder(nn.Module):
         self.head = nn.Linear(config.dim, vocab_size, bias=False)
         if config.tied:
             self.head.weight = self.embed.weight
-        self.apply(self._initialise)
-        scale = 0.02 / math.sqrt(2 * config.layers)
+        deviation = math.sqrt(2 / (5 * config.dim))
         for name, weight in self.named_parameters():
             if name.endswith(("out.weight", "down.weight")):
-                nn.init.normal_(weight, std=scale)
-
-    @staticmethod
-    def _initialise(module: nn.Module) -> None:
-        if isinstance(module, (nn.Linear, nn.Embedding)):
-            nn.init.normal_(module.weight, std=0.02)
+                nn.init.normal_(weight, std=deviation / math.sqrt(2 * config.layers))
+            elif weight.dim() == 2:
+                nn.init.normal_(weight, std=deviation)
 
     def hidden(
         self, ids: Tensor, mask: Mask = None, cache: Cache | None = None

@@ -20,13 +20,29 @@ def make_optimiser(model: nn.Module, config: OptimiserConfig) -> torch.optim.Ada
     return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, eps=1e-8, fused=True)
 
 
+WARMUP, LONGEST_WARMUP = 0.02, 0.2
+"""Shares of the steps."""
+
+
+def warmup_steps(steps: int, config: OptimiserConfig) -> int:
+    """Return over how many of `steps` the learning rate rises.
+
+    Before 2/(1 - β₂) steps Adam's second moments are too few samples' (arXiv 1910.04209): a short
+    run that warms up for less may never learn to look back.
+    """
+    if config.warmup is not None:
+        return max(1, math.ceil(config.warmup * steps))
+    least = round(2 / max(1 - config.betas[1], 1e-9))
+    return max(1, math.ceil(min(max(WARMUP * steps, least), LONGEST_WARMUP * steps)))
+
+
 def learning_rate(step: int, steps: int, config: OptimiserConfig) -> float:
     """Return the learning rate of `step` (from 0) of `steps`.
 
-    It rises linearly over `warmup` of the steps; then `cosine` falls to `floor` along half a
+    It rises linearly over the steps of the warm-up; then `cosine` falls to `floor` along half a
     cosine, `wsd` stays and falls linearly over the last `decay` (arXiv 2404.06395).
     """
-    warmup = max(1, math.ceil(config.warmup * steps))
+    warmup = warmup_steps(steps, config)
     if step < warmup:
         return config.lr * (step + 1) / warmup
     if config.schedule == "cosine":

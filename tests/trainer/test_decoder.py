@@ -34,6 +34,17 @@ def decoder(shape: str, seed: int = 0) -> Decoder:
     return model
 
 
+@pytest.mark.parametrize("tied", [True, False])
+def test_weights_are_drawn_as_wide_as_the_width_asks(tied: bool):
+    torch.manual_seed(0)
+    model = Decoder(ModelConfig(dim=160, layers=8, heads=4, tied=tied), 500)
+    for name, weight in model.named_parameters():
+        writes = name.endswith(("out.weight", "down.weight"))
+        expected = 0.05 / 4 if writes else 0.05  # √(2/(5·160)), over √(2·8) into the stream
+        if weight.dim() == 2:
+            assert float(weight.std()) == pytest.approx(expected, rel=0.02), name
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_transformers_gives_the_same_logits(shape: str):
     from transformers import LlamaConfig, LlamaForCausalLM

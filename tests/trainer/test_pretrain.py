@@ -23,7 +23,7 @@ from pipelines.cli import app
 from schemas.errors import InputError, RunFault
 from trainer.checkpoint import checkpoint_path, checkpoints, load_checkpoint
 from trainer.config import OptimiserConfig, TrainConfig, load_training
-from trainer.optimise import learning_rate, make_optimiser
+from trainer.optimise import learning_rate, make_optimiser, warmup_steps
 from trainer.pretrain import Pretraining, pretrain
 from trainer.processes import World
 
@@ -193,6 +193,16 @@ def test_the_learning_rate_rises_then_falls_to_its_floor(schedule: str):
     assert all(a >= b for a, b in itertools.pairwise(rates[10:]))
     if schedule == "wsd":
         assert rates[79] == pytest.approx(1.0)
+
+
+def test_a_short_run_warms_up_as_long_as_adams_second_moments_take():
+    config = OptimiserConfig()
+    assert warmup_steps(1000, config) == 40  # 2/(1 - 0.95)
+    assert warmup_steps(10_000, config) == 200  # two in a hundred
+    assert warmup_steps(100, config) == 20  # a fifth
+    assert warmup_steps(1, config) == 1
+    assert warmup_steps(1000, OptimiserConfig(betas=(0.9, 0.999))) == 200
+    assert warmup_steps(1000, OptimiserConfig(warmup=0.0)) == 1
 
 
 def test_vectors_do_not_decay():
