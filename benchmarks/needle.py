@@ -1,6 +1,6 @@
 """A needle in its context: does the long stage of a training reach what the first one cannot?
 
-    python benchmarks/needle.py [--tokens 12M] [--work FOLDER] [--json FILE]
+    python benchmarks/needle.py [--tokens 8M] [--work FOLDER] [--json FILE]
 
 A document is a list of statements, a name and its value: two words, two tokens. Each name has one
 value in a document, drawn anew for each document, so a value can be told only by looking back to
@@ -197,7 +197,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--tokens", default="12M")
+    parser.add_argument("--tokens", default="8M")
     parser.add_argument("--work", type=Path, help="kept; left out: a temporary folder")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
