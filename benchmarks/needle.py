@@ -84,7 +84,7 @@ def write_documents(folder: Path, tokens: int) -> None:
     """Write short and long documents, as many tokens of each as its stage takes, and a rest."""
     chance = random.Random(20)
     for kind, names, share in (("short", short, 0.95), ("long", long, 0.15)):
-        written = 0.0
+        written = 0
         with (folder / f"{kind}.jsonl").open("w", encoding="utf-8") as file:
             while written < tokens * share:
                 said = names(chance)

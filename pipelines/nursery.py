@@ -63,19 +63,20 @@ def hatch(keeper: int, module: str, arguments: list[str], family: str = "") -> N
     if born is None:
         importlib.import_module(module).serve(arguments)
         return
-    folder = _folder(f"{os.getuid()}-{family or f'{keeper}-{born}'}")
+    name = f"{os.getuid()}-{family or f'{keeper}-{born}'}"
     told = json.dumps([dict(os.environ), os.getcwd(), arguments]).encode()
     for _ in range(TRIES):
         with (
-            _connect(folder, keeper, born, module) as line,
-            contextlib.suppress(ConnectionError),
+            # an ending nursery hangs up, and takes its folder away
+            contextlib.suppress(ConnectionError, FileNotFoundError),
+            _connect(_folder(name), keeper, born, module) as line,
         ):
             socket.send_fds(line, [HEAD.pack(keeper, int(born), len(told))], [1, 2])
             line.sendall(told)
             if line.recv(1):  # the worker's first breath
                 line.recv(1)  # nothing more is ever said: this is its end
                 return
-    raise TimeoutError(f"{folder}: the nursery started no worker")
+    raise TimeoutError(f"bibim-{name}: the nursery started no worker")
 
 
 def _folder(name: str) -> Path:
@@ -91,6 +92,8 @@ def _folder(name: str) -> Path:
 def _connect(folder: Path, keeper: int, born: str, module: str) -> socket.socket:
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # of two first launchers one makes the nursery
+        if not os.path.samestat((folder / "lock").stat(), os.fstat(lock.fileno())):
+            raise FileNotFoundError(f"{folder}: was taken away by a nursery that ended")
         line = _open(folder)
         if line is None:
             (folder / "door").unlink(missing_ok=True)
@@ -127,9 +130,10 @@ def _tend(folder: Path, keeper: int, born: str, serve: Serve) -> None:
         door.listen(64)
         door.settimeout(LOOK_SECONDS)
         busy = time.monotonic()
-        while time.monotonic() - busy < IDLE_SECONDS:
+        while True:
             keepers = {pid: born for pid, born in keepers.items() if started(pid) == born}
-            if not keepers:
+            idle = time.monotonic() - busy > IDLE_SECONDS
+            if (idle or not keepers) and _remove(folder):
                 return
             with contextlib.suppress(ChildProcessError):  # raised where there are none
                 while os.waitpid(-1, os.WNOHANG)[0]:
@@ -152,6 +156,22 @@ def _tend(folder: Path, keeper: int, born: str, serve: Serve) -> None:
                 finally:
                     for fd in fds:
                         os.close(fd)
+
+
+def _remove(folder: Path) -> bool:
+    """Remove the folder, unless a launcher is looking for its nursery; return whether it is gone.
+
+    Who waits for the lock then finds that its folder was taken away, and asks again.
+    """
+    try:
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+    except BlockingIOError:
+        return False
+    except FileNotFoundError:
+        pass  # somebody tidied the temporary folder
+    return True
 
 
 def _live(line: socket.socket, fds: list[int], size: int, serve: Serve) -> None:
@@ -201,9 +221,10 @@ def main() -> None:
         with open(os.devnull, "wb") as nowhere:
             for number in (1, 2):
                 os.dup2(nowhere.fileno(), number)
-        _tend(folder, keeper, born, worker.serve)
-    finally:
+    except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
+        raise
+    _tend(folder, keeper, born, worker.serve)
 
 
 if __name__ == "__main__":

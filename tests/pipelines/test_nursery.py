@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -14,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipelines.nursery import hatch, started
+from pipelines.nursery import _remove, hatch, started
 
 WORKER = """
 import json, os, sys, time
@@ -157,6 +159,40 @@ def test_a_launcher_whose_nursery_goes_as_it_asks_makes_another(
         time.sleep(0.02)
     at.unlink()
     assert launcher.wait(60) == 0
+
+
+def test_a_launcher_whose_folder_goes_as_it_waits_makes_another(nursery: Path) -> None:
+    folder = nursery / "tmp" / f"bibim-{os.getuid()}-kin"
+    folder.mkdir(mode=0o700)
+    at = nursery / "one"
+    with (folder / "lock").open("w") as lock:  # as a nursery that ends holds it
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        launcher = subprocess.Popen(
+            [sys.executable, "-c", LAUNCHER.replace("sys.argv)", "sys.argv, 'kin')"), str(at)],
+            env={**os.environ, "TOLD": ""},
+        )
+        while len([f for f in psutil.Process(launcher.pid).open_files() if "lock" in f.path]) < 1:
+            time.sleep(0.02)
+        shutil.rmtree(folder)
+    while not at.exists():
+        assert launcher.poll() is None
+        time.sleep(0.02)
+    at.unlink()
+    assert launcher.wait(60) == 0
+
+
+def test_a_nursery_stays_while_a_launcher_looks_for_it(nursery: Path) -> None:
+    first, one = launched(nursery / "one", "eins")
+    (folder,) = (nursery / "tmp").iterdir()
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert not _remove(folder)
+        assert (folder / "door").exists()
+    assert _remove(folder) and not folder.exists()
+    assert _remove(folder)  # gone already
+    (nursery / "one").unlink()
+    assert first.wait(60) == 0
+    psutil.Process(int(str(one[1]))).terminate()
 
 
 def test_a_launcher_that_says_nothing_harms_no_nursery(nursery: Path) -> None:
