@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import rankdata, wilcoxon
 
-TRIALS = 4
+TRIALS = 12
 """Of each method on each task."""
 
 Row = Mapping[str, Any]
@@ -119,6 +119,23 @@ def rank_table(found: Scores) -> str:
     )
 
 
+def breakdown_table(found: Scores) -> str:
+    """Return SBR against plain and against the best of the others, by task and by size."""
+    ranks = average_ranks(found)
+    rival = min((m for m in NAMES if m not in ("sbr", "plain")), key=lambda m: ranks[m])
+    lines = []
+    for place in (0, 1):
+        for key in dict.fromkeys(config[place] for config in found):
+            own = {config: scores for config, scores in found.items() if config[place] == key}
+            line: list[object] = [key]
+            for other in ("plain", rival):
+                apart = differences(own, "sbr", other)
+                line += [f"{100 * np.mean(apart):+.2f}", _p(wilcoxon_p(apart))]
+            lines.append([*line, f"{average_ranks(own)['sbr']:.2f}"])
+    head = ["task or size", "SBR − plain", "p", f"SBR − {NAMES[rival]}", "p", "SBR's average rank"]
+    return _table(head, lines)
+
+
 def verdict(found: Scores) -> str:
     """Return in a sentence whether SBR is first, and better than plain."""
     ranks = average_ranks(found)
@@ -169,11 +186,19 @@ def text_part(rows: Sequence[Row], tasks: Sequence[str], cells: int) -> str:
         f"Done: {done} of the protocol's {cells} cells (sizes reached: {reached}; tasks: "
         f"{', '.join(dict.fromkeys(task for task, _ in found))}), all methods on each."
     )
-    return "\n\n".join([covered, verdict(found), rank_table(found), accuracy_table(found)])
+    return "\n\n".join(
+        [
+            covered,
+            verdict(found),
+            rank_table(found),
+            breakdown_table(found),
+            accuracy_table(found),
+        ]
+    )
 
 
 def trials_part(rows: Sequence[Row]) -> str:
-    """Return validation accuracies of what was tried: the choice of each method, SBR's sweeps."""
+    """Return what each method's trials chose, task by task."""
     tried: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         if row["act"] == "trial":

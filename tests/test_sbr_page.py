@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -66,6 +67,16 @@ def test_the_verdict_says_when_sbr_is_not_first_and_not_better(page: ModuleType)
     assert "not to be told from plain (on average worse)" in last
 
 
+def test_sbr_is_broken_down_by_task_and_by_size(page: ModuleType):
+    rows = [*runs(page, {"sbr": 0.1, "bss": 0.2})]
+    rows += [row | {"task": "u", "size": 16} for row in runs(page, {"sbr": -0.1})]
+    lines = page.breakdown_table(page.scores(rows, ["t", "u"])).splitlines()
+    assert "SBR − BSS" in lines[0]
+    cells = {line.split(" | ")[0].strip("| "): line.split(" | ")[1:] for line in lines[2:]}
+    assert cells["t"][0] == "+10.00" and cells["t"][2] == "-10.00" and "2.00" in cells["t"][4]
+    assert cells["u"][0] == cells["16"][0] == "-10.00" and "8.00" in cells["u"][4]
+
+
 def test_parts_go_between_their_markers(page: ModuleType):
     text = "a\n<!-- cost -->\nold\n<!-- /cost -->\nb\n"
     assert page.filled(text, {"cost": "new"}) == "a\n<!-- cost -->\nnew\n<!-- /cost -->\nb\n"
@@ -73,11 +84,32 @@ def test_parts_go_between_their_markers(page: ModuleType):
         page.filled(text, {"digits": "new"})
 
 
-def test_the_page_is_what_the_lines_say(page: ModuleType, monkeypatch: pytest.MonkeyPatch):
+@pytest.fixture
+def sbr(page: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     pytest.importorskip("torch", reason="torch (pip install 'bibim[train]') is missing")
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     monkeypatch.delitem(sys.modules, "sbr", raising=False)
-    import sbr
+    return importlib.import_module("sbr")
 
+
+def test_every_method_has_as_many_trials_at_the_same_rates(page: ModuleType, sbr: ModuleType):
+    low, high = sbr.RATES
+    tried = {method: sbr.choices(method, sbr.RATES) for method in sbr.METHODS}
+    rates = [choice.rate for choice in tried["plain"]]
+    assert len(set(rates)) == page.TRIALS and low <= min(rates) and max(rates) <= high
+    order = np.argsort([choice.strength for choice in tried["l2"]]).tolist()
+    for method, choices in tried.items():
+        assert [choice.rate for choice in choices] == rates
+        strengths = [choice.strength for choice in choices]
+        if method == "plain":
+            assert set(strengths) == {0.0}
+            continue
+        first, last = sbr.STRENGTHS[method]
+        assert len(set(strengths)) == page.TRIALS
+        assert first <= min(strengths) and max(strengths) <= last
+        assert np.argsort(strengths).tolist() == order
+
+
+def test_the_page_is_what_the_lines_say(page: ModuleType, sbr: ModuleType):
     text = (ROOT / "docs" / "sbr.md").read_text("utf-8")
     assert text == page.filled(text, sbr.page_parts(sbr.RESULTS)), "run benchmarks/sbr.py page"

@@ -162,7 +162,10 @@ class Decoder(nn.Module):
 
     def forward(self, ids: Tensor, targets: Tensor, mask: Mask = None) -> Tensor:
         """Return the summed loss over targets that are not IGNORE, in training with the z-loss."""
-        hidden, _ = self.hidden(ids, mask)
+        return self.loss(self.hidden(ids, mask)[0], targets)
+
+    def loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
+        """Return what `forward` does, of states that `hidden` has made."""
         z_loss = self.config.z_loss if self.training else 0.0
         return next_token_loss(hidden.flatten(0, 1), self.head.weight, targets.flatten(), z_loss)
 

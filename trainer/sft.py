@@ -2,11 +2,16 @@
 
 A chat is `<|user|>` question `<|endofturn|>` `<|assistant|>` answer `<|endofturn|>` …, each text
 encoded alone: a special string inside a text is ordinary pieces, so no user can end a turn.
+
+With `sbr`, chats of the same task pull each other's features together (`trainer/sbr.py`): Bibim's
+own extension of a method for classes. A chat's feature is the mean of the last states from which
+its learnt tokens are predicted.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+from pydantic import Field
 from torch import nn
 
 from mixtures.tokenizer import CHAT, Tokenizer
@@ -27,8 +33,17 @@ from trainer.loss import IGNORE
 from trainer.optimise import learning_rate, make_optimiser
 from trainer.pretrain import Say
 from trainer.processes import join_world
+from trainer.sbr import Distance, sbr_loss
 
 ROLES = ("user", "assistant")
+
+
+class TaskSbr(Section):
+    """SBR over chats of the same task."""
+
+    strength: float = Field(1e-3, gt=0)
+    """β, the weight of L_SBR beside the mean loss of a token."""
+    distance: Distance = "euclidean"
 
 
 class SftConfig(Section):
@@ -38,7 +53,9 @@ class SftConfig(Section):
     checkpoint: str
     """A checkpoint, or a run's folder."""
     chats: list[str]
-    """JSONL files of {messages: [{role, content}, …]}."""
+    """JSONL files of {messages: [{role, content}, …], task: a tag, if there is one}."""
+    sbr: TaskSbr | None = None
+    """Chats with the same `task` regularise each other, and come into batches in twos."""
     epochs: int = 3
     batch_tokens: Count = 16_384
     """Tokens of a batch, padding included: as many chats of about the same length as fit."""
@@ -51,13 +68,16 @@ class SftConfig(Section):
 
 @dataclass(frozen=True)
 class Chat:
-    """A chat's tokens, and which of them give loss."""
+    """A chat's tokens, which of them give loss, and the tag of its task."""
 
     ids: npt.NDArray[np.int64]
     learnt: npt.NDArray[np.bool_]
+    task: str | None = None
 
 
-def encode_chat(tokenizer: Tokenizer, messages: Sequence[dict[str, str]]) -> Chat:
+def encode_chat(
+    tokenizer: Tokenizer, messages: Sequence[dict[str, str]], task: str | None = None
+) -> Chat:
     """Return a chat's tokens; those of the assistant's texts and their ends are learnt.
 
     Raises InputError for a role that is not there, or a tokenizer without roles.
@@ -74,7 +94,7 @@ def encode_chat(tokenizer: Tokenizer, messages: Sequence[dict[str, str]]) -> Cha
         own = [*tokenizer.encode(message["content"]), end]
         ids += [user if role == "user" else assistant, *own]
         learnt += [False, *[role == "assistant"] * len(own)]
-    return Chat(np.array(ids, np.int64), np.array(learnt, np.bool_))
+    return Chat(np.array(ids, np.int64), np.array(learnt, np.bool_), task)
 
 
 def read_chats(tokenizer: Tokenizer, path: Path) -> list[Chat]:
@@ -86,10 +106,14 @@ def read_chats(tokenizer: Tokenizer, path: Path) -> list[Chat]:
     chats = []
     for number, line in enumerate(lines, 1):
         try:
-            chats.append(encode_chat(tokenizer, json.loads(line)["messages"]))
+            row = json.loads(line)
+            task = row.get("task")
+            if task is not None and not isinstance(task, str):
+                raise InputError(f"task {task!r} is no string; write a tag, or leave it out")
+            chats.append(encode_chat(tokenizer, row["messages"], task))
         except InputError as error:
             raise InputError(f"{path}: line {number}: {error}") from None
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise InputError(
                 f"{path}: line {number} is no chat: "
                 '{"messages": [{"role": "user", "content": "…"}, …]}'
@@ -97,25 +121,46 @@ def read_chats(tokenizer: Tokenizer, path: Path) -> list[Chat]:
     return chats
 
 
-def batches(chats: Sequence[Chat], most: int, seed: int) -> list[list[int]]:
+def batches(chats: Sequence[Chat], most: int, seed: int, twos: bool = False) -> list[list[int]]:
     """Return the places of chats, batch by batch: of about the same length, `most` tokens each.
 
-    Chats are shuffled, ordered by length among a few hundred, cut, and the batches shuffled.
+    Chats are shuffled, ordered by length among a few hundred, cut, and the batches shuffled. With
+    `twos` a chat comes with the next longer one of its task, if both fit into a batch.
     """
     chance = np.random.default_rng(seed)
     order = chance.permutation(len(chats))
     found: list[list[int]] = []
     for start in range(0, len(order), 512):
         some = sorted(order[start : start + 512].tolist(), key=lambda at: len(chats[at].ids))
+        units = _twos(chats, some, most) if twos else [[at] for at in some]
         batch: list[int] = []
-        for at in some:  # ascending: the new one is the longest
-            if batch and (len(batch) + 1) * len(chats[at].ids) > most:
+        for unit in units:  # ascending: the last of the new ones is the longest
+            if batch and (len(batch) + len(unit)) * len(chats[unit[-1]].ids) > most:
                 found.append(batch)
                 batch = []
-            batch.append(at)
+            batch += unit
         if batch:
             found.append(batch)
     return [found[at] for at in chance.permutation(len(found)).tolist()]
+
+
+def _twos(chats: Sequence[Chat], places: Sequence[int], most: int) -> list[list[int]]:
+    """Return `places`, by ascending length, in twos of a task, by ascending length of the longer.
+
+    Alone: chats without a task, those left over, and those of which no two are within `most`.
+    """
+    waiting: dict[str, int] = {}
+    units = []
+    for at in places:
+        task = chats[at].task
+        if task is None or 2 * len(chats[at].ids) > most:
+            units.append([at])
+        elif task in waiting:
+            units.append([waiting.pop(task), at])
+        else:
+            waiting[task] = at
+    units += [[at] for at in waiting.values()]
+    return sorted(units, key=lambda unit: len(chats[unit[-1]].ids))
 
 
 def padded(chats: Sequence[Chat], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -130,6 +175,25 @@ def padded(chats: Sequence[Chat], pad: int) -> tuple[torch.Tensor, torch.Tensor]
     return torch.from_numpy(ids), torch.from_numpy(targets)
 
 
+def task_loss(
+    hidden: torch.Tensor, targets: torch.Tensor, tasks: Sequence[str | None], distance: Distance
+) -> torch.Tensor:
+    """Return L_SBR of chats by task: a scalar, 0 where no two have the same one.
+
+    `hidden`: [chats, positions, dim]; `targets`: [chats, positions], IGNORE where nothing is
+    learnt; a chat's feature is the mean of its other states. A chat without a task pulls at none.
+    """
+    tagged = [row for row, task in enumerate(tasks) if task is not None]
+    if len(tagged) < 2:
+        return hidden.new_zeros((), dtype=torch.float32)
+    learnt = (targets[tagged] != IGNORE)[..., None]
+    z = (hidden[tagged].float() * learnt).sum(dim=1) / learnt.sum(dim=1).clamp(min=1)
+    number = {task: place for place, task in enumerate(dict.fromkeys(tasks))}
+    kinds = torch.tensor([number[tasks[row]] for row in tagged], device=hidden.device)
+    # sbr_loss averages over the rows that it sees; the batch is all chats
+    return sbr_loss(z, kinds, distance) * (len(tagged) / len(tasks))
+
+
 def tune(config: SftConfig, out: Path, say: Say = print) -> Path:
     """Tune a checkpoint on chats; return the new checkpoint."""
     world = join_world(config.device)
@@ -142,7 +206,17 @@ def tune(config: SftConfig, out: Path, say: Say = print) -> Path:
         raise InputError("chats: none has an assistant's turn and is short enough")
     if len(short) < len(chats):
         say(f"{len(chats) - len(short):,} of {len(chats):,} chats left out: too long, or no answer")
-    plan = [b for e in range(config.epochs) for b in batches(short, config.batch_tokens, e)]
+    sbr = config.sbr
+    if sbr and max(Counter(chat.task for chat in short if chat.task).values(), default=0) < 2:
+        raise InputError(
+            'sbr: no two chats have the same task; write "task": "…" beside "messages", or leave '
+            "`sbr` out"
+        )
+    plan = [
+        batch
+        for epoch in range(config.epochs)
+        for batch in batches(short, config.batch_tokens, epoch, twos=sbr is not None)
+    ]
     optimiser = make_optimiser(model, config.optimiser)
     for number, places in enumerate(plan):
         for group in optimiser.param_groups:
@@ -150,12 +224,19 @@ def tune(config: SftConfig, out: Path, say: Say = print) -> Path:
         ids, targets = padded([short[at] for at in places], tokenizer.pad_id)
         count = int((targets != IGNORE).sum())
         optimiser.zero_grad(set_to_none=True)
-        loss = model(ids.to(world.device), targets.to(world.device)) / count
-        loss.backward()
+        ids, targets = ids.to(world.device), targets.to(world.device)
+        hidden, _ = model.hidden(ids)
+        loss = model.loss(hidden, targets) / count
+        pull = None
+        if sbr:
+            tasks = [short[at].task for at in places]
+            pull = sbr.strength * task_loss(hidden, targets, tasks, sbr.distance)
+        torch.autograd.backward(loss if pull is None else loss + pull)
         nn.utils.clip_grad_norm_(model.parameters(), config.optimiser.clip)
         optimiser.step()
         if (number + 1) % 10 == 0 or number + 1 == len(plan):
-            say(f"step {number + 1:,}/{len(plan):,}: loss {loss.item():.4f}")
+            beside = "" if pull is None else f", of tasks {pull.item():.4f}"
+            say(f"step {number + 1:,}/{len(plan):,}: loss {loss.item():.4f}{beside}")
     state = {
         "identity": {"sft": config.model_dump(mode="json")},
         "config": base.model_dump(mode="json"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +18,17 @@ from trainer.checkpoint import load_checkpoint
 from trainer.config import TrainConfig
 from trainer.loss import IGNORE
 from trainer.pretrain import pretrain
-from trainer.sft import Chat, SftConfig, batches, encode_chat, padded, read_chats, tune
+from trainer.sbr import sbr_loss_pairwise
+from trainer.sft import (
+    Chat,
+    SftConfig,
+    batches,
+    encode_chat,
+    padded,
+    read_chats,
+    task_loss,
+    tune,
+)
 
 MESSAGES = [
     {"role": "user", "content": "구름에서 있었다."},
@@ -59,12 +70,54 @@ def test_no_text_of_a_user_ends_a_turn_or_begins_one(tokenizer: Tokenizer, parts
     assert tokenizer.decode(chat.ids[chat.learnt]) == text
 
 
-@given(st.lists(st.integers(1, 90), min_size=1, max_size=80), st.integers(0, 5))
-def test_every_chat_is_in_one_batch_and_batches_keep_the_budget(lengths: list[int], seed: int):
-    chats = [Chat(np.zeros(n, np.int64), np.ones(n, np.bool_)) for n in lengths]
-    plan = batches(chats, 100, seed)
-    assert sorted(at for batch in plan for at in batch) == list(range(len(lengths)))
-    assert all(len(batch) * max(lengths[at] for at in batch) <= 100 for batch in plan)
+def blank(length: int, task: str | None = None) -> Chat:
+    return Chat(np.zeros(length, np.int64), np.ones(length, np.bool_), task)
+
+
+TAGGED = st.tuples(st.integers(1, 90), st.sampled_from([None, "a", "b", "c"]))
+
+
+@given(st.lists(TAGGED, min_size=1, max_size=80), st.integers(0, 5), st.booleans())
+def test_every_chat_is_in_one_batch_and_batches_keep_the_budget(
+    made: list[tuple[int, str | None]], seed: int, twos: bool
+):
+    chats = [blank(*one) for one in made]
+    plan = batches(chats, 100, seed, twos)
+    assert sorted(at for batch in plan for at in batch) == list(range(len(chats)))
+    assert all(len(batch) * max(made[at][0] for at in batch) <= 100 for batch in plan)
+
+
+@given(st.lists(TAGGED, min_size=1, max_size=80), st.integers(0, 5))
+def test_chats_come_with_another_of_their_task(made: list[tuple[int, str | None]], seed: int):
+    alone = [
+        task
+        for batch in batches([blank(*one) for one in made], 100, seed, twos=True)
+        for at in batch
+        for length, task in [made[at]]
+        if task and length <= 50 and [made[other][1] for other in batch].count(task) == 1
+    ]
+    # of each task one at most is left over
+    assert len(alone) == len(set(alone))
+
+
+def test_tags_change_nothing_where_they_are_not_asked_for():
+    tagged = [blank(5 + n, "ab"[n % 2]) for n in range(40)]
+    assert batches(tagged, 100, 3) == batches([blank(5 + n) for n in range(40)], 100, 3)
+
+
+def test_the_pull_of_tasks_is_that_of_the_means_of_what_is_learnt():
+    torch.manual_seed(0)
+    hidden = torch.randn(5, 4, 3)
+    targets = torch.randint(0, 9, (5, 4))
+    targets[:, 0] = IGNORE
+    targets[2, 2:] = IGNORE
+    means = torch.stack([h[t != IGNORE].mean(dim=0) for h, t in zip(hidden, targets, strict=True)])
+    # rows 1 and 4 are of no task: two classes of one sample each
+    expected = sbr_loss_pairwise(means, torch.tensor([0, 1, 0, 0, 2]))
+    found = task_loss(hidden, targets, ["x", None, "x", "x", None], "euclidean")
+    assert float(found) == pytest.approx(float(expected), rel=1e-5)
+    assert float(task_loss(hidden, targets, ["x", None, "y", "z", None], "euclidean")) == 0.0
+    assert float(task_loss(hidden, targets, [None] * 5, "euclidean")) == 0.0
 
 
 def test_wrong_chats_are_named_by_line(tokenizer: Tokenizer, tmp_path: Path):
@@ -74,6 +127,12 @@ def test_wrong_chats_are_named_by_line(tokenizer: Tokenizer, tmp_path: Path):
         read_chats(tokenizer, file)
     file.write_text('{"messages": [{"role": "system", "content": "x"}]}\n', "utf-8")
     with pytest.raises(InputError, match="line 1: role 'system'"):
+        read_chats(tokenizer, file)
+    file.write_text(json.dumps({"messages": MESSAGES, "task": 3}) + "\n", "utf-8")
+    with pytest.raises(InputError, match="line 1: task 3 is no string"):
+        read_chats(tokenizer, file)
+    file.write_text("[]\n", "utf-8")
+    with pytest.raises(InputError, match="line 1 is no chat"):
         read_chats(tokenizer, file)
 
 
@@ -104,3 +163,40 @@ def test_a_chat_is_learnt(training: Callable[..., TrainConfig], tmp_path: Path):
     prompt = [user, *tokenizer.encode(MESSAGES[0]["content"]), end, assistant]
     answer = generate(model, prompt, 20, stop=[end], temperature=0)
     assert tokenizer.decode(answer) == "the river"
+
+
+def test_chats_of_a_task_are_pulled_together(training: Callable[..., TrainConfig], tmp_path: Path):
+    from trainer.export import load_model
+
+    base = pretrain(training(run={"steps": 3}), tmp_path / "base", lambda line: None)
+    file = tmp_path / "chats.jsonl"
+    tasks = ["letters", "numbers"]
+    asked = [
+        [{"role": "user", "content": f"{n}?"}, {"role": "assistant", "content": f"the {n} river"}]
+        for n in range(16)
+    ]
+
+    def tuned(out: str, tagged: bool, **sbr: object) -> tuple[list[str], float]:
+        rows = [
+            {"messages": chat, **({"task": tasks[n % 2]} if tagged else {})}
+            for n, chat in enumerate(asked)
+        ]
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+        said: list[str] = []
+        config = {"name": "s", "checkpoint": str(base), "chats": [str(file)], "device": "cpu"}
+        config |= {"epochs": 10, "batch_tokens": 200, "optimiser": {"lr": 1e-3}, **sbr}
+        last = tune(SftConfig.model_validate(config), tmp_path / out, said.append)
+        model, own = load_model(last)
+        chats = read_chats(Tokenizer.load(own.tokenizer_path), file)
+        ids, targets = padded(chats, 0)
+        with torch.no_grad():
+            hidden, _ = model.hidden(ids)
+        labels = [tasks[n % 2] for n in range(16)]
+        return said, float(task_loss(hidden, targets, labels, "euclidean"))
+
+    _, before = tuned("plain", True)
+    said, after = tuned("pulled", True, sbr={"strength": 1.0})
+    assert after < before / 2
+    assert "of tasks" in said[-1]
+    with pytest.raises(InputError, match="no two chats have the same task"):
+        tuned("none", False, sbr={"strength": 1.0})
