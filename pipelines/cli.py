@@ -722,7 +722,8 @@ with sft.yaml
 
     name: chat
     checkpoint: out/tiny
-    chats: [chats.jsonl]
+    chats: [chats.jsonl]           # {"messages": [{"role", "content"}, …], "task": a tag}
+    sbr: {strength: 1.0e-3}        # if wanted: chats of a task pull each other together
 """,
 )
 def train_sft(file: TrainFile, out: TrainOut, overrides: Overrides = None) -> None:
