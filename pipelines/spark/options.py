@@ -27,6 +27,7 @@ from apache_beam.transforms.environments import Environment
 from pipelines.runners import usable_cores
 from pipelines.spark.harness import START_FOLDER
 from pipelines.spark.server import LITTLE_JVM, SLOTS, ServerSettings, job_server_jar, start
+from schemas.errors import InputError
 
 DEFAULTS = (
     # A worker with its models serves all tasks of a stage; Beam's default of 0 ends it after each.
@@ -37,6 +38,7 @@ DEFAULTS = (
     # Else `pip freeze` runs with each pipeline, for a log; nodes have the environment of this one.
     "--experiments=disable_logging_submission_environment",
 )
+MASTERS = ("local", "spark://", "yarn", "k8s://")
 TASKS_PER_SLOT = 8
 """Partitions of a shuffle for each core: small ones, since a partition is what waits for the last
 core, and what is tried again."""
@@ -81,7 +83,7 @@ def spark_options(
     """Return Beam's options for a pipeline on Spark, and what its job server is started with.
 
     `given`: options after `--`, which override. `workers`: cores to use; 0: unknown, of a
-    cluster.
+    cluster. Raises InputError for a master that is none.
     """
     options = PipelineOptions(list(given))
     spark = options.view_as(SparkRunnerOptions)
@@ -89,6 +91,11 @@ def spark_options(
     portable = options.view_as(PortableOptions)
     named = _names(given, "spark_master_url")
     master = spark.spark_master_url if named else "local[*]"
+    if not master.startswith(MASTERS):
+        raise InputError(
+            f"--spark_master_url={master}: no master of Spark; write spark://HOST:PORT, yarn, "
+            "k8s://HOST:PORT or local[CORES], or leave the option out"
+        )
     local = master.startswith("local")
     slots = workers or (usable_cores() if local else SLOTS)
     if local and not named:

@@ -65,6 +65,12 @@ def test_on_a_cluster_executors_have_one_core_and_one_worker(folder: Path) -> No
     assert "-Dspark.cores.max=8" in server.properties
 
 
+@pytest.mark.parametrize("master", ["", "here:7077", "http://here:7077"])
+def test_a_master_that_is_none_is_said_at_once(folder: Path, master: str) -> None:
+    with pytest.raises(InputError, match=f"spark_master_url={master}: no master of Spark"):
+        spark_options((f"--spark_master_url={master}",), 2, None)
+
+
 def test_options_after_the_dashes_override_what_bibim_sets(folder: Path) -> None:
     given = (
         "--spark_master_url=yarn",
