@@ -20,7 +20,7 @@ from schemas.errors import InputError
 from trainer.model import Decoder, rotary
 
 Pooling = Literal["mean", "last"]
-ROW = 256
+ROW = 64
 """Tokens of a row, if no text is longer: attention over a row costs its square."""
 
 
