@@ -15,10 +15,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+import xxhash
 from pydantic import Field
 from torch import nn
 
@@ -26,7 +28,12 @@ from mixtures.tokenizer import CHAT, Tokenizer
 from schemas.config import Count, Section
 from schemas.errors import InputError
 from schemas.load import load_section
-from trainer.checkpoint import save_checkpoint
+from trainer.checkpoint import (
+    checkpoint_path,
+    checkpoints,
+    load_checkpoint,
+    save_checkpoint,
+)
 from trainer.config import OptimiserConfig
 from trainer.export import load_model
 from trainer.loss import IGNORE
@@ -63,6 +70,9 @@ class SftConfig(Section):
     """Longer chats are left out, and counted."""
     optimiser: OptimiserConfig = OptimiserConfig(lr=1e-4, weight_decay=0.01)
     seed: int = 0
+    """Of the order of chats."""
+    save_every: int = Field(500, ge=1)
+    """Steps from checkpoint to checkpoint; the last one stays, and the same command goes on."""
     device: str = "auto"
 
 
@@ -121,7 +131,9 @@ def read_chats(tokenizer: Tokenizer, path: Path) -> list[Chat]:
     return chats
 
 
-def batches(chats: Sequence[Chat], most: int, seed: int, twos: bool = False) -> list[list[int]]:
+def batches(
+    chats: Sequence[Chat], most: int, seed: int | Sequence[int], twos: bool = False
+) -> list[list[int]]:
     """Return the places of chats, batch by batch: of about the same length, `most` tokens each.
 
     Chats are shuffled, ordered by length among a few hundred, cut, and the batches shuffled. With
@@ -195,56 +207,99 @@ def task_loss(
 
 
 def tune(config: SftConfig, out: Path, say: Say = print) -> Path:
-    """Tune a checkpoint on chats; return the new checkpoint."""
+    """Tune a checkpoint on chats, or go on in `out`; return the last checkpoint.
+
+    Raises InputError where `out` holds another tuning, or no chat can be learnt from.
+    """
     world = join_world(config.device)
     model, base = load_model(Path(config.checkpoint))
-    model = model.to(world.device).train()
     tokenizer = Tokenizer.load(base.tokenizer_path)
+    chats = _usable_chats(config, tokenizer, say)
+    plan = [
+        batch
+        for epoch in range(config.epochs)
+        for batch in batches(
+            chats, config.batch_tokens, (config.seed, epoch), twos=config.sbr is not None
+        )
+    ]
+    identity = {
+        "sft": config.model_dump(mode="json", exclude={"save_every", "device"}),
+        "chats": xxhash.xxh3_64_hexdigest(b"".join(chat.ids.tobytes() for chat in chats)),
+    }
+    state = _saved(out, identity)
+    if state:
+        model.load_state_dict(state["model"])
+    model = model.to(world.device).train()
+    optimiser = make_optimiser(model, config.optimiser)
+    start = int(state["step"]) if state else 0
+    if state and "optimiser" in state:
+        optimiser.load_state_dict(state["optimiser"])
+        say(f"going on after step {start:,}/{len(plan):,}")
+
+    def save(done: int) -> Path:
+        kept = {"optimiser": optimiser.state_dict()} if done < len(plan) else {}
+        state = {
+            "identity": identity,
+            "config": base.model_dump(mode="json"),
+            "vocab_size": model.vocab_size,
+            "rope_base": model.rope_base,
+            "model": model.state_dict(),
+            **kept,
+        }
+        return save_checkpoint(out, done, state, keep=1)
+
+    for number in range(start, len(plan)):
+        some = [chats[at] for at in plan[number]]
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(number, len(plan), config.optimiser)
+        ids, targets = (part.to(world.device) for part in padded(some, tokenizer.pad_id))
+        optimiser.zero_grad(set_to_none=True)
+        hidden, _ = model.hidden(ids)
+        loss = model.loss(hidden, targets) / (targets != IGNORE).sum()
+        beside, total = "", loss
+        if config.sbr:
+            pull = task_loss(hidden, targets, [chat.task for chat in some], config.sbr.distance)
+            beside = f", SBR of tasks {pull.item():.4f}"
+            total = loss + config.sbr.strength * pull
+        torch.autograd.backward(total)
+        nn.utils.clip_grad_norm_(model.parameters(), config.optimiser.clip)
+        optimiser.step()
+        done = number + 1
+        if done % 10 == 0 or done == len(plan):
+            say(f"step {done:,}/{len(plan):,}: loss {loss.item():.4f}{beside}")
+        if done % config.save_every == 0 and done < len(plan):
+            save(done)
+    return save(len(plan)) if start < len(plan) else checkpoint_path(out, start)
+
+
+def _usable_chats(config: SftConfig, tokenizer: Tokenizer, say: Say) -> list[Chat]:
+    """Return the chats to learn from. Raises InputError where there are none, or no pairs."""
     chats = [chat for name in config.chats for chat in read_chats(tokenizer, Path(name))]
-    short = [chat for chat in chats if len(chat.ids) <= config.longest and chat.learnt.any()]
-    if not short:
+    found = [chat for chat in chats if len(chat.ids) <= config.longest and chat.learnt.any()]
+    if not found:
         raise InputError("chats: none has an assistant's turn and is short enough")
-    if len(short) < len(chats):
-        say(f"{len(chats) - len(short):,} of {len(chats):,} chats left out: too long, or no answer")
-    sbr = config.sbr
-    if sbr and max(Counter(chat.task for chat in short if chat.task).values(), default=0) < 2:
+    if len(found) < len(chats):
+        say(f"{len(chats) - len(found):,} of {len(chats):,} chats left out: too long, or no answer")
+    tasks = Counter(chat.task for chat in found if chat.task is not None)
+    if config.sbr and max(tasks.values(), default=0) < 2:
         raise InputError(
             'sbr: no two chats have the same task; write "task": "…" beside "messages", or leave '
             "`sbr` out"
         )
-    plan = [
-        batch
-        for epoch in range(config.epochs)
-        for batch in batches(short, config.batch_tokens, epoch, twos=sbr is not None)
-    ]
-    optimiser = make_optimiser(model, config.optimiser)
-    for number, places in enumerate(plan):
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(number, len(plan), config.optimiser)
-        ids, targets = padded([short[at] for at in places], tokenizer.pad_id)
-        count = int((targets != IGNORE).sum())
-        optimiser.zero_grad(set_to_none=True)
-        ids, targets = ids.to(world.device), targets.to(world.device)
-        hidden, _ = model.hidden(ids)
-        loss = model.loss(hidden, targets) / count
-        pull = None
-        if sbr:
-            tasks = [short[at].task for at in places]
-            pull = sbr.strength * task_loss(hidden, targets, tasks, sbr.distance)
-        torch.autograd.backward(loss if pull is None else loss + pull)
-        nn.utils.clip_grad_norm_(model.parameters(), config.optimiser.clip)
-        optimiser.step()
-        if (number + 1) % 10 == 0 or number + 1 == len(plan):
-            beside = "" if pull is None else f", of tasks {pull.item():.4f}"
-            say(f"step {number + 1:,}/{len(plan):,}: loss {loss.item():.4f}{beside}")
-    state = {
-        "identity": {"sft": config.model_dump(mode="json")},
-        "config": base.model_dump(mode="json"),
-        "vocab_size": model.vocab_size,
-        "rope_base": model.rope_base,
-        "model": model.state_dict(),
-    }
-    return save_checkpoint(out, len(plan), state, keep=1)
+    return found
+
+
+def _saved(out: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the checkpoint to go on from. Raises InputError where it is of something else."""
+    if not checkpoints(out):
+        return None
+    state = load_checkpoint(out)
+    if state["identity"] != identity:
+        raise InputError(
+            f"{out}: its checkpoint is of another training; name another --out, or the same "
+            "settings and chats"
+        )
+    return state
 
 
 def load_sft(file: Path, overrides: Sequence[str] = ()) -> SftConfig:

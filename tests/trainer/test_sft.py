@@ -200,3 +200,45 @@ def test_chats_of_a_task_are_pulled_together(training: Callable[..., TrainConfig
     assert "of tasks" in said[-1]
     with pytest.raises(InputError, match="no two chats have the same task"):
         tuned("none", False, sbr={"strength": 1.0})
+
+
+def test_a_tuning_that_was_stopped_gives_the_same_weights(
+    training: Callable[..., TrainConfig], tmp_path: Path
+):
+    base = pretrain(training(run={"steps": 3}), tmp_path / "base", lambda line: None)
+    file = tmp_path / "chats.jsonl"
+    file.write_text(
+        "".join(
+            json.dumps(
+                {"messages": [*MESSAGES[:1], {"role": "assistant", "content": f"river {n}"}]}
+            )
+            + "\n"
+            for n in range(20)
+        ),
+        "utf-8",
+    )
+    given = {"name": "s", "checkpoint": str(base), "chats": [str(file)], "device": "cpu"}
+    given |= {"epochs": 4, "batch_tokens": 60, "save_every": 3}
+    whole = tune(SftConfig.model_validate(given), tmp_path / "whole", lambda line: None)
+
+    class Stopped(Exception):
+        pass
+
+    def stop(line: str) -> None:
+        if line.startswith("step 10/"):
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        tune(SftConfig.model_validate(given), tmp_path / "parts", stop)
+    said: list[str] = []
+    last = tune(SftConfig.model_validate(given), tmp_path / "parts", said.append)
+    assert said[0].startswith("going on after step 9/")
+    one, other = load_checkpoint(whole), load_checkpoint(last)
+    assert one["step"] == other["step"] > 10 and "optimiser" not in other
+    assert all(torch.equal(one["model"][key], other["model"][key]) for key in one["model"])
+    # once more: nothing is left to do
+    assert tune(SftConfig.model_validate(given), tmp_path / "parts", said.append) == last
+    with pytest.raises(InputError, match="of another training"):
+        tune(SftConfig.model_validate(given | {"seed": 1}), tmp_path / "parts", said.append)
+    with pytest.raises(InputError, match="of another training"):
+        tune(SftConfig.model_validate(given), tmp_path / "base", said.append)
