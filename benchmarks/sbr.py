@@ -7,6 +7,7 @@
     python benchmarks/sbr.py analysis [--source CHECKPOINT] distances, singular values, a picture
     python benchmarks/sbr.py page                       docs/sbr.md's tables from the JSON lines
 
+`text --jobs 2` takes two processes.
 `sweep` and `analysis` do the digits, and with --source the first task of --tasks too.
 
 Order of `text`: size by size, small ones first; in a size seed by seed, in a seed task by task, in
@@ -22,9 +23,11 @@ import copy
 import itertools
 import json
 import math
+import multiprocessing
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -161,16 +164,18 @@ def read_results(path: Path) -> list[dict[str, Any]]:
     return found
 
 
+def tidy(path: Path) -> None:
+    """Write the file without a line that a kill has cut off."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in read_results(path)), "utf-8")
+
+
 class Results:
-    """The JSON lines: what is in them is not run again."""
+    """The JSON lines: what is in them is not run again. Processes may append at a time."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        rows = read_results(path)
-        text = "".join(json.dumps(row) + "\n" for row in rows)
-        path.write_text(text, "utf-8")
-        self.rows = {self.key(row): row for row in rows}
+        self.rows = {self.key(row): row for row in read_results(path)}
 
     @staticmethod
     def key(row: dict[str, Any]) -> str:
@@ -386,14 +391,25 @@ class TextRunner:
         }
 
 
-@sdpa_kernel(SDPBackend.MATH)  # a fifth faster than the fused kernel on rows this short
 def text(args: argparse.Namespace) -> None:
+    """Run the protocol in `--jobs` processes, each with some of the tasks."""
+    parts = [args.tasks[job :: args.jobs] for job in range(args.jobs)]
+    if len(parts) == 1:
+        text_of(args, parts[0])
+        return
+    with ProcessPoolExecutor(len(parts), multiprocessing.get_context("spawn")) as pool:
+        for done in [pool.submit(text_of, args, part) for part in parts]:
+            done.result()
+
+
+@sdpa_kernel(SDPBackend.MATH)  # a fifth faster than the fused kernel on rows this short
+def text_of(args: argparse.Namespace, tasks: Sequence[str]) -> None:
     torch.set_num_threads(1)
     results = Results(args.results)
     runner = TextRunner(args.source, args.tokenizer)
     until = time.time() + args.minutes * 60
     sizes: list[int | str] = [*SIZES, *(f"{share}%" for share in SHARES)]
-    for size, seed, task in itertools.product(sizes, range(SEEDS), args.tasks):
+    for size, seed, task in itertools.product(sizes, range(SEEDS), tasks):
         cell = [
             {"act": "run", "task": task, "size": size, "seed": seed, "method": m} for m in METHODS
         ]
@@ -696,9 +712,11 @@ def main() -> None:
     parser.add_argument("--source", type=Path)
     parser.add_argument("--tokenizer", type=Path)
     parser.add_argument("--tasks", nargs="*", default=list(TASKS), choices=TASKS)
+    parser.add_argument("--jobs", type=int, default=1, help="processes of `text`")
     parser.add_argument("--minutes", type=float, default=math.inf)
     parser.add_argument("--results", type=Path, default=RESULTS)
     args = parser.parse_args()
+    tidy(args.results)
     acts[args.act](args)
 
 

@@ -36,7 +36,7 @@ NAMES = {
 
 
 def scores(rows: Iterable[Row], tasks: Sequence[str]) -> Scores:
-    """Return the accuracies on cells of `tasks` that all methods have done."""
+    """Return the accuracies on cells that all methods have done, in the order of `tasks`."""
     found: dict[Config, dict[int, dict[str, float]]] = {}
     for row in rows:
         if row["act"] == "run" and row["task"] in tasks:
@@ -44,13 +44,20 @@ def scores(rows: Iterable[Row], tasks: Sequence[str]) -> Scores:
             cell[row["method"]] = row["accuracy"]
     whole = {
         config: [cell for _, cell in sorted(seeds.items()) if set(cell) == set(NAMES)]
-        for config, seeds in found.items()
+        for config, seeds in sorted(found.items(), key=lambda item: _order(item[0], tasks))
     }
     return {
         config: {method: [cell[method] for cell in cells] for method in NAMES}
         for config, cells in whole.items()
         if cells
     }
+
+
+def _order(config: Config, tasks: Sequence[str]) -> tuple[int, bool, int]:
+    """Return a key that sorts by task, then sizes as numbers, then as shares."""
+    task, size = config
+    share = isinstance(size, str)
+    return tasks.index(task), share, int(size.rstrip("%")) if share else size
 
 
 def average_ranks(found: Scores) -> dict[str, float]:

@@ -44,6 +44,13 @@ def test_a_cell_counts_only_when_all_methods_are_done(page: ModuleType):
     rows = runs(page, {}, seeds=3)
     assert len(page.scores(rows, ["t"])["t", 8]["sbr"]) == 3
     assert len(page.scores(rows[:-1], ["t"])["t", 8]["sbr"]) == 2
+
+
+def test_configurations_come_by_task_and_size_in_whatever_order_they_were_run(page: ModuleType):
+    made = [("u", 8), ("t", "100%"), ("t", 16), ("t", "15%"), ("t", 8), ("t", 128)]
+    rows = [row | {"task": task, "size": size} for task, size in made for row in runs(page, {}, 1)]
+    expected = [("t", 8), ("t", 16), ("t", 128), ("t", "15%"), ("t", "100%"), ("u", 8)]
+    assert list(page.scores(rows, ["t", "u"])) == expected
     assert page.scores(rows[:7], ["t"]) == {}
     assert page.scores(rows, ["another"]) == {}
 
