@@ -1,11 +1,11 @@
 """`bibim fit toxicity --transformer`: training of the small transformer.
 
-First the table of n-grams, from unlabelled lines and the training rows (`filters/cbow.py`), then
-the network on the same lines (`filters/fit_words.py`). Then on the training rows in Hangul: the
-label, and beside it, where rows say so, the label as each `source` draws it, the source, and its
-classes (`fine`); the logit of an n-gram model that had not seen the row goes in as well. A tenth
-of the training rows is kept back; on it a logistic regression over all outputs makes the
-probability. One thread and one seed: the same input gives the same model.
+First the table of n-grams, from unlabelled lines and the training rows (`filters/cbow.py`). Then
+the network on the training rows in Hangul: the label, and beside it, where rows say so, the label
+as each `source` draws it, the source, and its classes (`fine`); the logit of an n-gram model that
+had not seen the row goes in as well. A tenth of the training rows is kept back; on it a logistic
+regression over all outputs makes the probability. One thread and one seed: the same input gives
+the same model.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from filters import small_transformer
 from filters.cbow import train_table
 from filters.fit import LEAST_ROWS, card_text, described, read_rows
 from filters.fit_ngram import FOLDS, extract, fit_with_logits
-from filters.fit_words import pretrain_network, word_batches
 from filters.labelled import Row, fold_of, is_held, read_texts
 from filters.logistic import figures, fit_logistic
 from filters.ngram_model import features
@@ -45,8 +44,6 @@ from schemas.errors import InputError
 SHAPE = Shape()
 LINE_CHARS = 8
 """Shorter lines of unlabelled text are left out."""
-EPOCHS, PRETRAIN_EPOCHS = 3, 4
-"""Passes over the labelled rows; before them, over all lines."""
 PARTS = 2
 """Of unlabelled lines one in so many is read, by hash."""
 TABLE_EPOCHS = 3
@@ -66,21 +63,18 @@ def fit_transformer(
     data: Sequence[Path],
     out: Path,
     text: Sequence[Path] = (),
-    epochs: int = EPOCHS,
+    epochs: int = 4,
     seed: int = 0,
     shape: Shape = SHAPE,
     note: str = "",
     licence: str = "",
-    pretrain_epochs: int = PRETRAIN_EPOCHS,
-    say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Fit a small transformer on labelled rows {text, label: 1 = toxic}; write the folder `out`.
 
     `data` as for `filters.fit.fit_toxicity`; rows may carry `source` and `fine` (classes, by
     commas). `text`: JSON Lines of more text like it, without labels; documents that are held
-    out by their id are not read. `say` gets lines of progress. Returns the card's figures.
-    Raises InputError where rows or the output's name are not what is needed, or too few rows are
-    in Hangul.
+    out by their id are not read. Returns the card's figures. Raises InputError where rows or
+    the output's name are not what is needed, or too few rows are in Hangul.
     """
     import torch
 
@@ -112,23 +106,16 @@ def fit_transformer(
     shape = Shape(shape.bits, shape.width, shape.layers, shape.heads, len(names))
     network = make_network(shape)
     lines = [rows[row].text for row in train] + list(_lines(text))
-    words = tokenise(pa.array(lines, pa.large_string()), shape.bits)
-    say(
-        f"{len(train):,} labelled rows in Hangul; {len(lines):,} lines, {len(words.begins):,} words"
-    )
-    network.start_from(train_table(words, shape.bits, shape.width, TABLE_EPOCHS, seed))
-    pretrain_network(network, words, pretrain_epochs, seed, say)
-    back = np.array([fold_of(rows[row].id, KEPT_BACK, salt="curve") == 0 for row in train])
-    train_network(
-        network,
-        tokens,
-        prior,
-        targets,
-        train[~back],
-        epochs,
+    table = train_table(
+        tokenise(pa.array(lines, pa.large_string()), shape.bits),
+        shape.bits,
+        shape.width,
+        TABLE_EPOCHS,
         seed,
-        lambda epoch: say(f"labels: pass {epoch + 1}/{epochs}"),
     )
+    network.start_from(table)
+    back = np.array([fold_of(rows[row].id, KEPT_BACK, salt="curve") == 0 for row in train])
+    train_network(network, tokens, prior, targets, train[~back], epochs, seed)
 
     curve_rows = train[back]
     said = outputs(network, tokens.take(curve_rows), prior[curve_rows])
@@ -160,7 +147,7 @@ def fit_transformer(
         ["bibim fit toxicity --transformer"]
         + [f"--data {name}" for name in described(data)]
         + [f"--text {name}" for name in described(text)]
-        + [f"--epochs {epochs} --pretrain-epochs {pretrain_epochs} --seed {seed} --out {out.name}"]
+        + [f"--epochs {epochs} --seed {seed} --out {out.name}"]
     )
     what = (
         "Probability that a window of text is toxic (hate, abuse, obscene insult). Windows in "
@@ -225,9 +212,7 @@ def train_network(
     done = 0
     for epoch in range(epochs):
         network.train()
-        for step, batch in enumerate(
-            word_batches(lengths, rows, BATCH_TOKENS, rng), epoch * len(rows)
-        ):
+        for step, batch in enumerate(_batches(lengths, rows, rng), epoch * len(rows)):
             ids, begins, place, seen = gather(tokens, batch)
             words = network.embed(ids, begins)
             hide = torch.from_numpy(rng.random(len(words)) < HIDDEN)
@@ -248,6 +233,19 @@ def train_network(
             adam.step()
             done += int(seen.sum())
         after(epoch)
+
+
+def _batches(lengths: Positions, rows: Positions, rng: np.random.Generator) -> Iterator[Positions]:
+    """Yield `rows` in random order, in batches of about BATCH_TOKENS tokens and of like length."""
+    rows = rng.permutation(rows)
+    found = []
+    for start in range(0, len(rows), 1 << 13):
+        chunk = rows[start : start + (1 << 13)]
+        chunk = chunk[np.argsort(lengths[chunk], kind="stable")]
+        full = np.cumsum(lengths[chunk]) // BATCH_TOKENS
+        found += np.split(chunk, np.flatnonzero(np.diff(full)) + 1)
+    for number in rng.permutation(len(found)):
+        yield found[number]
 
 
 def _lines(paths: Sequence[Path]) -> Iterator[str]:

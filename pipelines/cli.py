@@ -838,10 +838,7 @@ def fit_toxicity_command(
     text: Annotated[
         list[Path] | None, typer.Option(help="For it: JSONL of text like the data; repeatable.")
     ] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="For it: passes over the rows.")] = 3,
-    pretrain_epochs: Annotated[
-        int, typer.Option(min=0, help="For it: passes over rows and --text before, without labels.")
-    ] = 4,
+    epochs: Annotated[int, typer.Option(min=1, help="For it: passes over the rows.")] = 4,
     seed: Annotated[int, typer.Option(help="For it: of its random numbers.")] = 0,
     note: Note = "",
     licence: Licence = "",
@@ -851,17 +848,7 @@ def fit_toxicity_command(
         if transformer:
             from filters.fit_transformer import fit_transformer
 
-            card = fit_transformer(
-                data,
-                out,
-                text or [],
-                epochs,
-                seed,
-                note=note,
-                licence=licence,
-                pretrain_epochs=pretrain_epochs,
-                say=_say,
-            )
+            card = fit_transformer(data, out, text or [], epochs, seed, note=note, licence=licence)
         else:
             from filters.fit import fit_toxicity
 

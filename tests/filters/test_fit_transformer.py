@@ -9,15 +9,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-import torch
 
-from filters import fit_words
 from filters.classifier import ScreenByTransformer
 from filters.fit_transformer import fit_transformer, make_targets
-from filters.fit_words import pretrain_network
 from filters.labelled import Row, is_held
 from filters.logistic import figures
-from filters.small_transformer import CARD, NGRAM, WEIGHTS, Shape, load, make_network, tokenise
+from filters.small_transformer import CARD, NGRAM, WEIGHTS, Shape, load
 from schemas.config import Toxicity
 from schemas.errors import InputError
 
@@ -48,9 +45,7 @@ def test_a_planted_word_is_learned_and_the_card_tells_the_truth(tmp_path: Path):
     data = write(tmp_path / "rows.jsonl", rows)
     more = write(tmp_path / "more.jsonl", [{"text": "강 길 집 꽃 별 눈 비 산"}] * 20)
     out = tmp_path / "slow"
-    card = fit_transformer(
-        [data], out, [more], 2, shape=SHAPE, licence="CC0-1.0", pretrain_epochs=1
-    )
+    card = fit_transformer([data], out, [more], epochs=2, shape=SHAPE, licence="CC0-1.0")
     assert {path.name for path in out.iterdir()} == {WEIGHTS, NGRAM, CARD}
     held = [row for row in rows if is_held(row["id"])]
     assert card["rows"] == len(rows) - len(held)
@@ -64,10 +59,7 @@ def test_a_planted_word_is_learned_and_the_card_tells_the_truth(tmp_path: Path):
     text = (out / CARD).read_text("utf-8")
     assert f"{measured.auc:.4f}" in text
     assert "CC0-1.0" in text
-    assert (
-        "--data rows.jsonl --text more.jsonl --epochs 2 --pretrain-epochs 1 --seed 0 --out slow"
-        in text
-    )
+    assert "--data rows.jsonl --text more.jsonl --epochs 2 --seed 0 --out slow" in text
     assert str(tmp_path) not in text
     screen = ScreenByTransformer(Toxicity(model=str(out)))
     batch = pa.RecordBatch.from_arrays(
@@ -83,38 +75,10 @@ def test_the_same_rows_in_another_order_give_the_same_bytes(tmp_path: Path):
         folder = tmp_path / name
         folder.mkdir()
         data = write(folder / "rows.jsonl", part)
-        fit_transformer([data], folder / "slow", epochs=1, shape=SHAPE, pretrain_epochs=1)
+        fit_transformer([data], folder / "slow", epochs=1, shape=SHAPE)
     for name in (WEIGHTS, NGRAM, CARD):
         one, two = (tmp_path / folder / "slow" / name for folder in ("one", "two"))
         assert one.read_bytes() == two.read_bytes()
-
-
-def test_words_are_learned_from_their_neighbours_where_these_tell_them(
-    monkeypatch: pytest.MonkeyPatch,
-):
-    monkeypatch.setattr(fit_words, "BATCH_TOKENS", 256)
-    monkeypatch.setattr(fit_words, "RATE", 1e-2)
-    shape = Shape(bits=12, width=32, layers=1, heads=2)
-    rng = np.random.default_rng(0)
-    turning = [
-        " ".join(NOUNS[(start + at) % 10] for at in range(8)) for start in rng.integers(0, 10, 2000)
-    ]
-    strewn = [" ".join(NOUNS[n] for n in rng.integers(0, 10, 8)) for _ in range(2000)]
-    last = {}
-    for name, texts in (("turning", turning), ("strewn", strewn)):
-        torch.manual_seed(0)
-        network = make_network(shape)
-        before = {key: value.clone() for key, value in network.state_dict().items()}
-        said: list[str] = []
-        tokens = tokenise(pa.array(texts, pa.large_string()), shape.bits)
-        pretrain_network(network, tokens, 14, 0, said.append)
-        last[name] = np.mean([float(line.rsplit(" ", 1)[1]) for line in said[-40:]])
-        changed = {k for k, v in network.state_dict().items() if not torch.equal(v, before[k])}
-        assert changed == {k for k in before if not k.startswith(("inner.", "out.", "prior"))}
-    # Blind, a hidden word is one of the nine tenths of the batch that are other words, or itself
-    # (log 230 = 5.4), and 5 times the entropy of 0.18 is 2.4.
-    assert last["strewn"] > 7.3
-    assert last["turning"] < last["strewn"] / 2
 
 
 def test_targets_are_unknown_where_another_source_draws_the_line():
