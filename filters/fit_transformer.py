@@ -68,13 +68,15 @@ def fit_transformer(
     shape: Shape = SHAPE,
     note: str = "",
     licence: str = "",
+    say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Fit a small transformer on labelled rows {text, label: 1 = toxic}; write the folder `out`.
 
     `data` as for `filters.fit.fit_toxicity`; rows may carry `source` and `fine` (classes, by
     commas). `text`: JSON Lines of more text like it, without labels; documents that are held
-    out by their id are not read. Returns the card's figures. Raises InputError where rows or
-    the output's name are not what is needed, or too few rows are in Hangul.
+    out by their id are not read. `say` gets lines of progress. Returns the card's figures.
+    Raises InputError where rows or the output's name are not what is needed, or too few rows are
+    in Hangul.
     """
     import torch
 
@@ -106,6 +108,7 @@ def fit_transformer(
     shape = Shape(shape.bits, shape.width, shape.layers, shape.heads, len(names))
     network = make_network(shape)
     lines = [rows[row].text for row in train] + list(_lines(text))
+    say(f"{len(train):,} labelled rows in Hangul; {len(lines):,} lines to learn words from")
     table = train_table(
         tokenise(pa.array(lines, pa.large_string()), shape.bits),
         shape.bits,
@@ -115,7 +118,16 @@ def fit_transformer(
     )
     network.start_from(table)
     back = np.array([fold_of(rows[row].id, KEPT_BACK, salt="curve") == 0 for row in train])
-    train_network(network, tokens, prior, targets, train[~back], epochs, seed)
+    train_network(
+        network,
+        tokens,
+        prior,
+        targets,
+        train[~back],
+        epochs,
+        seed,
+        lambda epoch: say(f"pass {epoch + 1}/{epochs} over the labels"),
+    )
 
     curve_rows = train[back]
     said = outputs(network, tokens.take(curve_rows), prior[curve_rows])

@@ -10,6 +10,7 @@ import sysconfig
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -848,7 +849,10 @@ def fit_toxicity_command(
         if transformer:
             from filters.fit_transformer import fit_transformer
 
-            card = fit_transformer(data, out, text or [], epochs, seed, note=note, licence=licence)
+            progress = partial(typer.echo, err=True)  # the card's figures are the output
+            card = fit_transformer(
+                data, out, text or [], epochs, seed, note=note, licence=licence, say=progress
+            )
         else:
             from filters.fit import fit_toxicity
 

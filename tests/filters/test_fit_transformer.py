@@ -45,7 +45,11 @@ def test_a_planted_word_is_learned_and_the_card_tells_the_truth(tmp_path: Path):
     data = write(tmp_path / "rows.jsonl", rows)
     more = write(tmp_path / "more.jsonl", [{"text": "강 길 집 꽃 별 눈 비 산"}] * 20)
     out = tmp_path / "slow"
-    card = fit_transformer([data], out, [more], epochs=2, shape=SHAPE, licence="CC0-1.0")
+    said: list[str] = []
+    card = fit_transformer(
+        [data], out, [more], epochs=2, shape=SHAPE, licence="CC0-1.0", say=said.append
+    )
+    assert said[-1] == "pass 2/2 over the labels"
     assert {path.name for path in out.iterdir()} == {WEIGHTS, NGRAM, CARD}
     held = [row for row in rows if is_held(row["id"])]
     assert card["rows"] == len(rows) - len(held)
