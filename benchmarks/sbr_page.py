@@ -148,12 +148,14 @@ def verdict(found: Scores) -> str:
     ranks = average_ranks(found)
     place = 1 + sum(rank < ranks["sbr"] for rank in ranks.values())
     first = min(ranks, key=lambda method: ranks[method])
+    equal = [NAMES[m] for m in ranks if m != "sbr" and abs(ranks[m] - ranks["sbr"]) < 1e-9]
+    shared = f", as {' and '.join(equal)}" if equal else ""
     apart = differences(found, "sbr", "plain")
     p = wilcoxon_p(apart)
     way = "better" if np.mean(apart) > 0 else "worse"
     sure = f"{way} than plain" if p < 0.05 else f"not to be told from plain (on average {way})"
     return (
-        f"SBR is number {place} of {len(ranks)} in average rank ({ranks['sbr']:.2f}"
+        f"SBR is number {place} of {len(ranks)} in average rank ({ranks['sbr']:.2f}{shared}"
         + ("" if place == 1 else f"; {NAMES[first]} is first with {ranks[first]:.2f}")
         + f") over {len(found)} configurations, and {sure}: {100 * np.mean(apart):+.2f} points, "
         f"p {_p(p) if p < 1e-4 else '= ' + _p(p)} over {len(apart)} cells."

@@ -69,6 +69,9 @@ def test_the_signed_rank_test_of_six_gains_is_one_in_thirty_two(page: ModuleType
 def test_the_verdict_says_when_sbr_is_not_first_and_not_better(page: ModuleType):
     first = page.verdict(page.scores(runs(page, {"sbr": 0.1}), ["t"]))
     assert "number 1 of 8" in first and "better than plain: +10.00 points, p = 0.031" in first
+    assert "as " not in first.split("over")[0]
+    shared = page.verdict(page.scores(runs(page, {"sbr": 0.1, "bss": 0.1}), ["t"]))
+    assert "number 1 of 8 in average rank (1.50, as BSS)" in shared
     last = page.verdict(page.scores(runs(page, {"sbr": -0.1, "l2": 0.2}, seeds=3), ["t"]))
     assert "number 8 of 8" in last and "L2 is first" in last
     assert "not to be told from plain (on average worse)" in last
@@ -101,7 +104,7 @@ def sbr(page: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 def test_every_method_has_as_many_trials_at_the_same_rates(page: ModuleType, sbr: ModuleType):
     low, high = sbr.RATES
-    tried = {method: sbr.choices(method, sbr.RATES) for method in sbr.METHODS}
+    tried = {method: sbr.choices(method) for method in sbr.METHODS}
     rates = [choice.rate for choice in tried["plain"]]
     assert len(set(rates)) == page.TRIALS and low <= min(rates) and max(rates) <= high
     order = np.argsort([choice.strength for choice in tried["l2"]]).tolist()
@@ -111,7 +114,7 @@ def test_every_method_has_as_many_trials_at_the_same_rates(page: ModuleType, sbr
         if method == "plain":
             assert set(strengths) == {0.0}
             continue
-        first, last = sbr.STRENGTHS[method]
+        first, last = sbr.BETAS if method == "sbr" else sbr.STRENGTHS[method]
         assert len(set(strengths)) == page.TRIALS
         assert first <= min(strengths) and max(strengths) <= last
         assert np.argsort(strengths).tolist() == order
