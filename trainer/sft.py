@@ -224,7 +224,9 @@ def tune(config: SftConfig, out: Path, say: Say = print) -> Path:
     ]
     identity = {
         "sft": config.model_dump(mode="json", exclude={"save_every", "device"}),
-        "chats": xxhash.xxh3_64_hexdigest(b"".join(chat.ids.tobytes() for chat in chats)),
+        "chats": xxhash.xxh3_64_hexdigest(
+            b"".join(chat.ids.tobytes() + repr(chat.task).encode() for chat in chats)
+        ),
     }
     state = _saved(out, identity)
     if state:
@@ -256,16 +258,17 @@ def tune(config: SftConfig, out: Path, say: Say = print) -> Path:
         optimiser.zero_grad(set_to_none=True)
         hidden, _ = model.hidden(ids)
         loss = model.loss(hidden, targets) / (targets != IGNORE).sum()
-        beside, total = "", loss
+        pull = None
         if config.sbr:
             pull = task_loss(hidden, targets, [chat.task for chat in some], config.sbr.distance)
-            beside = f", SBR of tasks {pull.item():.4f}"
-            total = loss + config.sbr.strength * pull
-        torch.autograd.backward(total)
+            torch.autograd.backward(loss + config.sbr.strength * pull)
+        else:
+            torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(model.parameters(), config.optimiser.clip)
         optimiser.step()
         done = number + 1
         if done % 10 == 0 or done == len(plan):
+            beside = "" if pull is None else f", SBR of tasks {pull.item():.4f}"
             say(f"step {done:,}/{len(plan):,}: loss {loss.item():.4f}{beside}")
         if done % config.save_every == 0 and done < len(plan):
             save(done)
