@@ -137,6 +137,23 @@ def test_keepers_of_one_family_share_a_nursery_until_the_last_is_gone(nursery: P
     assert list((nursery / "tmp").iterdir()) == []
 
 
+def of_kin(at: Path) -> subprocess.Popen[bytes]:
+    """Start a launcher of a family."""
+    return subprocess.Popen(
+        [sys.executable, "-c", LAUNCHER.replace("sys.argv)", "sys.argv, 'kin')"), str(at)],
+        env={**os.environ, "TOLD": ""},
+    )
+
+
+def lives_and_ends(launcher: subprocess.Popen[bytes], at: Path) -> None:
+    """See its worker come, and let it go."""
+    while not at.exists():
+        assert launcher.poll() is None
+        time.sleep(0.02)
+    at.unlink()
+    assert launcher.wait(60) == 0
+
+
 def test_a_launcher_whose_nursery_goes_as_it_asks_makes_another(
     nursery: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,17 +165,10 @@ def test_a_launcher_whose_nursery_goes_as_it_asks_makes_another(
         door.bind(str(folder / "door"))
         door.listen(1)
         at = nursery / "one"
-        launcher = subprocess.Popen(
-            [sys.executable, "-c", LAUNCHER.replace("sys.argv)", "sys.argv, 'kin')"), str(at)],
-            env={**os.environ, "TOLD": ""},
-        )
+        launcher = of_kin(at)
         line, _ = door.accept()
         line.close()
-    while not at.exists():
-        assert launcher.poll() is None
-        time.sleep(0.02)
-    at.unlink()
-    assert launcher.wait(60) == 0
+    lives_and_ends(launcher, at)
 
 
 def test_a_launcher_whose_folder_goes_as_it_waits_makes_another(nursery: Path) -> None:
@@ -167,18 +177,11 @@ def test_a_launcher_whose_folder_goes_as_it_waits_makes_another(nursery: Path) -
     at = nursery / "one"
     with (folder / "lock").open("w") as lock:  # as a nursery that ends holds it
         fcntl.flock(lock, fcntl.LOCK_EX)
-        launcher = subprocess.Popen(
-            [sys.executable, "-c", LAUNCHER.replace("sys.argv)", "sys.argv, 'kin')"), str(at)],
-            env={**os.environ, "TOLD": ""},
-        )
+        launcher = of_kin(at)
         while len([f for f in psutil.Process(launcher.pid).open_files() if "lock" in f.path]) < 1:
             time.sleep(0.02)
         shutil.rmtree(folder)
-    while not at.exists():
-        assert launcher.poll() is None
-        time.sleep(0.02)
-    at.unlink()
-    assert launcher.wait(60) == 0
+    lives_and_ends(launcher, at)
 
 
 def test_a_nursery_stays_while_a_launcher_looks_for_it(nursery: Path) -> None:
