@@ -132,6 +132,11 @@ def choices(
     return found
 
 
+def trials(task: str, method: str) -> list[Choice]:
+    """Return a method's trials on a task."""
+    return choices(method, DIGIT_RATES, DIGIT_BETAS) if task == "digits" else choices(method)
+
+
 def settings(
     method: str,
     choice: Choice,
@@ -207,11 +212,11 @@ class Results:
 
     def best(self, task: str, method: str) -> Choice:
         """Return the choice of a method's best trial. SystemExit where it has none."""
-        own = [
-            row
-            for row in self.rows.values()
-            if row["act"] == "trial" and (row["task"], row["method"]) == (task, method)
+        rows = [
+            {"act": "trial", "task": task, "method": method, **asdict(one)}
+            for one in trials(task, method)
         ]
+        own = [self.rows[self.key(row)] for row in rows if self.has(row)]  # none of a former range
         if not own:
             raise SystemExit(f"{self.path}: no trial of {method} on {task}; run that act first")
         row = max(own, key=lambda row: row["accuracy"])
@@ -421,7 +426,7 @@ def text_of(args: argparse.Namespace, tasks: Sequence[str]) -> None:
         cell = [
             {"act": "run", "task": task, "size": size, "seed": seed, "method": m} for m in METHODS
         ]
-        for method, choice in ((m, c) for m in METHODS for c in choices(m)):
+        for method, choice in ((m, c) for m in METHODS for c in trials(task, m)):
             row = {"act": "trial", "task": task, "method": method, **asdict(choice)}
             if not results.has(row):
                 if over():
@@ -538,7 +543,7 @@ def digits(args: argparse.Namespace) -> None:
     results = Results(args.results)
     runner = DigitRunner()
     for method in METHODS:
-        for choice in choices(method, DIGIT_RATES, DIGIT_BETAS):
+        for choice in trials("digits", method):
             row = {"act": "trial", "task": "digits", "method": method, **asdict(choice)}
             if not results.has(row):
                 some = [

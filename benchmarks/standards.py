@@ -5,7 +5,7 @@
 Sources of labelled rows draw the line at different places. On the held-out rows: the AUC of a
 toxicity model as it is, within each source, and with the source told: a logistic curve by source
 over the model's own score, fitted on one half of the rows and measured on the other, both ways.
-No model that sees the text alone, and ranks as well within a source, comes above the last.
+The last is about what a model could reach that ranks as well within a source and guesses it.
 """
 
 from __future__ import annotations
