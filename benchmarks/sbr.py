@@ -47,13 +47,14 @@ sys.path.insert(0, str(ROOT))
 from mixtures.tokenizer import Tokenizer  # noqa: E402
 from trainer.baselines import METHODS, MethodConfig  # noqa: E402
 from trainer.card import class_figures  # noqa: E402
-from trainer.config import ModelConfig, OptimiserConfig  # noqa: E402
+from trainer.config import ModelConfig  # noqa: E402
 from trainer.export import load_model  # noqa: E402
 from trainer.features import DecoderFeatures, Features  # noqa: E402
 from trainer.finetune import (  # noqa: E402
     FineTuneSettings,
     HeadConfig,
     SamplerConfig,
+    TuneOptimiser,
     Tuning,
     encode_samples,
     features_of,
@@ -148,9 +149,7 @@ def settings(
     return FineTuneSettings(
         method=MethodConfig(name=method, strength=choice.strength, head=HEAD_DECAY),
         sampler=SamplerConfig(per_class=per_class),
-        optimiser=OptimiserConfig(
-            lr=choice.rate, weight_decay=0.0, betas=(0.9, 0.999), warmup=0.1, floor=0.0
-        ),
+        optimiser=TuneOptimiser(lr=choice.rate),
         head=HeadConfig(lr=10 * choice.rate),
         steps=steps,
         seed=seed,
@@ -494,7 +493,7 @@ class DigitRunner:
         source = FineTuneSettings(
             method=MethodConfig(name="plain"),
             sampler=SamplerConfig(kind="shuffled", size=32),
-            optimiser=OptimiserConfig(lr=2e-3, weight_decay=0.0),
+            optimiser=TuneOptimiser(lr=2e-3, betas=(0.9, 0.95), warmup=None, floor=0.1),
             steps=400,
         )
         old = labels < 5

@@ -108,7 +108,8 @@ def step(args: argparse.Namespace) -> dict[str, Any]:
     context, rows = config.batch.context, 8192 // config.batch.context
     ids = torch.randint(0, VOCABULARY, (rows, context))
     model = Decoder(config.model, VOCABULARY)
-    described = llama_config(model, Symbols, context)  # type: ignore[arg-type]
+    model.context = context
+    described = llama_config(model, Symbols, chats=False)  # type: ignore[arg-type]
     peer = LlamaForCausalLM(LlamaConfig(**described, attn_implementation="sdpa"))
     like = GPT(config.model, context)
     contenders: dict[str, tuple[Any, Callable[[], torch.Tensor]]] = {

@@ -89,6 +89,19 @@ def exit_codes() -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
+def _count(text: str) -> int:
+    """Return 100_000 for "100k"."""
+    from schemas.config import parse_count
+
+    try:
+        count = int(parse_count(text))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    if count < 1:
+        raise typer.BadParameter(f"{text!r} is less than 1")
+    return count
+
+
 def console() -> Console:
     """Return the console for results: as wide as the terminal, 100 columns elsewhere."""
     return Console() if sys.stdout.isatty() else Console(width=100)
@@ -805,16 +818,18 @@ def evaluate(
         list[Path] | None,
         typer.Option(help="JSONL of {prompt, choices, answer}, sentence pairs or reviews."),
     ] = None,
-    tokens: Annotated[str, typer.Option(help="Held-out tokens of each component.")] = "100k",
-    limit: Annotated[int | None, typer.Option(help="Questions of each task.")] = None,
+    tokens: Annotated[
+        int,
+        typer.Option(parser=_count, metavar="COUNT", help="Held-out tokens of each component."),
+    ] = "100k",  # type: ignore[assignment]  # parsed like a given one
+    limit: Annotated[int | None, typer.Option(min=1, help="Questions of each task.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Measure loss and bits a byte by component, and accuracy on multiple-choice tasks."""
     with exit_codes():
-        from schemas.config import parse_count
         from trainer.evaluate import evaluate_checkpoint
 
-        found = evaluate_checkpoint(checkpoint, parse_count(tokens), task or [], limit)
+        found = evaluate_checkpoint(checkpoint, tokens, task or [], limit)
         if as_json:
             print(json.dumps(found, indent=1))
             return

@@ -159,12 +159,17 @@ def draw_confusion(matrix: npt.NDArray[np.int64], names: Sequence[str], path: Pa
     plt.close(figure)
 
 
+FEWEST = 5
+"""Samples below which t-SNE has no neighbours to speak of."""
+
+
 def project(z: Tensor, projection: str) -> Floats:
-    """Return features [samples, dim] in two dimensions, by PCA or t-SNE."""
-    if projection == "pca":
+    """Return features [samples, dim] in two dimensions, by PCA or t-SNE; PCA for very few."""
+    if projection == "pca" or len(z) < FEWEST:
         centred = (z - z.mean(dim=0)).double()
         _, _, axes = np.linalg.svd(centred.numpy(), full_matrices=False)
-        flat: Floats = centred.numpy() @ axes[:2].T
+        flat: Floats = np.zeros((len(z), 2))  # a single sample has no second axis
+        flat[:, : len(axes[:2])] = centred.numpy() @ axes[:2].T
         return flat
     try:
         from sklearn.manifold import TSNE

@@ -26,9 +26,10 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def save_checkpoint(folder: Path, step: int, state: dict[str, Any], keep: int) -> Path:
-    """Write `state` under a temporary name, sync and rename it; drop older ones beyond `keep`.
+    """Write `state` under a temporary name, sync and rename it; the last `keep` stay.
 
-    Raises RunFault where it cannot be written; those that are there stay.
+    One of a later step goes too: whoever went on from an earlier one found it damaged, or it is
+    another run's. Raises RunFault where it cannot be written; those that are there stay.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = checkpoint_path(folder, step)
@@ -41,11 +42,13 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any], keep: int) -
         temporary.replace(path)
     except (OSError, RuntimeError) as error:
         temporary.unlink(missing_ok=True)
-        last = checkpoints(folder)
-        rest = f"{last[-1].name} still loads" if last else "there is none before it"
+        before = checkpoints(folder)
+        rest = f"{before[-1].name} still loads" if before else "there is none before it"
         raise RunFault(f"{path}: cannot be written ({error}); {rest}. Make room, go on.") from None
-    for old in checkpoints(folder)[:-keep]:
-        old.unlink()
+    there = checkpoints(folder)
+    last = there.index(path) + 1
+    for other in (*there[: max(0, last - keep)], *there[last:]):
+        other.unlink()
     return path
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -70,11 +70,14 @@ class BatchConfig(Section):
     """Whether a document's tokens see none of the documents before it."""
 
 
+Beta = Annotated[float, Field(ge=0, lt=1)]
+
+
 class OptimiserConfig(Section):
     """AdamW."""
 
     lr: float = Field(1e-3, gt=0)
-    betas: tuple[float, float] = (0.9, 0.95)
+    betas: tuple[Beta, Beta] = (0.9, 0.95)
     weight_decay: float = Field(0.1, ge=0)
     """Of matrices only."""
     clip: float = Field(1.0, gt=0)

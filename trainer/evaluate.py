@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import torch
-import zstandard
 
 from mixtures.tokenizer import Tokenizer
 from schemas.errors import InputError
 from trainer.data import Corpus
+from trainer.labelled import jsonl_lines
 from trainer.loss import IGNORE
 from trainer.model import Decoder
 from trainer.processes import World
@@ -108,34 +108,34 @@ def read_questions(path: Path, limit: int | None = None) -> Iterator[Question]:
 
     Rows are {prompt, choices, answer}, sentence pairs {sentence1, sentence2, label} (entailment,
     neutral, contradiction) or reviews {text, label} (0 bad, 1 good). Raises InputError naming
-    the line.
+    the line, or where there is none.
     """
-    if not path.exists():
-        raise InputError(f"{path}: there is no such file")
-    raw = path.read_bytes()
-    if path.suffix == ".zst":
-        raw = zstandard.ZstdDecompressor().decompressobj().decompress(raw)
-    for number, line in enumerate(raw.decode("utf-8").splitlines(), 1):
-        if limit is not None and number > limit:
-            return
+    lines = jsonl_lines(path, "questions")
+    if not lines:
+        raise InputError(f"{path}: no question is here")
+    for number, line in lines[:limit]:
         try:
             yield _question(json.loads(line))
         except (ValueError, KeyError, TypeError):
             raise InputError(
                 f"{path}: line {number} is no question: {{prompt, choices, answer}}, "
-                "{sentence1, sentence2, label} or {text, label}"
+                "{sentence1, sentence2, label} or {text, label}, the answer a choice's place from 0"
             ) from None
 
 
 def _question(row: dict[str, Any]) -> Question:
     if "choices" in row:
-        return Question(row["prompt"], tuple(row["choices"]), int(row["answer"]))
-    if "sentence1" in row:
+        found = Question(row["prompt"], tuple(row["choices"]), int(row["answer"]))
+    elif "sentence1" in row:
         label = row["label"]
         answer = NLI[label] if isinstance(label, str) else int(label)
         prompt = f"{row['sentence1']}\n질문: {row['sentence2']} 맞나요?\n답:"
-        return Question(prompt, (" 네", " 알 수 없음", " 아니요"), answer)
-    return Question(f"{row['text']}\n이 영화는", (" 별로다", " 좋다"), int(row["label"]))
+        found = Question(prompt, (" 네", " 알 수 없음", " 아니요"), answer)
+    else:
+        found = Question(f"{row['text']}\n이 영화는", (" 별로다", " 좋다"), int(row["label"]))
+    if not 0 <= found.answer < len(found.choices):
+        raise ValueError(f"answer {found.answer} is no choice's place")
+    return found
 
 
 def accuracy(model: Decoder, tokenizer: Tokenizer, questions: Sequence[Question]) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from mixtures.huggingface import export_tokenizer
-from mixtures.tokenizer import Tokenizer
+from mixtures.tokenizer import CHAT, Tokenizer
 from schemas.errors import InputError
 from trainer.checkpoint import load_checkpoint
 from trainer.config import TrainConfig
@@ -19,11 +19,16 @@ from trainer.model import Decoder
 
 def load_model(path: Path) -> tuple[Decoder, TrainConfig]:
     """Return the model of a checkpoint (or of the last one in a folder) and its training file."""
-    state = load_checkpoint(path)
+    return model_of(load_checkpoint(path))
+
+
+def model_of(state: dict[str, Any]) -> tuple[Decoder, TrainConfig]:
+    """Return the model that a checkpoint holds, and its training file."""
     config = TrainConfig.model_validate(state["config"])
     model = Decoder(config.model, state["vocab_size"])
     model.load_state_dict(state["model"])
     model.rope_base = float(state["rope_base"])
+    model.context = state.get("context", config.batch.context)
     return model.eval(), config
 
 
@@ -59,8 +64,8 @@ def llama_weights(model: Decoder) -> dict[str, torch.Tensor]:
     return {name: weight.detach().clone().contiguous() for name, weight in found.items()}
 
 
-def llama_config(model: Decoder, tokenizer: Tokenizer, context: int) -> dict[str, Any]:
-    """Return `config.json` of the same shape."""
+def llama_config(model: Decoder, tokenizer: Tokenizer, chats: bool) -> dict[str, Any]:
+    """Return `config.json` of the same shape. `chats`: a turn's end ends a generation too."""
     config = model.config
     return {
         "architectures": ["LlamaForCausalLM"],
@@ -73,7 +78,7 @@ def llama_config(model: Decoder, tokenizer: Tokenizer, context: int) -> dict[str
         "num_key_value_heads": config.key_heads,
         "head_dim": config.dim // config.heads,
         "hidden_act": "silu",
-        "max_position_embeddings": context,
+        "max_position_embeddings": model.context,
         "rms_norm_eps": config.norm_eps,
         "rope_theta": model.rope_base,
         "rope_parameters": {"rope_type": "default", "rope_theta": model.rope_base},
@@ -81,7 +86,7 @@ def llama_config(model: Decoder, tokenizer: Tokenizer, context: int) -> dict[str
         "attention_bias": False,
         "mlp_bias": False,
         "bos_token_id": None,
-        "eos_token_id": tokenizer.eod_id,
+        "eos_token_id": [tokenizer.eod_id, tokenizer.ids[CHAT[-1]]] if chats else tokenizer.eod_id,
         "pad_token_id": tokenizer.pad_id,
         "torch_dtype": "float32",
     }
@@ -96,7 +101,8 @@ def export_hf(checkpoint: Path, out: Path, tokenizer: Path | None = None) -> lis
         from safetensors.torch import save_file
     except ImportError:
         raise InputError("exporting needs `pip install safetensors`") from None
-    model, config = load_model(checkpoint)
+    state = load_checkpoint(checkpoint)
+    model, config = model_of(state)
     own = Tokenizer.load(tokenizer or config.tokenizer_path)
     if own.vocab_size != model.vocab_size:
         raise InputError(
@@ -104,20 +110,7 @@ def export_hf(checkpoint: Path, out: Path, tokenizer: Path | None = None) -> lis
             "name the one of its mixture with --tokenizer"
         )
     out.mkdir(parents=True, exist_ok=True)
-    context = _longest(config)
+    shape = llama_config(model, own, chats="sft" in state["identity"])
     save_file(llama_weights(model), str(out / "model.safetensors"), metadata={"format": "pt"})
-    (out / "config.json").write_text(
-        json.dumps(llama_config(model, own, context), indent=1) + "\n", "utf-8"
-    )
+    (out / "config.json").write_text(json.dumps(shape, indent=1) + "\n", "utf-8")
     return [out / "model.safetensors", out / "config.json", *export_tokenizer(own, out)]
-
-
-def _longest(config: TrainConfig) -> int:
-    from mixtures.shards import read_manifest
-
-    try:
-        stages = read_manifest(Path(config.mixture))["stages"]
-    except Exception:  # the mixture may have gone: the model stays usable
-        return config.batch.context
-    most = config.batch.most or 1 << 62
-    return max(min(stage["context"] or config.batch.context, most) for stage in stages)

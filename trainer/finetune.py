@@ -28,8 +28,8 @@ from schemas.config import Section
 from schemas.errors import InputError
 from schemas.load import load_section
 from trainer.baselines import FOR_CLASSES, Method, MethodConfig, Step, make_method
-from trainer.checkpoint import load_checkpoint, save_checkpoint
-from trainer.config import OptimiserConfig, TrainConfig
+from trainer.checkpoint import checkpoints, load_checkpoint, save_checkpoint
+from trainer.config import Beta, OptimiserConfig, TrainConfig
 from trainer.export import load_model
 from trainer.features import (
     DecoderFeatures,
@@ -75,14 +75,22 @@ class HeadConfig(Section):
     weight_decay: float = Field(0.0, ge=0)
 
 
+class TuneOptimiser(OptimiserConfig):
+    """AdamW for a short tuning."""
+
+    lr: float = Field(3e-4, gt=0)
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
+    weight_decay: float = Field(0.0, ge=0)
+    warmup: float | None = Field(0.1, ge=0, lt=1)
+    floor: float = Field(0.0, ge=0, le=1)
+
+
 class FineTuneSettings(Section):
     """How a backbone and a head are tuned, whatever they are."""
 
     method: MethodConfig = MethodConfig()
     sampler: SamplerConfig = SamplerConfig()
-    optimiser: OptimiserConfig = OptimiserConfig(
-        lr=3e-4, weight_decay=0.0, betas=(0.9, 0.999), warmup=0.1, floor=0.0
-    )
+    optimiser: TuneOptimiser = TuneOptimiser()
     """Of the feature extractor; schedule, betas and clip are the head's too."""
     head: HeadConfig = HeadConfig()
     steps: int = Field(200, ge=1)
@@ -195,6 +203,12 @@ class Tuning:
         self.optimiser = torch.optim.AdamW(groups, betas=own.betas, fused=True)
         self.rates = [group["lr"] for group in groups]
         self.batches = plan_batches(settings, labels)
+        fewest = min(map(len, self.batches))
+        if fewest < world.size:
+            raise InputError(
+                f"{world.size} processes for {fewest} samples a step: start fewer, or raise the "
+                "sampler's size or per_class"
+            )
 
     def step(self, number: int) -> float:
         """Take step `number`; return its loss."""
@@ -289,6 +303,8 @@ class Source:
     """Ids of the training samples."""
     others: list[Tensor]
     """Ids of the samples held out."""
+    longest: int
+    """Tokens of a sample that the model sees."""
     base: TrainConfig | None
     """Of our own models."""
 
@@ -314,7 +330,7 @@ def open_source(
         if config.tuned_layers is not None:
             raise InputError("tuned_layers: of our own models only; leave it out")
         backbone: nn.Module = HuggingFaceFeatures(model, config.pooling)
-        return Source(model, backbone.to(device), first, second, None)
+        return Source(model, backbone.to(device), first, second, most, None)
     model, base = load_model(path)
     own = Tokenizer.load(Path(config.tokenizer) if config.tokenizer else base.tokenizer_path)
     if own.vocab_size != model.vocab_size:
@@ -322,13 +338,13 @@ def open_source(
             f"the tokenizer has {own.vocab_size} pieces, the model {model.vocab_size}; name the "
             "one of its mixture as `tokenizer`"
         )
-    most = config.tokens or base.batch.context
+    most = config.tokens or model.context or base.batch.context
     first, second = (
         encode_samples(our_encoder(own), part, own.eod_id, most, cut) for part in (train, test)
     )
     seen = torch.unique(torch.cat(first))
     backbone = DecoderFeatures(model, config.pooling, config.tuned_layers, seen)
-    return Source(model, backbone.to(device), first, second, base)
+    return Source(model, backbone.to(device), first, second, most, base)
 
 
 def hold_out(samples: Sequence[Sample], seed: int) -> tuple[list[Sample], list[Sample]]:
@@ -359,6 +375,7 @@ def fine_tune(config: FineTuneConfig, out: Path, say: Say = print) -> Path:
 def _fine_tune(config: FineTuneConfig, out: Path, world: World, say: Say) -> Path:
     from trainer.card import write_card
 
+    _refuse_others(out)
     regression = config.kind == "regression"
     where = ", ".join(config.train)
     train = _read(config.train, config, config.labels)
@@ -400,6 +417,12 @@ def _fine_tune(config: FineTuneConfig, out: Path, world: World, say: Say) -> Pat
     return out / "card.json"
 
 
+def _refuse_others(out: Path) -> None:
+    """Raise InputError where `out` holds the checkpoint of a training that is no fine-tuning."""
+    if checkpoints(out) and "sbr" not in load_checkpoint(out)["identity"]:
+        raise InputError(f"{out}: another training's checkpoint is here; name another --out")
+
+
 def _read(
     files: Sequence[str], config: FineTuneConfig, labels: Sequence[Label] | None
 ) -> list[Sample]:
@@ -439,6 +462,7 @@ def _save(
             "config": source.base.model_dump(mode="json"),
             "vocab_size": model.vocab_size,
             "rope_base": model.rope_base,
+            "context": model.context,
             "model": {name: weight.cpu() for name, weight in model.state_dict().items()},
         }
         save_checkpoint(out, config.steps, state, keep=1)
@@ -447,6 +471,7 @@ def _save(
         "bias": tuning.head.bias.detach().cpu(),
         "labels": list(labels),
         "pooling": config.pooling,
+        "tokens": source.longest,
     }
     torch.save(head, out / HEAD)
 
@@ -465,16 +490,16 @@ class Classifier:
         self.labels: list[Label] = kept["labels"]
         self.backbone = DecoderFeatures(model, kept["pooling"], tuned_layers=1).eval()
         self.weight, self.bias = kept["weight"], kept["bias"]
-        self.context = base.batch.context
+        self.longest = int(kept["tokens"])
 
     def scores(self, texts: Sequence[tuple[str, ...]]) -> Tensor:
         """Return chances [samples, classes], for regression the number [samples, 1].
 
-        A sample is a text or two; longer ones than the context are cut.
+        A sample is a text or two; longer ones than those it was tuned on are cut.
         """
         samples = [Sample(parts, 0, f"text {n}") for n, parts in enumerate(texts, 1)]
         ids = encode_samples(
-            our_encoder(self.tokenizer), samples, self.tokenizer.eod_id, self.context, cut=True
+            our_encoder(self.tokenizer), samples, self.tokenizer.eod_id, self.longest, cut=True
         )
         z = features_of(self.backbone, self.backbone.enter(ids))
         logits = F.linear(z, self.weight, self.bias)

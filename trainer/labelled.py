@@ -36,10 +36,8 @@ def read_samples(path: Path, kind: Kind, labels: Sequence[Label] | None = None) 
     """
     fields = ("sentence1", "sentence2") if kind == "pairs" else ("text",)
     found: list[Sample] = []
-    for number, line in enumerate(_lines(path), 1):
+    for number, line in jsonl_lines(path, "samples"):
         place = f"{path}: line {number}"
-        if not line.strip():
-            continue
         try:
             row = json.loads(line)
         except ValueError:
@@ -83,16 +81,25 @@ def _type(label: Label) -> str:
     return "string" if isinstance(label, str) else "number"
 
 
-def _lines(path: Path) -> list[str]:
+def jsonl_lines(path: Path, of: str) -> list[tuple[int, str]]:
+    """Return the lines of a JSONL file (`.zst` too) with their numbers, from 1; no blank ones.
+
+    Only a line feed ends a line: JSON's strings may hold every other separator of Unicode. `of`:
+    what the file should hold. Raises InputError where it cannot be read or is not UTF-8.
+    """
     try:
         raw = path.read_bytes()
         if path.suffix == ".zst":
             raw = zstandard.ZstdDecompressor().decompressobj().decompress(raw)
-        return raw.decode("utf-8").split("\n")
+        lines = raw.decode("utf-8").split("\n")
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; name a JSONL file of samples") from None
-    except (zstandard.ZstdError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from None
+        raise InputError(f"{path}: {error.strerror}; name a JSONL file of {of}") from None
+    except zstandard.ZstdError as error:
+        raise InputError(f"{path}: cannot be unpacked ({error}); is it cut off?") from None
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{path}: line {line} is not UTF-8; write the file in UTF-8") from None
+    return [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
 
 
 def find_labels(

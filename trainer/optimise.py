@@ -40,7 +40,8 @@ def learning_rate(step: int, steps: int, config: OptimiserConfig) -> float:
     """Return the learning rate of `step` (from 0) of `steps`.
 
     It rises linearly over the steps of the warm-up; then `cosine` falls to `floor` along half a
-    cosine, `wsd` stays and falls linearly over the last `decay` (arXiv 2404.06395).
+    cosine, `wsd` stays and falls linearly over the last `decay` (arXiv 2404.06395), or all that the
+    warm-up leaves.
     """
     warmup = warmup_steps(steps, config)
     if step < warmup:
@@ -49,5 +50,6 @@ def learning_rate(step: int, steps: int, config: OptimiserConfig) -> float:
         done = (step - warmup) / max(1, steps - warmup)
         share = config.floor + (1 - config.floor) * 0.5 * (1 + math.cos(math.pi * done))
         return config.lr * share
-    left = (steps - step) / max(1, math.ceil(config.decay * steps))
+    decay = min(math.ceil(config.decay * steps), steps - warmup)
+    left = (steps - step) / max(1, decay)
     return config.lr * (config.floor + (1 - config.floor) * min(1.0, left))

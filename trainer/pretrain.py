@@ -25,7 +25,12 @@ from torch.distributed.tensor import DTensor
 
 from schemas.errors import InputError, RunFault
 from trainer.attention import separate
-from trainer.checkpoint import checkpoints, load_checkpoint, save_checkpoint
+from trainer.checkpoint import (
+    checkpoint_path,
+    checkpoints,
+    load_checkpoint,
+    save_checkpoint,
+)
 from trainer.config import TrainConfig, load_training
 from trainer.data import Corpus, Stage
 from trainer.evaluate import held_out_loss
@@ -117,6 +122,11 @@ class Pretraining:
             load_optimiser(self.optimiser, state["optimiser"])
             torch.set_rng_state(state["rng"])
             self.start = int(state["step"])
+        if world.sum(torch.tensor([self.start])).item() != self.start * world.size:
+            raise InputError(
+                f"{out}: process {world.rank} goes on from step {self.start}, others from another; "
+                "name an --out that all processes share"
+            )
 
     def _saved(self) -> dict[str, Any] | None:
         """Return the checkpoint to go on from. Raises InputError for another run's."""
@@ -139,6 +149,7 @@ class Pretraining:
             "batch": self.config.batch.model_dump(exclude={"micro"}),
             "seed": self.config.run.seed,
             "held_out": self.config.run.held_out,
+            "contexts": [[stage.context, len(stage.names)] for stage in self.stages],
             "tokenizer": self.corpus.tokenizer.sha256,
             "mixture": [
                 [file["sha256"] for file in shard["files"]]
@@ -157,7 +168,6 @@ class Pretraining:
             else None
         )
         recent: deque[float] = deque(maxlen=100)
-        last = self.out
         end = min(total, stop_after or total)
         clock, seen = time.monotonic(), 0
         for number in range(self.start, end):
@@ -185,16 +195,17 @@ class Pretraining:
                 self.say("  held out: " + ", ".join(row.shown() for row in held))
                 clock, seen = time.monotonic(), 0
             if done % config.run.save_every == 0 or done == end:
-                last = self._save(done)
+                self._save(done)
             world.wait()
         if trackers:
             trackers.close()
-        return last if last != self.out else checkpoints(self.out)[-1]
+        return checkpoint_path(self.out, max(self.start, end))
 
     def _enter(self, stage: int) -> None:
         long = self.config.model.long_rope_base
         longer = self.stages[stage].context > self.stages[0].context
         self.model.rope_base = long if long and longer else self.config.model.rope_base
+        self.model.context = self.stages[stage].context
 
     def _gradients(self, step: Step, rate: float) -> tuple[float, int, float]:
         """Return the mean loss of the global batch, its tokens, and the gradient's norm."""
@@ -285,6 +296,7 @@ class Pretraining:
             "config": self.config.model_dump(mode="json"),
             "vocab_size": self.model.vocab_size,
             "rope_base": self.model.rope_base,
+            "context": self.model.context,
             "model": gathered(self.model.state_dict(), first),
             "optimiser": gathered(self.optimiser.state_dict(), first),
             "rng": torch.get_rng_state(),

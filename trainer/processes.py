@@ -46,7 +46,10 @@ def join_world(device: str) -> World:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise InputError(f"run.device: {device} is not here; write `cpu` or `auto`")
-    chosen = torch.device(f"cuda:{local}" if device == "cuda" else device)
+    try:
+        chosen = torch.device(f"cuda:{local}" if device == "cuda" else device)
+    except RuntimeError:
+        raise InputError(f"run.device: {device!r} is none; write `cpu`, `cuda` or `auto`") from None
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         return World(0, 1, chosen)

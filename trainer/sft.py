@@ -36,6 +36,7 @@ from trainer.checkpoint import (
 )
 from trainer.config import OptimiserConfig
 from trainer.export import load_model
+from trainer.labelled import jsonl_lines
 from trainer.loss import IGNORE
 from trainer.optimise import learning_rate, make_optimiser
 from trainer.pretrain import Say
@@ -53,6 +54,13 @@ class TaskSbr(Section):
     distance: Distance = "euclidean"
 
 
+class SftOptimiser(OptimiserConfig):
+    """AdamW, gentler than in pre-training."""
+
+    lr: float = Field(1e-4, gt=0)
+    weight_decay: float = Field(0.01, ge=0)
+
+
 class SftConfig(Section):
     """The file of an instruction tuning."""
 
@@ -63,13 +71,13 @@ class SftConfig(Section):
     """JSONL files of {messages: [{role, content}, …], task: a tag, if there is one}."""
     sbr: TaskSbr | None = None
     """Chats with the same `task` regularise each other, and come into batches in twos."""
-    epochs: int = 3
+    epochs: int = Field(3, ge=1)
     batch_tokens: Count = 16_384
     """Tokens of a batch, padding included: as many chats of about the same length as fit."""
-    longest: int = 4096
+    longest: int = Field(4096, ge=2)
     """Longer chats are left out, and counted."""
-    optimiser: OptimiserConfig = OptimiserConfig(lr=1e-4, weight_decay=0.01)
-    seed: int = 0
+    optimiser: SftOptimiser = SftOptimiser()
+    seed: int = Field(0, ge=0)
     """Of the order of chats."""
     save_every: int = Field(500, ge=1)
     """Steps from checkpoint to checkpoint; the last one stays, and the same command goes on."""
@@ -108,13 +116,9 @@ def encode_chat(
 
 
 def read_chats(tokenizer: Tokenizer, path: Path) -> list[Chat]:
-    """Return the chats of a JSONL file. Raises InputError naming file and line."""
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; name a JSONL file of chats") from None
+    """Return the chats of a JSONL file (`.zst` too). Raises InputError naming file and line."""
     chats = []
-    for number, line in enumerate(lines, 1):
+    for number, line in jsonl_lines(path, "chats"):
         try:
             row = json.loads(line)
             task = row.get("task")
@@ -224,6 +228,7 @@ def tune(config: SftConfig, out: Path, say: Say = print) -> Path:
     ]
     identity = {
         "sft": config.model_dump(mode="json", exclude={"save_every", "device"}),
+        "weights": _hash_of(model),
         "chats": xxhash.xxh3_64_hexdigest(
             b"".join(chat.ids.tobytes() + repr(chat.task).encode() for chat in chats)
         ),
@@ -245,6 +250,7 @@ def tune(config: SftConfig, out: Path, say: Say = print) -> Path:
             "config": base.model_dump(mode="json"),
             "vocab_size": model.vocab_size,
             "rope_base": model.rope_base,
+            "context": model.context,
             "model": model.state_dict(),
             **kept,
         }
@@ -275,6 +281,14 @@ def tune(config: SftConfig, out: Path, say: Say = print) -> Path:
     return save(len(plan)) if start < len(plan) else checkpoint_path(out, start)
 
 
+def _hash_of(model: nn.Module) -> str:
+    """Return a hash of the weights: what stands at a path may be trained further."""
+    digest = xxhash.xxh3_64()
+    for weight in model.state_dict().values():
+        digest.update(weight.cpu().contiguous().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
 def _usable_chats(config: SftConfig, tokenizer: Tokenizer, say: Say) -> list[Chat]:
     """Return the chats to learn from. Raises InputError where there are none, or no pairs."""
     chats = [chat for name in config.chats for chat in read_chats(tokenizer, Path(name))]
@@ -300,7 +314,7 @@ def _saved(out: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
     if state["identity"] != identity:
         raise InputError(
             f"{out}: its checkpoint is of another training; name another --out, or the same "
-            "settings and chats"
+            "settings, chats and source"
         )
     return state
 

@@ -44,13 +44,17 @@ def gathered(value: Any, keep: bool) -> Any:
 
 
 def load_optimiser(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Load a state of whole tensors, each split as its weight is."""
+    """Load a state of whole tensors, each split as its weight is.
+
+    Rates, betas and decay stay those that `optimiser` was made with: the training file's.
+    """
     weights = [weight for group in optimiser.param_groups for weight in group["params"]]
     own = {
         number: {name: _like(value, weights[number]) for name, value in entry.items()}
         for number, entry in state["state"].items()
     }
-    optimiser.load_state_dict({**state, "state": own})
+    groups = optimiser.state_dict()["param_groups"]
+    optimiser.load_state_dict({"state": own, "param_groups": groups})
 
 
 def _like(value: Any, weight: Tensor) -> Any:

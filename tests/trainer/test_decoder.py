@@ -53,7 +53,9 @@ def test_transformers_gives_the_same_logits(shape: str):
         eod_id, pad_id = 2, 0
 
     model = decoder(shape)
-    peer = LlamaForCausalLM(LlamaConfig(**llama_config(model, Symbols, 256))).eval()  # type: ignore[arg-type]  # two ids are all it asks
+    model.context = 256
+    described = llama_config(model, Symbols, chats=False)  # type: ignore[arg-type]  # two ids are all it asks
+    peer = LlamaForCausalLM(LlamaConfig(**described)).eval()
     weights = llama_weights(model)
     if model.config.tied:
         weights["lm_head.weight"] = model.embed.weight.detach()

@@ -8,12 +8,24 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from typer.testing import CliRunner
 
 from pipelines.cli import app
 from schemas.errors import InputError
-from trainer.finetune import Classifier, FineTuneConfig, fine_tune
+from trainer.checkpoint import checkpoints
+from trainer.finetune import (
+    Classifier,
+    FineTuneConfig,
+    FineTuneSettings,
+    SamplerConfig,
+    Tuning,
+    fine_tune,
+)
 from trainer.labelled import balanced_batches, read_samples
+from trainer.processes import World
+
+CPU = torch.device("cpu")
 
 
 def silent(line: str) -> None:
@@ -71,6 +83,51 @@ def test_the_same_seed_gives_the_same_model(pretrained: Path, tmp_path: Path):
         fine_tune(config(pretrained, file, steps=5), tmp_path / name, silent)
     one, two = (torch.load(tmp_path / name / "head.pt") for name in ("one", "two"))
     assert torch.equal(one["weight"], two["weight"])
+
+
+def test_a_shorter_tuning_takes_the_place_of_a_longer_one(pretrained: Path, tmp_path: Path):
+    file = write(tmp_path / "train.jsonl", clear_cut(30))
+    for steps in (6, 4):
+        fine_tune(config(pretrained, file, steps=steps), tmp_path / "out", silent)
+    assert [path.name for path in checkpoints(tmp_path / "out")] == ["step-00000004.pt"]
+    with pytest.raises(InputError, match="another training's checkpoint is here"):
+        fine_tune(config(pretrained, file), pretrained, silent)
+
+
+def test_one_key_of_the_optimiser_leaves_the_others_as_they_are():
+    given = {"name": "s", "checkpoint": "x", "train": ("y",)}
+    changed = FineTuneConfig.model_validate(given | {"optimiser": {"clip": 1.0}})
+    assert changed == FineTuneConfig.model_validate(given)
+
+
+def test_the_classifier_cuts_where_the_tuning_did(pretrained: Path, tmp_path: Path):
+    # what tells the classes apart stands behind the eighth token
+    rows = [{"text": f"{row['text']} " * 6, "label": row["label"]} for row in clear_cut(40)]
+    file = write(tmp_path / "train.jsonl", rows)
+    done = config(pretrained, file, tokens=8, longer="cut", steps=3)
+    fine_tune(done, tmp_path / "out", silent)
+    classifier = Classifier(tmp_path / "out")
+    text = rows[0]["text"]
+    assert torch.equal(classifier.scores([(text,)]), classifier.scores([(text + " 너무 싫어요",)]))
+
+
+@pytest.mark.parametrize("projection", ["pca", "tsne"])
+def test_one_sample_held_out_has_its_pictures(pretrained: Path, tmp_path: Path, projection: str):
+    rows = [{"text": f"책 {n}", "label": n} for n in range(8)]
+    file = write(tmp_path / "r.jsonl", rows)
+    done = config(
+        pretrained, file, kind="regression", steps=2, pictures=True, projection=projection
+    )
+    card = fine_tune(done, tmp_path / "out", silent)
+    assert {"card.json", "features.png"} <= {path.name for path in card.parent.iterdir()}
+
+
+def test_fewer_samples_a_step_than_processes_are_refused():
+    backbone = nn.Linear(2, 2)
+    backbone.dim = 2  # type: ignore[assignment]
+    given = FineTuneSettings(sampler=SamplerConfig(kind="shuffled", size=1))
+    with pytest.raises(InputError, match="2 processes for 1 samples a step"):
+        Tuning(backbone, 1, given, [torch.zeros(2)] * 4, torch.zeros(4), World(0, 2, CPU))
 
 
 def test_numbers_are_learned_too(pretrained: Path, tmp_path: Path):

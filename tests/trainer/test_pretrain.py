@@ -17,12 +17,15 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from pipelines.cli import app
 from schemas.errors import InputError, RunFault
 from trainer.checkpoint import checkpoint_path, checkpoints, load_checkpoint
 from trainer.config import OptimiserConfig, TrainConfig, load_training
+from trainer.evaluate import read_questions
 from trainer.optimise import learning_rate, make_optimiser, warmup_steps
 from trainer.pretrain import Pretraining, pretrain
 from trainer.processes import World
@@ -182,6 +185,45 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(training: Make, tmp_pa
     assert load_checkpoint(tmp_path)["step"] == 3
     with pytest.raises(InputError, match="no whole checkpoint"):
         load_checkpoint(last)
+    # whoever goes on saves before the damaged one, which must not push the new one out
+    one = training(run={"steps": 6, "save_every": 3, "keep": 1})
+    gone_on = pretrain(one, tmp_path, silent, stop_after=5)
+    assert load_checkpoint(tmp_path)["step"] == 5
+    assert checkpoints(tmp_path) == [gone_on]
+
+
+def test_what_decides_the_order_of_training_must_be_the_same(training: Make, tmp_path: Path):
+    pretrain(training(run={"steps": 2}), tmp_path, silent)
+    path = checkpoints(tmp_path)[0]
+    state = load_checkpoint(path)
+    state["identity"]["contexts"][0][0] *= 2
+    torch.save(state, path)
+    with pytest.raises(InputError, match=r"\(contexts differ\)"):
+        pretrain(training(run={"steps": 2}), tmp_path, silent)
+
+
+def test_a_run_that_goes_on_follows_the_file_as_it_is_now(training: Make, tmp_path: Path):
+    pretrain(training(run={"steps": 6}), tmp_path, silent, stop_after=3)
+    other = training(run={"steps": 6}, optimiser={"weight_decay": 0.9, "betas": [0.5, 0.6]})
+    run = Pretraining(other, tmp_path, World(0, 1, torch.device("cpu")), silent)
+    decayed, free = run.optimiser.param_groups
+    assert (decayed["weight_decay"], free["weight_decay"]) == (0.9, 0.0)
+    assert tuple(decayed["betas"]) == (0.5, 0.6)
+    assert run.start == 3 and run.optimiser.state[decayed["params"][0]]["step"] == 3
+
+
+@given(
+    st.integers(1, 300), st.floats(0, 0.99), st.floats(0.01, 1), st.sampled_from(["cosine", "wsd"])
+)
+def test_the_learning_rate_never_leaps(steps: int, warmup: float, decay: float, schedule: str):
+    config = OptimiserConfig(lr=1.0, warmup=warmup, decay=decay, schedule=schedule)  # type: ignore[arg-type]
+    rates = [learning_rate(step, steps, config) for step in range(steps)]
+    rising = warmup_steps(steps, config)
+    assert max(rates) == pytest.approx(1.0)
+    falling = rates[rising - 1 :]
+    assert all(a >= b - 1e-12 for a, b in itertools.pairwise(falling))
+    if rising < steps:
+        assert rates[rising] == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "wsd"])
@@ -234,6 +276,42 @@ def test_a_wrong_key_is_named_with_its_line(tmp_path: Path):
         load_training(file)
 
 
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("", "no question is here"),
+        ('{"prompt": "a", "choices": ["b", "c"], "answer": 2}', "line 1 is no question"),
+        ('{"prompt": "a", "choices": ["b", "c"], "answer": -1}', "line 1 is no question"),
+        ('\n{"text": "a", "label": 3}', "line 2 is no question"),
+    ],
+)
+def test_a_task_that_has_no_answer_is_refused(tmp_path: Path, rows: str, said: str):
+    task = tmp_path / "task.jsonl"
+    task.write_text(rows, "utf-8")
+    with pytest.raises(InputError, match=said):
+        list(read_questions(task))
+
+
+def test_a_device_that_is_none_is_refused(training: Make, tmp_path: Path):
+    with pytest.raises(InputError, match=r"run\.device: 'gpu' is none"):
+        pretrain(training(run={"device": "gpu"}), tmp_path, silent)
+
+
+@pytest.mark.parametrize("tokens", ["many", "0"])
+def test_a_count_that_is_none_is_refused(tokens: str):
+    done = CliRunner().invoke(app, ["evaluate", "nowhere", "--tokens", tokens])
+    assert done.exit_code == 2 and "--tokens" in done.output
+
+
+def test_a_folder_that_processes_do_not_share_is_refused(training: Make, tmp_path: Path):
+    class Apart(World):
+        def sum(self, values: torch.Tensor) -> torch.Tensor:
+            return values + 4  # the other process goes on from step 4
+
+    with pytest.raises(InputError, match="that all processes share"):
+        Pretraining(training(), tmp_path, Apart(1, 1, torch.device("cpu")), silent)
+
+
 def test_the_exported_model_and_the_evaluation_come_from_the_command_line(
     training: Make, tmp_path: Path
 ):
@@ -244,6 +322,7 @@ def test_the_exported_model_and_the_evaluation_come_from_the_command_line(
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 0, done.output
     model = AutoModelForCausalLM.from_pretrained(str(tmp_path / "hf"))
+    assert model.config.max_position_embeddings == 64  # the longer stage is not reached
     ids = AutoTokenizer.from_pretrained(str(tmp_path / "hf"))("구름에서 the river")["input_ids"]
     assert model(torch.tensor([ids])).logits.shape == (1, len(ids), model.config.vocab_size)
     task = tmp_path / "reviews.jsonl"

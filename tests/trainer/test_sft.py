@@ -134,10 +134,29 @@ def test_wrong_chats_are_named_by_line(tokenizer: Tokenizer, tmp_path: Path):
     file.write_text("[]\n", "utf-8")
     with pytest.raises(InputError, match="line 1 is no chat"):
         read_chats(tokenizer, file)
+    file.write_bytes(b"\n" + '{"messages": "가"}'.encode("cp949"))
+    with pytest.raises(InputError, match=r"line 2 is not UTF-8"):
+        read_chats(tokenizer, file)
+
+
+def test_only_a_line_feed_ends_a_chat(tokenizer: Tokenizer, tmp_path: Path):
+    file = tmp_path / "chats.jsonl"
+    strange = [{**MESSAGES[0], "content": "a\u2028b\u2029c\x85d"}, MESSAGES[1]]
+    row = json.dumps({"messages": strange}, ensure_ascii=False)
+    file.write_text(f"{row}\n\n{row}\r\n", "utf-8", newline="")
+    chats = read_chats(tokenizer, file)
+    assert [chat.ids.tolist() for chat in chats] == [
+        encode_chat(tokenizer, strange).ids.tolist()
+    ] * 2
+
+
+def test_one_key_of_the_optimiser_leaves_the_others_as_they_are():
+    given = {"name": "s", "checkpoint": "x", "chats": ["y"], "optimiser": {"clip": 1.0}}
+    assert SftConfig.model_validate(given) == SftConfig.model_validate(given | {"optimiser": {}})
 
 
 def test_a_chat_is_learnt(training: Callable[..., TrainConfig], tmp_path: Path):
-    from trainer.export import load_model
+    from trainer.export import export_hf, load_model
     from trainer.generate import generate
 
     base = pretrain(training(run={"steps": 3}), tmp_path / "base", lambda line: None)
@@ -163,6 +182,13 @@ def test_a_chat_is_learnt(training: Callable[..., TrainConfig], tmp_path: Path):
     prompt = [user, *tokenizer.encode(MESSAGES[0]["content"]), end, assistant]
     answer = generate(model, prompt, 20, stop=[end], temperature=0)
     assert tokenizer.decode(answer) == "the river"
+    # elsewhere too it stops at the end of its turn
+    from transformers import AutoModelForCausalLM
+
+    export_hf(last, tmp_path / "hf")
+    theirs = AutoModelForCausalLM.from_pretrained(str(tmp_path / "hf"))
+    said_there = theirs.generate(torch.tensor([prompt]), max_new_tokens=20, do_sample=False)
+    assert said_there[0, len(prompt) :].tolist() == [*answer, end]
 
 
 def test_chats_of_a_task_are_pulled_together(training: Callable[..., TrainConfig], tmp_path: Path):
@@ -238,6 +264,13 @@ def test_a_tuning_that_was_stopped_gives_the_same_weights(
     assert all(torch.equal(one["model"][key], other["model"][key]) for key in one["model"])
     # once more: nothing is left to do
     assert tune(SftConfig.model_validate(given), tmp_path / "parts", said.append) == last
+    # the source has been trained further: another tuning
+    pretrain(training(run={"steps": 4}), tmp_path / "base", lambda line: None)
+    given |= {"checkpoint": str(tmp_path / "base")}
+    tune(SftConfig.model_validate(given), tmp_path / "further", lambda line: None)
+    pretrain(training(run={"steps": 5}), tmp_path / "base", lambda line: None)
+    with pytest.raises(InputError, match="of another training"):
+        tune(SftConfig.model_validate(given), tmp_path / "further", lambda line: None)
     with pytest.raises(InputError, match="of another training"):
         tune(SftConfig.model_validate(given | {"seed": 1}), tmp_path / "parts", said.append)
     with pytest.raises(InputError, match="of another training"):
