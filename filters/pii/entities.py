@@ -149,6 +149,7 @@ BANKS = (
     "제일",
     "씨티",
     "카카오",
+    "카뱅",
     "토스",
     "케이",
     "부산",
@@ -225,7 +226,15 @@ SECRET_WORDS = (
     "access key",
     "client_key",
     "auth_key",
+    "private_key",
+    "encryption_key",
+    "accountkey",
+    "appkey",
+    "app_key",
+    "rest_key",
     "credential",
+    "authorization",
+    "api 키",
     "비밀번호",
     "인증키",
     "토큰",
@@ -291,5 +300,7 @@ KEY_PREFIXES = (
     "pypi-",
     "hf_",
     "SG.",
+    "Bearer ",
 )
-"""How keys of well-known services begin (from the services' own documentation)."""
+"""How keys of well-known services begin (from the services' own documentation), and what a header
+says before one (RFC 6750)."""

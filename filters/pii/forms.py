@@ -17,7 +17,7 @@ _PLAIN = str.maketrans(
     }
 )
 _MAIL_MARK = re.compile(
-    r"@|＠|%40|[\s(\[{<]+(?:at|골뱅이)[\s)\]}>]+|골뱅이|[\s]at[\s]", re.IGNORECASE
+    r"[\s]*[(\[{<][\s]*(?:at|@|골뱅이)[\s]*[)\]}>]|@|＠|%40|[\s]*골뱅이|[\s]at[\s]", re.IGNORECASE
 )
 _AREAS = re.compile(r"2|3[1-3]|4[1-4]|5[1-5]|6[1-4]|50[2-8]|1[016-9]|[78]0")
 

@@ -11,7 +11,14 @@ from filters.pii.finder import Finder, Shape, Verdict
 
 _T = r"[A-Za-z0-9_-]"
 _END = r"(?![A-Za-z0-9_])"
-_PLACEHOLDER = re.compile(r"example|sample|dummy|placeholder|changeme|your|xxxx|0000", re.I)
+_HEX = re.compile(r"(?:0x)?[0-9a-f]+", re.I)
+_PUBLIC = re.compile(r"0x[0-9a-f]{40}", re.I)
+"""An Ethereum account: everybody may know it; its key has 64 digits."""
+_UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+"""Names a thing more often than it opens one; in quotes, or right behind =, it may be a key."""
+_PLACEHOLDER = re.compile(
+    r"example|sample|dummy|placeholder|changeme|your|xxxx|0000|12345|abcdef", re.I
+)
 
 
 def entropy(value: str) -> float:
@@ -29,17 +36,21 @@ def _known(value: str) -> Verdict:
 
 
 def _assigned(value: str) -> Verdict:
-    """Random-looking only: 3.5 bits a character, digits among letters, no path and no name.
+    """Random-looking only: digits among letters, no path, no words, and bits a character.
 
-    detect-secrets draws its line for base64 strings at 4.5 and for hex at 3.0 bits.
+    detect-secrets draws its line for hex at 3.0 bits and for base64 at 4.5, which few keys of 32
+    characters reach; 3.5 is ours. Of random base64 of 40 characters one in twenty has runs of
+    letters that are taken for words.
     """
-    if _PLACEHOLDER.search(value) or entropy(value) < 3.5:
+    least = 3.0 if _HEX.fullmatch(value) else 3.5
+    if _PLACEHOLDER.search(value) or _PUBLIC.fullmatch(value) or entropy(value) < least:
         return Verdict.REJECT
     letters = sum(c.isalpha() for c in value)
     digits = sum(c.isdigit() for c in value)
     if digits < 3 or letters < 3 or value.count("/") > 3 or value.count(".") > 2:
         return Verdict.REJECT
-    if len(re.findall(r"[A-Za-z]{5,}", value)) > 1:
+    words = [len(word) for word in re.findall(r"[A-Z]?[a-z]{4,}|[A-Z]{6,}", value)]
+    if len(words) > 2 or sum(size > 5 for size in words) > 1:
         return Verdict.REJECT  # words, not noise
     return Verdict.SHAPE
 
@@ -59,7 +70,9 @@ SERVICE_KEYS = Finder(
         Shape("Slack", rf"(?<![0-9A-Za-z])xox[abprs]-[0-9A-Za-z-]{{20,120}}{_END}", STRONG),
         Shape("Stripe", rf"(?<![0-9A-Za-z])[rs]k_live_[0-9A-Za-z]{{20,100}}{_END}", STRONG),
         Shape(
-            "OpenAI, Anthropic", rf"(?<![0-9A-Za-z])sk-(?:proj-|ant-)?{_T}{{32,200}}{_END}", STRONG
+            "OpenAI, Anthropic",
+            rf"(?<![0-9A-Za-z/.])sk-(?:proj-|ant-)?(?=[a-z0-9_-]*[A-Z]){_T}{{32,200}}{_END}",
+            STRONG,
         ),
         Shape("npm", rf"(?<![0-9A-Za-z])npm_[A-Za-z0-9]{{36}}{_END}", STRONG),
         Shape("PyPI", rf"(?<![0-9A-Za-z])pypi-{_T}{{50,200}}{_END}", STRONG),
@@ -80,16 +93,18 @@ ASSIGNED_KEYS = Finder(
     (
         Shape(
             "assigned",
-            r"(?<=[\"'=])[A-Za-z0-9+/_.~-]{20,200}={0,2}(?=[\"'\s,;)<]|\\n|$|\0)",
+            rf"(?:(?<=[\"'=>]|Bearer[ \t])|(?<=[=:][ \t])(?!{_UUID}))"
+            r"[A-Za-z0-9+/_.~-]{20,200}={0,2}(?=[\"'\s,;)<&]|\\n|$|\0)",
             WEAK,
         ),
     ),
     SECRET_WORDS,
     _assigned,
+    context_after=0,
 )
 
 PRIVATE_KEY_LINES = re.compile(
-    r"(?:[\s\"'+,;*#/|>-]|\\[nr]|(?:Proc-Type|DEK-Info|Version|Comment):[^\n\0]{0,80}){1,40}"
+    r"(?:[\s\"'+,;*#/|>-]|\\[nr]|(?:Proc-Type|DEK-Info|Version|Comment):[^\n\0]{0,80}){0,40}"
     r"[A-Za-z0-9+/=]{32,128}(?:[\s\"'+,;*#/|>-]{1,16}[A-Za-z0-9+/=]{32,100}){0,3}"
 )
 """The first lines of a key, also inside quotes or comments; no further than a window shows."""

@@ -94,11 +94,17 @@ def _card(value: str) -> Verdict:
 _DATE = re.compile(r"(?:19|20)[0-9]{2}[-./ ]?(?:0[1-9]|1[0-2])[-./ ]?(?:0[1-9]|[12][0-9]|3[01])")
 
 
+_YEAR = re.compile(r"(?:19|20)[0-9]{2}")
+
+
 def _account(value: str) -> Verdict:
-    """10 to 16 digits that are no date."""
+    """10 to 16 digits that are no date, no years and no pairs."""
     digits = digits_of(value)
     if not 10 <= len(digits) <= 16 or _DATE.match(value) or len(set(digits)) < 3:
         return Verdict.REJECT
+    groups = re.split(r"[- \t]", value)
+    if len(groups) > 1 and (all(_YEAR.fullmatch(g) for g in groups) or {*map(len, groups)} == {2}):
+        return Verdict.REJECT  # years, or a row of a table
     return Verdict.SHAPE
 
 
@@ -113,11 +119,19 @@ def _vehicle(value: str) -> Verdict:
 _BIRTH = r"[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
 
 
+_NOT_OF_A_PERSON = (
+    r"(?<!(?:법인(?:등록)?|계약|주문|접수|발주|증권|문서|송장|등기|사건|관리|상품)(?:번호|코드)"
+    r"[ \t:：\[(]{0,4})"
+)
+"""A corporation's number begins with its registry (110111 is Seoul's), others with their day."""
+
+
 def _resident_shapes(first: str) -> tuple[Shape, ...]:
+    head = rf"{_NOT_OF_A_PERSON}{NOT_AFTER_NUMBER}{_BIRTH}[ \t]?"
     tail = rf"[{first}][0-9]{{6}}{NOT_BEFORE_NUMBER}"
     return (
-        Shape("marked", rf"{NOT_AFTER_NUMBER}{_BIRTH}[ \t]?[-~_./][ \t]?{tail}", STRONG),
-        Shape("bare", rf"{NOT_AFTER_NUMBER}{_BIRTH}[ \t]?{tail}", WEAK),
+        Shape("marked", rf"{head}[-~_./][ \t]?{tail}", STRONG),
+        Shape("bare", rf"{head}{tail}", WEAK),
     )
 
 
@@ -224,16 +238,25 @@ CARDS = Finder(
     "CreditCardRecognizer",
     digits_of,
 )
+_HYPHENED = r"[0-9]{2,6}(?:-[0-9]{2,11}){1,4}+(?:-[0-9])?+"
+"""Groups of an account; some banks' last one is a single check digit."""
 ACCOUNTS = Finder(
     ACCOUNT,
     (
         Shape(
             "grouped",
-            rf"{NOT_AFTER_NUMBER}[0-9]{{2,6}}(?:[- \t][0-9]{{2,8}}){{1,4}}"
-            rf"{NOT_BEFORE_NUMBER}(?![ \t][0-9])",
+            rf"{_NOT_OF_A_PERSON}{NOT_AFTER_NUMBER}{_HYPHENED}{NOT_BEFORE_NUMBER}",
             WEAK,
         ),
-        Shape("bare", rf"{NOT_AFTER_NUMBER}[0-9]{{10,14}}{NOT_BEFORE_NUMBER}", WEAK),
+        Shape(
+            "grouped by blanks",
+            rf"{NOT_AFTER_NUMBER}[0-9]{{2,6}}(?:[ \t][0-9]{{2,8}}){{1,4}}"
+            rf"{NOT_BEFORE_NUMBER}(?![ \t,][0-9])",
+            WEAK,
+        ),
+        Shape(
+            "bare", rf"{_NOT_OF_A_PERSON}{NOT_AFTER_NUMBER}[0-9]{{10,14}}{NOT_BEFORE_NUMBER}", WEAK
+        ),
     ),
     ACCOUNT_WORDS,
     _account,
@@ -243,8 +266,8 @@ ACCOUNTS_BY_BANK = Finder(
     (
         Shape(
             "behind a bank's name",
-            rf"(?<=(?<![가-힣])(?:{'|'.join(BANKS)})(?:은행|뱅크)?[ \t:]{{1,2}})"
-            rf"[0-9]{{2,6}}(?:-[0-9]{{2,8}}){{1,4}}{NOT_BEFORE_NUMBER}",
+            rf"(?<=(?<![가-힣])(?:{'|'.join(BANKS)})(?:은행|뱅크)?[ \t:,()\[\]/-]{{1,3}})"
+            rf"{_HYPHENED}{NOT_BEFORE_NUMBER}",
             STRONG,
         ),
     ),

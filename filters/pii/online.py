@@ -46,6 +46,11 @@ _DOT = (
     r"(?:\.|[ \t]?[\(\[\{<][ \t]?(?:dot|\.|닷|쩜|점)[ \t]?[\)\]\}>][ \t]?|[ \t]dot[ \t]"
     r"|[ \t]?(?:닷|쩜|점)[ \t]?|[ \t]\.[ \t])"
 )
+_NO_CALL = (
+    r"(?![A-Za-z0-9]|_[A-Za-z0-9])"
+    r"(?:(?<=\.(?:com|net|org|kr|edu|gov))|(?!\[|\((?=[A-Za-z0-9_\"')])))"
+)
+"""`x @ W.to(device)` multiplies matrices; `kim@naver.com(home)` is an address."""
 _SPELLED = re.compile(_DOT, re.IGNORECASE)
 _SPELLED_AT = re.compile(rf"{_AT}|@|%40", re.IGNORECASE)
 
@@ -122,7 +127,7 @@ def _address(value: str) -> Verdict:
     parts = [int(part) for part in str(address).split(".")]
     if any(len(part) > 1 and part[0] == "0" for part in value.split(".")):
         return Verdict.REJECT
-    if parts[1:] == [0, 0, 0] or parts[2:] == [0, 0]:
+    if parts[1:] == [0, 0, 0] or parts[2:] == [0, 0] or max(parts) < 25:
         return Verdict.REJECT  # a network or a version
     like_a_version = max(parts) < 100 or (parts[0] < 24 and max(parts[1:3]) < 10)
     return Verdict.WEAK if like_a_version else Verdict.SHAPE
@@ -134,13 +139,13 @@ EMAILS = Finder(
         Shape(
             "plain",
             rf"{_NOT_INSIDE}{_LOCAL}{_NO_USERINFO}(?:@|%40)(?:{_LABEL}\.){{1,4}}[A-Za-z]{{2,24}}"
-            r"(?![A-Za-z0-9])(?!-[A-Za-z0-9])(?!\.[A-Za-z0-9])(?!@)",
+            rf"{_NO_CALL}(?!-[A-Za-z0-9])(?!\.[A-Za-z0-9])(?!@)",
             STRONG,
         ),
         Shape(
             "spelled out",
             rf"{_NOT_INSIDE}{_LOCAL}{_NO_USERINFO}(?:{_AT}(?:{_LABEL}{_DOT}){{1,4}}|@(?:{_LABEL}{_DOT}){{1,4}})"
-            r"[A-Za-z]{2,12}(?![A-Za-z0-9])(?!\.[A-Za-z0-9])(?!@)",
+            rf"[A-Za-z]{{2,12}}{_NO_CALL}(?!\.[A-Za-z0-9])(?!@)",
             STRONG,
         ),
     ),
@@ -166,6 +171,7 @@ ADDRESSES = Finder(
             "version 4",
             r"(?<![0-9A-Za-z_.-])(?<!\bv|==|section[ \t]|§[ \t]?)"
             r"(?<!ver(?:sion)?[ \t:.=\"']{0,3})(?<!버전[ \t:]{0,2})"
+            r"(?<!(?:firmware|build|driver|펌웨어|드라이버|빌드)[ \t:]{0,2})"
             r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}"
             r"(?![0-9A-Za-z_]|[.-][0-9A-Za-z]|[ \t]?버전|[ \t]version)",
             FAIR,

@@ -47,7 +47,7 @@ def _service_number(value: str) -> Verdict:
     """Tell 1588-1234 from a range of years, pages or sizes."""
     digits = digits_of(value)
     low, high = int(digits[:4]), int(digits[4:])
-    if high % 100 == 0 or low < high <= 2100:
+    if low % 100 == high % 100 == 0 or low < high <= 2100:
         return Verdict.WEAK
     return Verdict.SHAPE
 
@@ -98,7 +98,7 @@ PHONES = Finder(
         ),
         Shape(
             "Korean, abroad, no plus",
-            rf"{NOT_AFTER_NUMBER}82[- \t.](?:\(0\)|0)?1[016789]"
+            rf"{NOT_AFTER_NUMBER}\(?82\)?[- \t.](?:\(0\)|0)?(?:1[016789]|{_AREA})"
             rf"{_SEP}[0-9]{{3,4}}{_SEP}[0-9]{{4}}{_END}",
             FAIR,
         ),

@@ -92,7 +92,7 @@ def tables() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], tuple[Words,
     classes = np.zeros(256, np.uint8)
     for byte in b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz":
         classes[byte] = 1
-    for byte in b"\"'=":
+    for byte in b"\"'=:>":
         classes[byte] = 2
     classes[0xEA:0xEE] = 3
     for byte in (*b"@%-([{<", 0xEF):

@@ -14,22 +14,27 @@ from filters.pii.entities import (
     ADDRESS,
     API_KEY,
     CARD,
+    CRYPTO,
     EMAIL,
     FRN,
+    IBAN,
     IP,
+    PASSPORT,
     PERSON,
     PHONE,
     PRIVATE_KEY,
     RRN,
     URL_CREDENTIALS,
+    VEHICLE,
 )
 from filters.pii.forms import dialling_code, digit_places, mail_mark, plain_digits
 
 _CONSONANTS, _VOWELS = "bdghjkmnprst", "aeiou"
 _SURNAMES, _GIVEN = "가나다라마바사아자차카타파하", "가나다라마바사아자차카타파하"
 _READ = "공일이삼사오육칠팔구"
-_NO_FORM = frozenset({API_KEY, PRIVATE_KEY, ADDRESS, URL_CREDENTIALS})
-"""Types that get their tag: no form worth keeping, or one that would name a real place."""
+_NO_FORM = frozenset({API_KEY, PRIVATE_KEY, ADDRESS, URL_CREDENTIALS, CRYPTO, IBAN, PASSPORT})
+"""Types that get their tag: no form worth keeping, or one that would name a real place; where
+letters are part of the number, they alone would link documents."""
 
 
 class Pseudonyms:
@@ -76,7 +81,7 @@ class Pseudonyms:
         result = list(value)
         for place, digit in zip(digit_places(value), new, strict=True):
             char = value[place]
-            if char in "OolI":
+            if char in "OolI" or (entity == VEHICLE and char >= "가"):  # 오 of a plate is no five
                 continue
             result[place] = _READ[int(digit)] if char >= "가" and char <= "힣" else digit
         return "".join(result)

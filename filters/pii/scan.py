@@ -287,9 +287,11 @@ def triggers(data, offsets, wanted, classes, flags, words):  # type: ignore[no-u
                     kinds |= _SECRET
                 if size == 4 and 50 <= byte <= 51 and until < end and data[until] == 58:
                     kinds |= _IP  # 2000::/3, the global unicast addresses
-            elif kind == 2:  # " ' =
-                if wanted & _SECRET:
-                    until = _secret_value(data, at + 1, start, end, secret_words)
+            elif kind == 2:  # " ' = : >
+                blank = at + 1 < end and data[at + 1] in (32, 9)
+                # a blank stands only behind = and :, and : never alone (a URL's)
+                if wanted & _SECRET and (byte == 61 or blank == (byte == 58)):
+                    until = _secret_value(data, at + 1 + blank, start, end, secret_words)
                     if until > 0:
                         kinds, high = _SECRET, until
             elif kind == 3:  # Hangul

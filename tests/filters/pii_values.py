@@ -427,6 +427,20 @@ DECOYS: tuple[tuple[str, str], ...] = (
     ("code", "<version>3.2.1.100</version> std::vector<fe::add> de::cafe ab::cd"),
     ("code", "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"),
     ("code", "const KEY = 'AKIAIOSFODNN7EXAMPLE'; // from the documentation"),
+    ("code", "y = x @ W.to(device); h = h @ self.weight.to(h.dtype); k = q@k.gt(0); v.at[i]"),
+    ("code", 'TOKEN_CONTRACT = "0x' + "6b175474e8909" * 3 + '1"; api_key = "0123456789ABCDEFGHIJ"'),
+    ("code", 'token_field = "billing_service_customer_2023_010"'),
+    ("ko", "서울 강남구 대치동 59㎡와 잠실 강남구 대치동 84제곱미터, 강남구 신사동 10평 상가"),
+    (
+        "ko",
+        "용산구 한남동 3구역, 서울 송파구 잠실동 2단지, 은평구 불광동 1지구, 은평구 진관동 2호점",
+    ),
+    ("ko", "서울 종로 2가 YMCA 앞, 부산 출근길 5중 추돌, 용산구 한남동 30세대"),
+    ("ko", "한국은행 자료 2018 2019 2020 2021, 신한은행 2018-2019 2019-2020, 은행 10 20 30 40 50"),
+    ("ko", "법인등록번호 110111-1234567, 주문번호 210305-3123456, 우체국 송장번호 6892012345678"),
+    ("ko", "기사는 https://news.com/sk-hynix-begins-mass-production-of-hbm3e-memory 에 있다."),
+    ("ko", "오라클 DB 서버 11.2.0.4와 톰캣 서버 9.0.0.1, 펌웨어 4.2.150.3을 설치했다."),
+    ("en", "There are 4 off-road vehicles and 12 non-root hosts there for 3 intro-ro and others."),
 )
 """Texts without personal data that look like some, by component."""
 

@@ -155,3 +155,14 @@ def test_a_pseudonym_keeps_the_form_and_not_the_value(redact: Redact):
         after = applied(redact, item.text, PSEUDONYMISE)
         assert shape(after) == shape(item.text), item.spans[0][2].writing
         assert item.spans[0][2].text not in after
+
+
+def test_a_number_with_letters_of_its_own_gives_no_pseudonym(redact: Redact):
+    text = "지갑 1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa, 차량 33오1192"
+    after = applied(redact, text, PSEUDONYMISE)
+    assert "<CRYPTO>" in after and "오" in after and "33오1192" not in after
+
+
+@pytest.mark.parametrize("mail", ["kim (@) naver.com", "kim( @ )naver.com", "kim (at) naver.com"])
+def test_the_brackets_of_a_mark_stay_whole(redact: Redact, mail: str):
+    assert applied(redact, f"메일은 {mail}", Pii()) == f"메일은 ****{mail[3:]}"

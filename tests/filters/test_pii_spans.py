@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import logging
+import random
+import string
 import subprocess
 import sys
 from collections import Counter
@@ -109,6 +111,12 @@ def test_a_particle_does_not_hide_a_value(redact: Redact, text: str, entity: str
         "제주특별자치도 서귀포시 중문관광로72번길 60",
         "강원도 평창군 대관령면 횡계리 산 1-12",
         "종로구 새문안로 55",
+        "서울 강남구 테헤란로 152 대우빌딩",
+        "서울 종로구 인사동길 12",
+        "속초시 중앙로 147번길 12",
+        "서울시 관악구 신림동 1433-25",
+        "서울 성동구 성수동2가 277-17",
+        "서울 중구 을지로 3가 302-1",
     ],
 )
 def test_an_address_is_found_down_to_the_building(redact: Redact, address: str):
@@ -145,7 +153,9 @@ def test_a_private_key_is_found_whole_wherever_a_window_ends(redact: Redact):
 def test_names_are_found_beside_a_label_and_only_on_request():
     text = "담당자: 김하늘 (총무팀), 이수민님께 전달"
     assert found(Redact(Pii()), text) == []
-    assert found(Redact(Pii(disable=[])), text) == [("PERSON", "김하늘"), ("PERSON", "이수민")]
+    everything = Redact(Pii(disable=[]))
+    assert found(everything, text) == [("PERSON", "김하늘"), ("PERSON", "이수민")]
+    assert found(everything, "환자 이송, 담당자 변경, 주인장님과 위원장님, 이름 조회") == []
 
 
 def test_planted_values_are_found_and_nothing_else(redact: Redact):
@@ -170,6 +180,49 @@ def test_planted_values_are_found_and_nothing_else(redact: Redact):
 @pytest.mark.parametrize(("component", "text"), DECOYS)
 def test_ordinary_numbers_survive(redact: Redact, component: str, text: str):
     assert found(redact, text, component) == []
+
+
+@pytest.mark.parametrize(
+    ("component", "text", "entity", "value"),
+    [
+        ("ko", "서울 종로구 인사동길 12 인사아트센터 옆", "KR_ADDRESS", "서울 종로구 인사동길 12 인사아트센터"),
+        ("ko", "서울시 관악구 신림동 1433-25 원룸", "KR_ADDRESS", "서울시 관악구 신림동 1433-25"),
+        ("ko", "속초시 중앙로 147번길 12 대게나라", "KR_ADDRESS", "속초시 중앙로 147번길 12"),
+        ("ko", "서울 서초구 서초대로 411 회사 건물", "KR_ADDRESS", "서울 서초구 서초대로 411"),
+        ("ko", "입금하실 계좌는 482902-04-118237 3만원입니다", "KR_BANK_ACCOUNT", "482902-04-118237"),
+        ("ko", "계좌번호 482902-04-118237 20,000원", "KR_BANK_ACCOUNT", "482902-04-118237"),
+        ("ko", "대구은행 508-11-882291-3", "KR_BANK_ACCOUNT", "508-11-882291-3"),
+        ("ko", "하나은행 391-91022833107", "KR_BANK_ACCOUNT", "391-91022833107"),
+        ("ko", "국민(482902-04-118237) 김*수", "KR_BANK_ACCOUNT", "482902-04-118237"),
+        ("ko", "[신한] 110-482-902411", "KR_BANK_ACCOUNT", "110-482-902411"),
+        ("ko", "카뱅 3333-04-8812934", "KR_BANK_ACCOUNT", "3333-04-8812934"),
+        ("ko", "Tel. 82-2-558-9917", "PHONE_NUMBER", "82-2-558-9917"),
+        ("ko", "배달은 1577-8000", "PHONE_NUMBER", "1577-8000"),
+        ("ko", "문의: kim.ms@naver.com(담당자)", "EMAIL_ADDRESS", "kim.ms@naver.com"),
+        ("en", "write to minsu.kim@acme.com(home)", "EMAIL_ADDRESS", "minsu.kim@acme.com"),
+        ("en", "_minsu.kim@acme.co.kr_ is mine", "EMAIL_ADDRESS", "_minsu.kim@acme.co.kr"),
+        ("en", "We met at 12 Sejong-daero, Jung-gu, Seoul and then walked", "KR_ADDRESS", "12 Sejong-daero, Jung-gu, Seoul"),
+        ("code", "aws_secret_access_key = kT9xQ2vLm4Zp8RwYc1Nb7HsJd5Gf3Ua6EoIiXq0W", "API_KEY", "kT9xQ2vLm4Zp8RwYc1Nb7HsJd5Gf3Ua6EoIiXq0W"),
+        ("code", "secret_key: kT9xQ2vLm4Zp8RwYc1Nb7HsJd5", "API_KEY", "kT9xQ2vLm4Zp8RwYc1Nb7HsJd5"),
+        ("code", "-H 'Authorization: Bearer kT9xQ2vLm4Zp8RwYc1Nb7HsJd5'", "API_KEY", "kT9xQ2vLm4Zp8RwYc1Nb7HsJd5"),
+        ("code", '<string name="api_key">kT9xQ2vLm4Zp8RwYc1Nb7HsJd5</string>', "API_KEY", "kT9xQ2vLm4Zp8RwYc1Nb7HsJd5"),
+        ("code", "GET /v1?api_key=kT9xQ2vLm4Zp8RwYc1Nb7HsJd5&q=1", "API_KEY", "kT9xQ2vLm4Zp8RwYc1Nb7HsJd5"),
+        ("code", 'PRIVATE_KEY="0x' + "4c0883a69102937d" * 4 + '"', "API_KEY", "0x" + "4c0883a69102937d" * 4),
+        ("code", 'secret_key = "9f86d081884c7d659a2feaa0"', "API_KEY", "9f86d081884c7d659a2feaa0"),
+    ],
+)  # fmt: skip
+def test_a_value_ends_where_it_ends_whatever_stands_beside_it(
+    redact: Redact, component: str, text: str, entity: str, value: str
+):
+    assert found(redact, text, component) == [(entity, value)]
+
+
+def test_random_keys_are_hardly_ever_taken_for_words(redact: Redact):
+    chance = random.Random(7)
+    alphabet = string.ascii_letters + string.digits + "+/"
+    keys = ["".join(chance.choice(alphabet) for _ in range(40)) for _ in range(200)]
+    text = "\n".join(f'AWS_SECRET_ACCESS_KEY="{key}"' for key in keys)
+    assert len(found(redact, text, "code")) >= 180
 
 
 def test_a_disabled_type_is_not_looked_for():
