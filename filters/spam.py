@@ -2,14 +2,15 @@
 
 By window (filters.ngram_model), evidence is counted and becomes a probability:
 
-    evidence = 1.2 · offers + 0.3 · min(topics, 4) + [topics or offers] · contact − 0.8 · reports
+    evidence = 1.2 · offers + 0.3 · min(topics, 4) + [offers] · contact − 0.8 · reports
     chance   = 1 − exp(−1.5 · max(evidence, 0))
 
 `offers`, `topics` and `reports` are phrases found (filters.lexicon); `contact` is 0.5 for a web
-address or a telephone number. The document's score is the mean over windows by their characters.
-The weights were set by hand so that two offers, or one with a topic and a contact, make
-a window spam (over 0.9), bare topics never do (at most 0.83: an article on poker), and a
-report about the trade, which has topics and its own words, stays near 0.
+address or a telephone number, beside an offer: a page on poker has a link too. The document's
+score is the mean over windows by their characters. The weights were set by hand so that two
+offers, or one with a topic and a contact, make a window spam (over 0.9), bare topics never do (at
+most 0.83: an article on poker), and a report about the trade, which has topics and its own words,
+stays near 0.
 """
 
 from __future__ import annotations
@@ -192,7 +193,7 @@ def _spam(
                 continue
             evidence = OFFER_WEIGHT * roles[OFFER] + TOPIC_WEIGHT * min(roles[TOPIC], MOST_TOPICS)
             evidence -= REPORT_WEIGHT * roles[REPORT]
-            if _has_contact(chars, count):
+            if roles[OFFER] > 0 and _has_contact(chars, count):
                 evidence += CONTACT_WEIGHT
             if evidence > 0:
                 mass += size * (1.0 - np.exp(-STEEPNESS * evidence))

@@ -43,6 +43,9 @@ SPAM = [
     "강남 출장마사지 후불제 24시 카톡문의 010.1234.5678",
     "Claim your bonus now! Best online casino, free spins, no deposit bonus http://x.example",
     "Buy viagra online, no prescription, limited time offer, click here www.x.example",
+    "폰테크 당일입금 무직자 환영 카톡문의",
+    "인스타 팔로워 구매 최저가 보장, 텔레그램 문의",
+    "Replica Rolex, best price, free shipping. DM me on WhatsApp",
 ]
 REPORTS = [
     "경찰은 불법 온라인 도박 사이트를 운영한 혐의로 세 명을 구속했다고 밝혔다. 이들은 바카라 게임을 "
@@ -52,6 +55,10 @@ REPORTS = [
     "casino the house deals, and roulette or baccarat tables stand nearby.",
     "은행의 대출 금리가 오르면서 주택 담보 대출을 받은 가구의 부담이 커졌다. 연체도 늘었다.",
     "형법은 도박을 한 사람을 처벌하며, 상습 도박은 더 무겁게 처벌한다. 카지노업은 따로 규제한다.",
+    "금융감독원은 '무직자대출', '당일대출' 같은 문구로 유인하는 불법 사금융 광고를 적발했다며 주의를 당부했다.",
+    "카지노와 룰렛, 블랙잭, 바카라의 규칙은 https://ko.wikipedia.org 에서 볼 수 있다.",
+    "무료 상담과 한도 조회는 서민금융진흥원 대출상담 창구 1397에서 받을 수 있습니다.",
+    "Run npm install express. Click here to read the API docs: https://x.example/docs",
 ]
 
 
