@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from filters.pii.entities import (
     ADDRESS,
     API_KEY,
+    BRN,
     CARD,
     CRYPTO,
     EMAIL,
@@ -31,6 +32,8 @@ from filters.pii.forms import dialling_code, digit_places, mail_mark, plain_digi
 
 _CONSONANTS, _VOWELS = "bdghjkmnprst", "aeiou"
 _SURNAMES, _GIVEN = "가나다라마바사아자차카타파하", "가나다라마바사아자차카타파하"
+_NO_DAYS = ("0230", "0231", "0431", "0631", "0931", "1131")
+"""Nobody's birthday: resident numbers issued since October 2020 have no other check."""
 _READ = "공일이삼사오육칠팔구"
 _NO_FORM = frozenset({API_KEY, PRIVATE_KEY, ADDRESS, URL_CREDENTIALS, CRYPTO, IBAN, PASSPORT})
 """Types that get their tag: no form worth keeping, or one that would name a real place; where
@@ -74,10 +77,11 @@ class Pseudonyms:
         if entity == PHONE:
             new = new[:kept] + "0" + new[kept + 1 :]  # no subscriber's number begins with 0
         elif entity in (RRN, FRN):
-            month, day = next(draw) % 12 + 1, next(draw) % 28 + 1
-            new = f"{new[:2]}{month:02}{day:02}{old[6]}{new[7:]}"
+            new = f"{new[:2]}{_NO_DAYS[next(draw) % len(_NO_DAYS)]}{old[6]}{new[7:]}"
         elif entity == CARD:
             new = _off_by_one(old[0] + new[1:])
+        elif entity == BRN:
+            new = _no_business(new)
         result = list(value)
         for place, digit in zip(digit_places(value), new, strict=True):
             char = value[place]
@@ -114,3 +118,13 @@ def _off_by_one(digits: str) -> str:
         value = int(digit) * (2 if index % 2 == 0 else 1)
         total += value - 9 if value > 9 else value
     return digits[:-1] + str((10 - total % 10 + 1) % 10)
+
+
+def _no_business(digits: str) -> str:
+    """Return `digits` with a last one that no business number with the others has.
+
+    The National Tax Service's check: weights 1 3 7 1 3 7 1 3 5, and the tens of the last product.
+    """
+    weighed = sum(int(d) * w for d, w in zip(digits, (1, 3, 7, 1, 3, 7, 1, 3, 5), strict=False))
+    right = (10 - (weighed + int(digits[8]) * 5 // 10) % 10) % 10
+    return digits[:-1] + str((right + 1) % 10)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pyarrow as pa
 import pytest
 from pii_values import Planted, planted
@@ -166,3 +168,17 @@ def test_a_number_with_letters_of_its_own_gives_no_pseudonym(redact: Redact):
 @pytest.mark.parametrize("mail", ["kim (@) naver.com", "kim( @ )naver.com", "kim (at) naver.com"])
 def test_the_brackets_of_a_mark_stay_whole(redact: Redact, mail: str):
     assert applied(redact, f"메일은 {mail}", Pii()) == f"메일은 ****{mail[3:]}"
+
+
+def test_a_pseudonym_is_nobodys_number(redact: Redact):
+    from presidio_analyzer.predefined_recognizers import KrBrnRecognizer
+
+    for number in range(40):
+        text = (
+            f"주민번호 9601{number % 28 + 1:02}-1234567, 사업자등록번호 220-81-62517, 끝 {number}"
+        )
+        after = applied(redact, text, PSEUDONYMISE)
+        resident, business = after[5:19], after[29:41]
+        with pytest.raises(ValueError, match="day"):
+            date(1900 + int(resident[:2]), int(resident[2:4]), int(resident[4:6]))
+        assert not KrBrnRecognizer().validate_result(business), business
