@@ -10,7 +10,7 @@ input gives the same table. Documents of the held-out fifth are not read.
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -113,16 +113,24 @@ def _train(
     return np.asarray(np.clip(np.rint(weight / top * 127), -127, 127), np.int8)
 
 
-def main(arguments: Sequence[str]) -> None:
+def main() -> None:
     """Train on the named files and write the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("out", type=Path, metavar="OUT.npz")
+    parser.add_argument("files", nargs="+", metavar="NAME=FILE")
+    arguments = parser.parse_args()
     collections: dict[str, Sequence[tuple[str, str]]] = {}
-    for argument in arguments[1:]:
-        name, _, path = argument.partition("=")
+    for argument in arguments.files:
+        name, mark, path = argument.partition("=")
+        if not mark:
+            parser.error(f"{argument}: write NAME=FILE")
         rows = [(row.id, row.text) for row in read_texts(Path(path)) if not is_held(row.id)]
         rows.sort(key=lambda row: fold_of(row[0], 1 << 60, salt="draw"))
         collections[name] = rows[:DOCUMENTS]
-    save_table(fit_embedding(collections), Path(arguments[0]))
+    save_table(fit_embedding(collections), arguments.out)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -7,9 +7,9 @@ in MIDDLING of cases, and no junk is made of it, so that a fitted probability co
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,17 +43,29 @@ def labelled_rows(name: str, path: Path, middling: bool, most: int) -> Iterator[
             yield {"id": identity, "text": junk, "label": 0, "kind": kind}
 
 
-def main(arguments: Sequence[str], most: int = 6000, most_middling: int = 12_000) -> None:
+MOST, MOST_MIDDLING = 6000, 12_000
+"""Documents that are taken of a file."""
+
+
+def main() -> None:
     """Write the rows of all named files."""
-    with Path(arguments[0]).open("w", encoding="utf-8") as out:
-        for argument in arguments[1:]:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("out", type=Path, metavar="OUT.jsonl")
+    parser.add_argument("files", nargs="+", metavar="NAME=FILE")
+    arguments = parser.parse_args()
+    with arguments.out.open("w", encoding="utf-8") as out:
+        for argument in arguments.files:
             middling = "=" not in argument
-            name, _, path = argument.partition("~" if middling else "=")
+            name, mark, path = argument.partition("~" if middling else "=")
+            if not mark:
+                parser.error(f"{argument}: write NAME=FILE or NAME~FILE")
             for row in labelled_rows(
-                name, Path(path), middling, most_middling if middling else most
+                name, Path(path), middling, MOST_MIDDLING if middling else MOST
             ):
                 out.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -165,24 +165,29 @@ def effective_rules(
 def upsample_rules(config: Config) -> list[tuple[Rule, Fraction]]:
     """Return conditions and factors of `mixture.upsample`. Raises InputError as `rule_step`."""
     found = [(entry.rule, entry.factor) for entry in config.mixture.upsample]
-    for rule, _ in found:
-        rule_step(rule.scope, rule.column)
+    for number, (rule, _) in enumerate(found):
+        rule_step(rule.scope, rule.column, key=f"mixture.upsample[{number}].when")
     return found
 
 
 def only_rules(config: Config) -> list[list[Rule]]:
     """Return the conditions of each stage of the mixture. Raises InputError as `rule_step`."""
     found = [stage.rules for stage in config.mixture.stages] or [[]]
-    for rules in found:
+    for number, rules in enumerate(found):
         for rule in rules:
-            rule_step(rule.scope, rule.column)
+            rule_step(rule.scope, rule.column, key=f"mixture.stages[{number}].only")
     return found
 
 
-def rule_step(scope: str, column: str, schemas: Mapping[str, pa.Schema] | None = None) -> str:
+def rule_step(
+    scope: str,
+    column: str,
+    schemas: Mapping[str, pa.Schema] | None = None,
+    key: str | None = None,
+) -> str:
     """Return the step whose column a rule reads, looked for in `schemas` first.
 
-    Raises InputError with near names.
+    `key`: where the rule stands, if not in `rules`. Raises InputError with near names.
     """
     if schemas is not None:
         with contextlib.suppress(KeyError):
@@ -196,7 +201,7 @@ def rule_step(scope: str, column: str, schemas: Mapping[str, pa.Schema] | None =
         near = difflib.get_close_matches(column, known, n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else "docs/signals.md lists them."
         raise InputError(
-            f"rules.{scope}.{column}: no stage adds a column {column!r}; {hint}"
+            f"{key or f'rules.{scope}.{column}'}: no stage adds a column {column!r}; {hint}"
         ) from None
 
 

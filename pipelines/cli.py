@@ -84,6 +84,16 @@ def exit_codes() -> Iterator[None]:
             f"bibim: {error}", style="red", highlight=False, markup=False
         )
         raise typer.Exit(error.exit_code) from None
+    except (FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
+        if error.filename is None or os.environ.get("BIBIM_DEBUG"):
+            raise
+        Console(stderr=True, soft_wrap=True).print(
+            f"bibim: {error.filename}: {error.strerror}; name another place, or make room there",
+            style="red",
+            highlight=False,
+            markup=False,
+        )
+        raise typer.Exit(InputError.exit_code) from None
     except KeyboardInterrupt:
         Console(stderr=True).print("bibim: stopped; run the same command again to go on")
         raise typer.Exit(130) from None
@@ -217,7 +227,9 @@ def submit_spark(
             "--out", parser=place, metavar="PATH", help="Output folder, as every node sees it."
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", metavar="JAR", help="The jar to write.")],
+    output: Annotated[
+        Path, typer.Option("--output", metavar="JAR", dir_okay=False, help="The jar to write.")
+    ],
     stages: Annotated[
         str | None, typer.Option("--stages", help="Only these, comma-separated, in their order.")
     ] = None,
@@ -309,6 +321,8 @@ def plan(
     """Check a config and its inputs; show stages, rules and the mixture. Touches nothing."""
     with exit_codes():
         settings = load(config, overrides)
+        if runs and scale is None:
+            raise InputError("--measured: for a forecast only; say --scale 1T too")
         if scale is not None:
             from pipelines.scale import forecast, measured, print_forecast, target_bytes
 
@@ -346,13 +360,16 @@ def audit(
         bool, typer.Option("--check", help="Check the books; exit 1 if they do not balance.")
     ] = False,
     html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="Write the report: one file.")
+        Path | None,
+        typer.Option("--html", metavar="FILE", dir_okay=False, help="Write the report: one file."),
     ] = None,
     serve: Annotated[
         bool, typer.Option("--serve", help="Serve the report, live, until interrupted.")
     ] = False,
     host: Annotated[str, typer.Option("--host", help="Where --serve listens.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", help="0: any that is free.")] = 8642,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="0: any that is free.")
+    ] = 8642,
     show_pii: Annotated[
         bool, typer.Option("--show-pii", help="Do not mask personal data in --serve.")
     ] = False,
@@ -443,6 +460,7 @@ def compare(
     epilog="""Example:
 
     bibim explain out/demo 8f14e45fceea167a5a36dedd4bea2543
+
     bibim explain out/demo --shard 3 --token 1048576
 """
 )
@@ -588,7 +606,9 @@ def tokenizer_train(
     files: Annotated[
         list[str], typer.Argument(help="JSONL with a `text` field, or plain text; .gz, .zst.")
     ],
-    out: Annotated[Path, typer.Option("--out", help="Folder for model, vocabulary and card.")],
+    out: Annotated[
+        Path, typer.Option("--out", file_okay=False, help="Folder for model, vocabulary and card.")
+    ],
     vocab_size: Annotated[int, typer.Option(help="Pieces, special ones included.")] = 32_000,
     morphemes: Annotated[
         bool, typer.Option(help="No piece crosses a boundary between Korean morphemes.")
@@ -690,7 +710,10 @@ Licence = Annotated[str, typer.Option(help="The data's licence, for the card.")]
 )
 def tokenizer_export(
     model: Annotated[Path, typer.Argument(help="A tokenizer's folder or .model file.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for tokenizer.json and its config.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", file_okay=False, help="Folder for tokenizer.json and its config."),
+    ],
 ) -> None:
     """Write the tokenizer for Hugging Face: the same ids for every text."""
     with exit_codes():
@@ -704,7 +727,9 @@ def tokenizer_export(
 TrainFile = Annotated[
     Path, typer.Argument(metavar="CONFIG", help="A training file, as in trainer/configs/.")
 ]
-TrainOut = Annotated[Path, typer.Option("--out", help="Folder for checkpoints and metrics.")]
+TrainOut = Annotated[
+    Path, typer.Option("--out", file_okay=False, help="Folder for checkpoints and metrics.")
+]
 
 
 @train_app.command(
@@ -712,6 +737,7 @@ TrainOut = Annotated[Path, typer.Option("--out", help="Folder for checkpoints an
     epilog="""Examples:
 
     bibim train pretrain trainer/configs/tiny.yaml --out out/tiny
+
     bibim train pretrain trainer/configs/tiny.yaml --out out/tiny --set run.steps=200
     torchrun --nproc-per-node 8 -m trainer.pretrain trainer/configs/1b.yaml --out out/1b
 """,
@@ -789,7 +815,9 @@ Checkpoint = Annotated[
 )
 def export(
     checkpoint: Checkpoint,
-    out: Annotated[Path, typer.Option("--out", help="Folder for the exported model.")],
+    out: Annotated[
+        Path, typer.Option("--out", file_okay=False, help="Folder for the exported model.")
+    ],
     to: Annotated[str, typer.Option(help="`hf`: a Llama that transformers loads.")] = "hf",
     tokenizer: Annotated[
         Path | None, typer.Option(help="Where the mixture's tokenizer lies, if it moved.")
@@ -809,6 +837,7 @@ def export(
     epilog="""Examples:
 
     bibim evaluate out/tiny
+
     bibim evaluate out/tiny --task nli_ko.jsonl.zst --limit 500
 """
 )
@@ -842,6 +871,7 @@ def evaluate(
     epilog="""Example:
 
     bibim fit toxicity --data comments.jsonl.zst --out toxicity.npz
+
     bibim fit toxicity --data comments.jsonl.zst --transformer --text reviews.jsonl.zst --out slow
 """,
 )

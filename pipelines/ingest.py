@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from pipelines.shards import RECEIPTS, read_receipts, write_shard
 from pipelines.store import read_parquet
 from schemas.config import Config, Repair, Source
 from schemas.documents import BATCH_BYTES, BATCH_ROWS, DOCUMENT, REJECT, document_id
-from schemas.errors import RunFault
+from schemas.errors import InputError, RunFault
 from schemas.manifest import Manifest, content_key, read_manifest
 
 CODE = "code"
@@ -221,20 +221,24 @@ def finish_rejects(out: Path, key: str, tasks: list[IngestTask]) -> Manifest:
     return manifest
 
 
-def check_rejects(out: Path, config: Config) -> None:
-    """Raise RunFault if a source has more faults than `ingest.max_reject_share` allows.
+def check_rejects(out: Path, config: Config) -> list[str]:
+    """Return a line for each source of which no document came.
 
-    The message names the source, the reasons with their counts, the first places and what
-    to do. Pages that are simply no pages (a 404, an image) are no faults.
+    Raises RunFault if a source has more faults than `ingest.max_reject_share` allows, with the
+    reasons and their counts, the first places and what to do; InputError if no source has a
+    document. Pages that are simply no pages (a 404, an image) are no faults.
     """
     documents: Counter[str] = Counter()
     for shard in read_receipts(out / "documents").values():
         documents[shard.name.rsplit("-", 1)[0]] += shard.rows
     manifest = read_manifest(out / "rejects")
     faults: dict[str, list[dict[str, Any]]] = {}
+    why: dict[str, Counter[str]] = defaultdict(Counter)
     for shard in manifest.shards if manifest else ():
         rows = read_parquet(out / "rejects" / shard.name).to_pylist()
-        faults.setdefault(shard.name.rsplit("-", 1)[0], []).extend(r for r in rows if r["fault"])
+        source = shard.name.rsplit("-", 1)[0]
+        faults.setdefault(source, []).extend(r for r in rows if r["fault"])
+        why[source].update(row["reason"] for row in rows)
     for source, rows in faults.items():
         share = len(rows) / (len(rows) + documents[source]) if rows else 0.0
         if share > config.ingest.max_reject_share:
@@ -251,3 +255,17 @@ def check_rejects(out: Path, config: Config) -> None:
                 f"{config.ingest.max_reject_share:.2%} ({reasons})\n{places}\n"
                 f"See {out / 'rejects'}; mend the input, or raise ingest.max_reject_share."
             )
+    empty = []
+    for source in config.sources:
+        if not documents[source]:
+            told = ", ".join(f"{reason} {count}" for reason, count in why[source].most_common())
+            empty.append(
+                f"source {source}: no document came of {config.sources[source].path}"
+                + (f" (rejected: {told})" if told else " (it holds none)")
+            )
+    if len(empty) == len(config.sources):
+        raise InputError(
+            "\n".join(empty) + f"\nThere is nothing to go on with; look at {out / 'rejects'}, "
+            "and at `path` and `format` of the sources"
+        )
+    return empty

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import yaml
 
@@ -28,12 +28,15 @@ from pipelines.files import remove_temporary, write_manifest, write_text
 from pipelines.progress import Done, MemoryWatch, Reporter
 from pipelines.runners import LISTS, Runner
 from pipelines.shards import RECEIPTS, ShardTask, read_receipts, write_receipt
-from pipelines.steps import Step, steps
+from pipelines.steps import Step, check_inputs, step_named, steps
 from pipelines.store import StorePath, configure, remove_tree
 from pipelines.warm import stamp, warm
 from schemas.config import Config
 from schemas.errors import InputError, RunFault
 from schemas.manifest import MANIFEST, Manifest, Shard, content_key, read_manifest
+
+if TYPE_CHECKING:
+    from pipelines.ingest import IngestTask
 
 STEP_KEY = "step"
 LOCK = ".lock"
@@ -193,11 +196,16 @@ class Run:
         """
         started = time.time()
         configure(self.runner.options)
+        from pipelines.ingest import ingest_tasks
+
         effective_rules(self.config)  # an unknown column stops here, before any work
+        check_inputs(self.config, stages)
         with locked(self.out), self.memory.watching():
+            self._refuse_others()
+            planned = ingest_tasks(self.config) if "ingest" in stages else None
             self._write_config()
-            if "ingest" in stages:
-                self._ingest()
+            if planned is not None:
+                self._ingest(planned)
             manifest = read_manifest(self.out / "documents")
             if manifest is None:
                 raise InputError(f"{self.out}: no documents yet; run with --stages ingest first")
@@ -206,6 +214,32 @@ class Run:
                     self._step(step, manifest)
             remove_tree(self.out / LISTS)
             self._write_run(started)
+
+    def _refuse_others(self) -> None:
+        """Raise InputError where `out` holds the run of another config: it would be lost."""
+        path = self.out / "config.yaml"
+        if not path.exists():
+            return
+        there = yaml.safe_load(path.read_text("utf-8")) or {}
+        shared = set(there.get("sources") or ()) & set(self.config.sources)
+        if there.get("name") != self.config.name and not shared:
+            raise InputError(
+                f"{self.out}: the run {there.get('name')!r} is here, with other sources than "
+                f"{self.config.name!r}; name another --out, or remove that run first"
+            )
+
+    def _ready(self, step: Step) -> None:
+        """Raise InputError where a step that `step` reads from has not been run."""
+        active = [each.name for each in steps(self.config)]
+        earlier = active[: active.index(step.name)]
+        needed = earlier if step.survivors else [name for name in earlier if name in step.reads]
+        for name in needed:
+            if read_manifest(self.out / step_folder(name)) is None:
+                stage = step_named(name).stage
+                raise InputError(
+                    f"{self.out}: {step.stage} goes on from {stage}, which is not done here; "
+                    f"add {stage} to --stages"
+                )
 
     def _write_config(self) -> None:
         data = self.config.model_dump(mode="json", exclude_defaults=False)
@@ -243,10 +277,9 @@ class Run:
         self.results.append(StepResult(name, len(manifest.shards), 0, 0.0))
         return True
 
-    def _ingest(self) -> None:
-        from pipelines.ingest import check_rejects, finish_rejects, ingest_tasks, run_ingest
+    def _ingest(self, tasks: list[IngestTask]) -> None:
+        from pipelines.ingest import check_rejects, finish_rejects, run_ingest
 
-        tasks = ingest_tasks(self.config)
         key = content_key([[task.name, task.key] for task in tasks])
         folder = self.out / "documents"
         if self._up_to_date(folder, "ingest", key):
@@ -257,7 +290,8 @@ class Run:
             if todo:
                 run_ingest(self.runner, Context(self.out, self.config, "ingest"), todo)
         finish_rejects(self.out, key, tasks)
-        check_rejects(self.out, self.config)
+        for line in check_rejects(self.out, self.config):
+            self.reporter.note(line)
         finish(folder, "ingest", key, tasks)
         self._done("ingest", len(tasks), len(todo), start)
 
@@ -268,6 +302,7 @@ class Run:
             return
         from pipelines.mix import mix_tasks
 
+        self._ready(step)
         self._warm()
         start = self._start()
         parameters = step.parameter_key(self.config)

@@ -304,9 +304,10 @@ def print_forecast(console: Any, plan: Forecast, runs: Sequence[Measured]) -> No
         )
     names = ", ".join(f"{run.out} ({described(run.text_bytes)})" for run in runs)
     console.print(f"from {names}", highlight=False)
-    if len(runs) == 1:
+    sizes = [run.text_bytes for run in runs]
+    if max(sizes) < 2 * min(sizes):
         console.print(
-            "One run does not tell what a start costs from what a byte costs: an upper bound. "
-            "Name a second, smaller run with another --measured.",
+            "Runs of one size do not tell what a start costs from what a byte costs: an upper "
+            "bound. Name a run of half the size, or less, with another --measured.",
             highlight=False,
         )

@@ -8,7 +8,7 @@ while it stays the same, the step has nothing to do.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,41 @@ class Step:
                 if whole in earlier:
                     parts.append(step_named(whole).step_key(config, documents))
         return content_key(*parts)
+
+
+def check_inputs(config: Config, stages: Sequence[str]) -> None:
+    """Raise InputError, naming the key, for what `stages` would stop at only when it is their turn.
+
+    That are files that are not there, and conditions of the mixture on columns that nobody adds.
+    """
+    for step in steps(config):
+        if step.stage not in stages:
+            continue
+        for path in step.models(config):
+            if not path.exists():
+                named = _strings(config.model_dump(mode="json"))
+                keys = (
+                    key
+                    for key, text in named
+                    if text not in ("", ".") and path.is_relative_to(text)
+                )
+                key = next(keys, step.stage)
+                raise InputError(f"{key}: {path}: there is no such file; name one that is there")
+    if "mix" in stages:
+        upsample_rules(config)
+        only_rules(config)
+
+
+def _strings(section: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the dotted key and the value of every string in a config."""
+    if isinstance(section, str):
+        yield key, section
+    elif isinstance(section, dict):
+        for name, value in section.items():
+            yield from _strings(value, f"{key}.{name}" if key else name)
+    elif isinstance(section, list):
+        for number, value in enumerate(section):
+            yield from _strings(value, f"{key}[{number}]")
 
 
 _FILE_KEYS: dict[tuple[str, int, int], str] = {}

@@ -12,10 +12,11 @@ from rich.table import Table
 
 from mixtures.solver import SourcePlan
 from mixtures.stats import Fertility
-from pipelines.catalog import effective_rules, rule_step
+from pipelines.catalog import STAGES, effective_rules, rule_step
 from pipelines.context import Context
 from pipelines.readers.plan import expansion, plan_splits
 from pipelines.run import Run, pending_steps
+from pipelines.steps import check_inputs
 from pipelines.store import read_parquet
 from schemas.config import Config
 from schemas.documents import AUTO
@@ -33,8 +34,12 @@ def print_summary(console: Console, out: Path, run: Run) -> None:
         highlight=False,
     )
     manifest = out / "mixture" / "manifest.json"
-    if manifest.exists():
-        print_mixture(console, json.loads(manifest.read_text("utf-8")))
+    if not manifest.exists():
+        console.print(
+            f"\nThere is no mixture yet; `bibim plan CONFIG --out {out}` shows what is left"
+        )
+        return
+    print_mixture(console, json.loads(manifest.read_text("utf-8")))
     console.print(f"\nmixture   {out / 'mixture'}", highlight=False)
     console.print(f"report    bibim audit {out}", highlight=False)
     console.print("\nTry next:", highlight=False)
@@ -118,6 +123,8 @@ def print_plan(console: Console, config: Config, out: Path | None, offline: bool
     `offline` no source is looked at.
     """
     rules = effective_rules(config)
+    if not offline:
+        check_inputs(config, STAGES)
     splits = None if offline else _plan_sources(console, config)
     print_rules(console, rules)
     if splits is not None and out is not None:

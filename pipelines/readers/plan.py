@@ -58,6 +58,7 @@ def plan_splits(name: str, source: Source, ingest: Ingest) -> list[Split]:
     files = list_files(name, source)
     kinds: dict[str, str] = {file.relative: source.format for file in files}
     if source.format == "auto":
+        _refuse_unknown(name, source, files)
         tree = source.include or all(format_of(file.path) is None for file in files)
         kinds = {f.relative: "tree" if tree else format_of(f.path) or "text" for f in files}
     below = _limit(name, source, files, kinds) if source.limit else None
@@ -82,6 +83,28 @@ def plan_splits(name: str, source: Source, ingest: Ingest) -> list[Split]:
         Split(shard_name(name, number), name, kind, members, index, count, below)
         for number, (kind, members, index, count) in enumerate(pieces)
     ]
+
+
+_NO_TEXT = re.compile(
+    r"\.(?:csv|tsv|xlsx?|arrow|feather|avro|orc|bz2|xz|lz4|7z|rar|br|pdf|docx?|hwpx?|epub|png|jpe?g|gif)$",
+    re.IGNORECASE,
+)
+
+
+def _refuse_unknown(name: str, source: Source, files: list[File]) -> None:
+    """Raise InputError where the path itself names a file that no reader reads.
+
+    In a folder such files may lie beside others, and are rejected one by one.
+    """
+    if os.path.isdir(source.path):
+        return
+    for file in files:
+        if _NO_TEXT.search(file.path):
+            endings = ", ".join(ending for known, _ in _FORMATS for ending in known)
+            raise InputError(
+                f"sources.{name}.path: {file.path}: no reader for such a file; turn it into one of "
+                f"{endings} (.gz, .zst too), or say what it is with sources.{name}.format"
+            )
 
 
 def expansion(path: str) -> int:
