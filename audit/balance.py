@@ -8,9 +8,8 @@ and with the mixture's files. A difference is a `Residue`: it names stage, sourc
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +23,7 @@ from audit.reading import (
     documents_of,
     finished_steps,
     mixture_of,
+    read_columns,
     rules_of,
     stored_schemas,
 )
@@ -33,8 +33,8 @@ from mixtures.runs import Run, run_path
 from mixtures.shards import read_starts
 from mixtures.tokenizer import Tokenizer
 from pipelines.catalog import cut_columns, effective_rules, rule_columns
-from pipelines.store import read_parquet
 from schemas.config import Config
+from schemas.manifest import read_manifest
 
 Place = tuple[str, str | None, str | None]
 Ints = npt.NDArray[np.int64]
@@ -100,6 +100,11 @@ class Balance:
             if expected != found
         ]
 
+    def take(self, other: Balance) -> None:
+        """Add another's equations."""
+        for key, (expected, found) in other._sides.items():
+            self.add(key, expected, found)
+
     def stages(self) -> dict[str, int]:
         """Return how many equations each stage has."""
         found: dict[str, int] = defaultdict(int)
@@ -111,7 +116,25 @@ class Balance:
 def balance_run(out: Path, config: Config) -> Balance:
     """Return both sides of every equation of the run in `out`, as far as it got."""
     balance = Balance()
+    for _, count in balance_parts(out, config):
+        balance.take(count())
+    return balance
+
+
+def balance_parts(
+    out: Path, config: Config
+) -> Iterator[tuple[tuple[str, ...], Callable[[], Balance]]]:
+    """Yield the stages of each part of the books, and what counts it; parts read other files."""
     steps = finished_steps(out, config)
+    yield ("ingest", *steps), lambda: _documents(out, config, steps)
+    if "tokenize" in steps:
+        yield ("tokenize",), lambda: _runs(out)
+    if read_manifest(out / "mixture") is not None:
+        yield ("mix",), lambda: _mixture(out, config)
+
+
+def _readers(balance: Balance, out: Path) -> None:
+    """Note what the readers say that they wrote."""
     for shard in documents_of(out).shards:
         place = (shard.name.rsplit("-", 1)[0], None, None)
         stats = shard.stats
@@ -122,12 +145,6 @@ def balance_run(out: Path, config: Config) -> Balance:
         read = "read, made documents or rejected"
         made = stats["documents"] + stats["rejects"]
         balance.add(("ingest", place, "documents", read), stats["records"], made)
-    _documents(balance, out, config, steps)
-    if "tokenize" in steps:
-        _runs(balance, out, config)
-    if (manifest := mixture_of(out)) is not None:
-        _mixture(balance, out, config, manifest)
-    return balance
 
 
 class Groups:
@@ -147,8 +164,10 @@ class Groups:
         yield from zip(self.places, totals.tolist(), strict=True)
 
 
-def _documents(balance: Balance, out: Path, config: Config, steps: list[str]) -> None:
+def _documents(out: Path, config: Config, steps: list[str]) -> Balance:
     """Count every document again: its text, who entered each stage, what was written of it."""
+    balance = Balance()
+    _readers(balance, out)
     rules = rules_of(out, config)
     cuts = cut_columns(config)
     stored = stored_schemas(out, config)
@@ -197,6 +216,7 @@ def _documents(balance: Balance, out: Path, config: Config, steps: list[str]) ->
             _written(balance, groups, group, config, cuts, sizes, run)
     if run is not None:
         run.close()
+    return balance
 
 
 def _texts(
@@ -258,12 +278,13 @@ def _written(
                 balance.add(("tokenize", place, count, what), *((value, 0), (0, value))[side])
 
 
-def _runs(balance: Balance, out: Path, config: Config) -> None:
+def _runs(out: Path) -> Balance:
     """Compare the tokens of every document with the token run beside its shard."""
+    balance = Balance()
     folder = out / "annotations/tokenize"
     for shard in documents_of(out).shards:
         place = (shard.name.rsplit("-", 1)[0], None, None)
-        counts = read_parquet(folder / shard.name, columns=["tokens"]).column("tokens")
+        counts = read_columns(out, folder / shard.name, ["tokens"]).column("tokens")
         with Run(run_path(folder / shard.name)) as run:
             header = run.header
         what = "annotated, in the token run"
@@ -271,10 +292,13 @@ def _runs(balance: Balance, out: Path, config: Config) -> None:
         balance.add(("tokenize", place, "documents", what), documents, header.documents)
         total = pc.sum(counts).as_py() or 0
         balance.add(("tokenize", place, "tokens", what), total, header.tokens)
+    return balance
 
 
-def _mixture(balance: Balance, out: Path, config: Config, manifest: dict[str, Any]) -> None:
+def _mixture(out: Path, config: Config) -> Balance:
     """Compare the mixture's manifest with `tokenize`, with side-cars and with the index files."""
+    balance = Balance()
+    manifest = mixture_of(out) or {}
     survivors: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     columns = ["source", "assigned", "lang", "tokens"]
     for group in decided(out, config, rules_of(out, config), columns):
@@ -285,9 +309,8 @@ def _mixture(balance: Balance, out: Path, config: Config, manifest: dict[str, An
                 survivors[component or ""][index] += value
     taken: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
     for number, shard in enumerate(manifest["shards"]):
-        table = read_parquet(
-            out / "mixture" / f"{shard['name']}.parquet", columns=["source", "component", "tokens"]
-        )
+        path = out / "mixture" / f"{shard['name']}.parquet"
+        table = read_columns(out, path, ["source", "component", "tokens"])
         sums = table.group_by(["source", "component"]).aggregate(
             [("tokens", "sum"), ([], "count_all")]
         )
@@ -313,7 +336,7 @@ def _mixture(balance: Balance, out: Path, config: Config, manifest: dict[str, An
             found = sum(entry[name] for entry in given)
             balance.add(("mix", place, count, what), taken[source, component][index], found)
     if config.mixture.stages:  # each stage is offered what its own conditions let through
-        return
+        return balance
     for component, have in sorted(survivors.items()):
         place = ("all", component, None)
         given = [e for e in entries if e["component"] == component]
@@ -324,3 +347,4 @@ def _mixture(balance: Balance, out: Path, config: Config, manifest: dict[str, An
             offered = sum(entry[name] for entry in given) + left_out[count]
             what = "survivors, offered to the mixture or left out"
             balance.add(("mix", place, count, what), have[index], offered)
+    return balance

@@ -1,11 +1,14 @@
 """The books, checked by program: nothing is lost, nothing appears from nowhere.
 
-Each check reads the data again. A check that fails names what differs and by how much.
+Each check reads the data again. A check that fails names what differs and by how much. One whose
+files cannot be read is not made, and says which file that is; the others are.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,21 +16,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel
 
-from audit.balance import balance_run
+from audit.balance import Balance, balance_parts
 from audit.ledger import Ledger, ledger, sum_counts
 from audit.reading import (
+    Damaged,
     decided,
     documents_of,
     finished_steps,
     mixture_of,
+    naming_damage,
+    read_columns,
     rules_of,
     stored_schemas,
 )
 from mixtures.runs import run_path
-from pipelines.catalog import effective_rules
+from pipelines.catalog import active_steps, effective_rules
 from pipelines.shards import DOCUMENTS
-from pipelines.store import open_parquet, read_parquet
+from pipelines.store import open_parquet
 from schemas.config import Config
+from schemas.errors import BibimError, RunFault
 from schemas.manifest import read_manifest, sha256_file
 
 SHOWN = 5
@@ -39,36 +46,57 @@ class Check(BaseModel):
     name: str
     holds: bool
     detail: str
+    made: bool = True
+    """False where a file that it needs cannot be read: nobody knows whether it holds."""
 
 
 def check_run(out: Path, config: Config) -> list[Check]:
     """Return every check of the run in `out`, as far as it got."""
-    books = ledger(out, config)
+    files = check_files(out, config)
+
+    def made(name: str, make: Callable[[], list[Check]]) -> list[Check]:
+        return _made(name, make, damaged=not files.holds)
+
     checks = [
-        check_files(out),
-        *check_conservation(books),
+        files,
+        *made("conservation", lambda: check_conservation(ledger(out, config, mixed=False))),
         check_splits(out),
-        (belong := check_rows(out, config)),
+        check_rows(out, config),
+        *check_stages(out, config, damaged=not files.holds),
     ]
-    if belong.holds:
-        checks += check_stages(out, config)
-    steps = finished_steps(out, config)
-    if "dedup" in steps:
-        checks.append(check_survivors_of_clusters(out, config))
-    if mixture_of(out) is not None:
-        checks += check_mixture(out, config)
+    if "dedup" in finished_steps(out, config):
+        name = "every duplicate has a survivor"
+        checks += made(name, lambda: [check_survivors_of_clusters(out, config)])
+    if read_manifest(out / "mixture") is not None:
+        checks += made("mixture holds survivors only", lambda: [check_mixture(out, config)])
+        checks += made("mixture keeps its shares", lambda: [check_balance(out)])
     return checks
 
 
-def check_files(out: Path) -> Check:
+def _made(name: str, make: Callable[[], list[Check]], damaged: bool) -> list[Check]:
+    """Return what `make` gives, or `name` as not made. `damaged`: some file is known to differ."""
+    try:
+        return make()
+    except Damaged as error:
+        detail = f"needs {error.short}"
+    except RunFault as error:
+        detail = str(error)
+    except Exception as error:  # what a damaged file does to its reader, nobody can list
+        if not damaged:
+            raise
+        detail = str(error) if isinstance(error, BibimError) else f"{type(error).__name__}: {error}"
+    return [Check(name=name, holds=False, detail=detail, made=False)]
+
+
+def check_files(out: Path, config: Config) -> Check:
     """Every file that a manifest names is there with its size and SHA-256, and no other."""
-    wrong: list[str] = []
-    files = 0
+    files, wrong = _mixture_files(out)
+    wrong += _gaps(out, config)
     folders = [out / "documents", out / "rejects", *sorted((out / "annotations").glob("*"))]
     for folder in folders:
         manifest = read_manifest(folder)
         if manifest is None:
-            if folder.exists() and any(folder.iterdir()):
+            if not _is_empty(folder):
                 wrong.append(f"{folder.relative_to(out)} has no manifest (unfinished)")
             continue
         for shard in manifest.shards:
@@ -85,6 +113,36 @@ def check_files(out: Path) -> Check:
         strangers = {p.name for p in folder.glob("*.parquet")} - set(manifest.by_name())
         wrong += [f"{folder.relative_to(out)}/{name} is in no manifest" for name in strangers]
     return _check("files match their manifests", wrong, f"{files} files")
+
+
+def _gaps(out: Path, config: Config) -> Iterator[str]:
+    """Yield the steps' folders in which nothing is although a later step has finished."""
+    missing: list[str] = []
+    for folder in (*(f"annotations/{step}" for step in active_steps(config)[1:-1]), "mixture"):
+        if read_manifest(out / folder) is not None:
+            yield from missing
+            missing = []
+        elif _is_empty(out / folder):
+            missing.append(f"{folder} is missing")
+
+
+def _is_empty(folder: Path) -> bool:
+    return not folder.exists() or not any(folder.iterdir())
+
+
+def _mixture_files(out: Path) -> tuple[int, list[str]]:
+    """Return how many files the mixture has, and what is wrong with them."""
+    from mixtures.shards import verify_files
+
+    try:
+        manifest = mixture_of(out)
+        if manifest is None:
+            empty = _is_empty(out / "mixture")
+            return 0, [] if empty else ["mixture has no manifest (unfinished)"]
+        listed = [*manifest["files"], *(f for shard in manifest["shards"] for f in shard["files"])]
+        return len(listed), [f"mixture/{fault}" for fault in verify_files(out / "mixture")]
+    except RunFault as error:
+        return 0, [str(error)]
 
 
 def check_conservation(books: Ledger) -> list[Check]:
@@ -110,16 +168,28 @@ def check_conservation(books: Ledger) -> list[Check]:
     return checks
 
 
-def check_stages(out: Path, config: Config) -> list[Check]:
+def check_stages(out: Path, config: Config, damaged: bool = False) -> list[Check]:
     """For each stage: what entered is what left, was dropped or edited; see `audit.balance`."""
-    balance = balance_run(out, config)
+    balance = Balance()
+
+    def take(count: Callable[[], Balance]) -> list[Check]:
+        balance.take(count())
+        return []
+
+    missing: list[Check] = []
+    half: set[str] = set()
+    for stages, count in balance_parts(out, config):
+        if lost := _made(f"ledger of {', '.join(stages)}", partial(take, count), damaged):
+            missing += lost
+            half.update(stages)
     wrong: dict[str, list[str]] = {stage: [] for stage in balance.stages()}
     for residue in balance.residues():
         wrong[residue.stage].append(str(residue))
     return [
         _check(f"ledger of {stage}", wrong[stage], f"{count:,} sums agree")
         for stage, count in balance.stages().items()
-    ]
+        if wrong[stage] or stage not in half
+    ] + missing
 
 
 def check_splits(out: Path) -> Check:
@@ -151,7 +221,11 @@ def check_rows(out: Path, config: Config) -> Check:
             if not path.exists():
                 wrong.append(f"{step}/{shard.name} is missing")
                 continue
-            file = open_parquet(path)
+            try:
+                file = open_parquet(path)
+            except (OSError, pa.ArrowException):
+                wrong.append(f"{step}/{shard.name} cannot be read")
+                continue
             belongs = (file.schema_arrow.metadata or {}).get(DOCUMENTS, b"").decode()
             count += 1
             if file.metadata.num_rows != shard.rows:
@@ -184,12 +258,8 @@ def check_survivors_of_clusters(out: Path, config: Config) -> Check:
     return _check("every duplicate has a survivor", wrong, f"{len(names):,} duplicates")
 
 
-def check_mixture(out: Path, config: Config) -> list[Check]:
-    """The mixture's files match, its documents survive, its tokens add up, its shares hold."""
-    from mixtures.shards import verify_files
-
-    wrong = list(verify_files(out / "mixture"))
-    checks = [_check("mixture files match their manifest", wrong, str(config.mixture.shards))]
+def check_mixture(out: Path, config: Config) -> Check:
+    """The mixture's documents survive, its tokens add up."""
     tokens: dict[bytes, int] = {}
     for group in decided(out, config, rules_of(out, config), ["id", "tokens"]):
         columns = group.columns.filter(pa.array(group.kept))
@@ -199,7 +269,7 @@ def check_mixture(out: Path, config: Config) -> list[Check]:
     wrong = []
     copies = 0
     for path in sorted((out / "mixture").glob("shard-*.parquet")):
-        table = read_parquet(path, columns=["id", "tokens", "epoch"])
+        table = read_columns(out, path, ["id", "tokens", "epoch"])
         copies += table.num_rows
         ids, counts = table.column("id").to_pylist(), table.column("tokens").to_pylist()
         strangers = sum(1 for document in ids if document not in tokens)
@@ -211,9 +281,7 @@ def check_mixture(out: Path, config: Config) -> list[Check]:
         epochs = np.asarray(table.column("epoch"))
         if len(epochs) and epochs.max() >= np.ceil(config.mixture.max_epochs):
             wrong.append(f"{path.name}: epoch {epochs.max()} is over max_epochs")
-    checks.append(_check("mixture holds survivors only", wrong, f"{copies:,} sequences"))
-    checks.append(check_balance(out))
-    return checks
+    return _check("mixture holds survivors only", wrong, f"{copies:,} sequences")
 
 
 OVERALL, SHARD, WINDOW = 0.001, 0.01, 0.03
@@ -225,7 +293,8 @@ def check_balance(out: Path) -> Check:
     """Every component has its share over all, in each shard and in every window."""
     from mixtures.shards import balance
 
-    measured = balance(out / "mixture")
+    with naming_damage(out, sorted((out / "mixture").glob("shard-*.parquet"))):
+        measured = balance(out / "mixture")
     bounds = (("overall", OVERALL), ("shard", SHARD), ("window", WINDOW))
     figures = {name: float(getattr(measured, name) or 0.0) for name, _ in bounds}
     wrong = [

@@ -10,11 +10,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel
 
-from audit.reading import documents_of, finished_steps, rules_of, stored_schemas
+from audit.reading import (
+    documents_of,
+    finished_steps,
+    naming_damage,
+    read_columns,
+    rules_of,
+    stored_schemas,
+)
 from filters.decide import breaks, in_scope
 from pipelines.catalog import cut_columns, folders
 from pipelines.shards import read_batches
-from pipelines.store import read_parquet
 from schemas.config import Config
 from schemas.documents import DOCUMENT
 from schemas.errors import InputError
@@ -70,7 +76,7 @@ def locate(out: Path, document: str) -> tuple[str, int, str]:
     column, value = ("origin", document) if wanted_id is None else ("id", wanted_id)
     for shard in documents_of(out).shards:
         file = out / "documents" / shard.name
-        values = read_parquet(file, columns=[column]).column(column)
+        values = read_columns(out, file, [column]).column(column)
         found = pc.index(values, pa.scalar(value, values.type)).as_py()
         if found >= 0:
             return shard.name, found, shard.sha256
@@ -86,10 +92,12 @@ def _row(out: Path, schemas: dict[str, pa.Schema], name: str, row: int, sha: str
     for schema in schemas.values():
         names += [n for n in schema.names if n not in names and n not in HIDDEN]
     start = 0
-    for batch in read_batches(out, name, folders(schemas).by_folder(names), sha):
-        if row < start + batch.num_rows:
-            return batch.slice(row - start, 1)
-        start += batch.num_rows
+    wanted = folders(schemas).by_folder(names)
+    with naming_damage(out, [out / folder / name for folder in wanted]):
+        for batch in read_batches(out, name, wanted, sha):
+            if row < start + batch.num_rows:
+                return batch.slice(row - start, 1)
+            start += batch.num_rows
     raise InputError(f"{out}: {name} has no row {row}")
 
 
@@ -159,14 +167,14 @@ def _cluster(out: Path, cluster: bytes, own: str, most: int = 20) -> list[str]:
     members: list[str] = []
     for shard in documents_of(out).shards:
         file = out / "annotations/dedup" / shard.name
-        labels = read_parquet(file, columns=["cluster_id"])
+        labels = read_columns(out, file, ["cluster_id"])
         column = labels.column("cluster_id")
         hits = np.flatnonzero(
             np.asarray(pc.fill_null(pc.equal(column, pa.scalar(cluster, column.type)), False))
         )
         if len(hits):
             file = out / "documents" / shard.name
-            ids = read_parquet(file, columns=["id"]).column("id")
+            ids = read_columns(out, file, ["id"]).column("id")
             members += [ids[int(hit)].as_py().hex() for hit in hits]
     return [member for member in members if member != own][:most]
 
@@ -175,7 +183,7 @@ def _placed(out: Path, document: bytes) -> list[Placed]:
     """Return where the document's copies stand in the mixture."""
     placed = []
     for path in sorted((out / "mixture").glob("shard-*.parquet")):
-        table = read_parquet(path, columns=["id", "epoch", "tokens"])
+        table = read_columns(out, path, ["id", "epoch", "tokens"])
         ids = table.column("id")
         hits = np.flatnonzero(np.asarray(pc.equal(ids, pa.scalar(document, ids.type))))
         if not len(hits):

@@ -28,7 +28,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from audit.index import INDEX, index_key, read_index, write_index
-from audit.reading import documents_of, finished_steps, rules_of, stored_schemas
+from audit.reading import (
+    documents_of,
+    finished_steps,
+    naming_damage,
+    rules_of,
+    stored_schemas,
+)
 from pipelines.catalog import STEPS, folders, step_of
 from pipelines.shards import DOCUMENTS
 from schemas.config import Config
@@ -122,7 +128,10 @@ class ShardRows:
 
 
 class Frame:
-    """The rows of the run in `out`. Raises InputError where identify or measure is missing."""
+    """The rows of the run in `out`.
+
+    Raises InputError where identify or measure is missing, Damaged where a file cannot be read.
+    """
 
     def __init__(self, out: Path, config: Config) -> None:
         self.out = out
@@ -209,6 +218,9 @@ class Frame:
         base = self.out / (folder if folder == "documents" else f"annotations/{folder}")
         return [os.fspath(base / shard.name) for shard in self.shards]
 
+    def _naming(self, files: Sequence[str]) -> contextlib.AbstractContextManager[None]:
+        return naming_damage(self.out, [Path(file) for file in files])
+
     def folder_of(self, column: str) -> str:
         """Return the finished step (or `documents`) that holds `column`.
 
@@ -224,17 +236,19 @@ class Frame:
         raise InputError(f"{column}: {step} has not run yet; run it first")
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Return the rows of a query over the run's files."""
-        with self._db.cursor() as cursor:
+        """Return the rows of a query over the run's files, which are its first parameter."""
+        files = next((value for value in parameters if isinstance(value, list)), [])
+        with self._naming(files), self._db.cursor() as cursor:
             return cursor.execute(sql, list(parameters)).fetchall()
 
     def stream(self, folder: str, expressions: Sequence[str]) -> Iterator[tuple[int, pa.Table]]:
         """Yield (first row, table) of SQL `expressions` over a folder's rows, in their order."""
         named = ", ".join(f"{text} AS c{number}" for number, text in enumerate(expressions))
         row = 0
-        with self._db.cursor() as cursor:
+        files = self.files(folder)
+        with self._naming(files), self._db.cursor() as cursor:
             reader = cursor.sql(
-                f"SELECT {named} FROM read_parquet(?)", params=[self.files(folder)]
+                f"SELECT {named} FROM read_parquet(?)", params=[files]
             ).to_arrow_reader(BLOCK)
             for batch in reader:
                 yield row, pa.Table.from_batches([batch])
@@ -456,7 +470,8 @@ class Frame:
         usable = [column for column in columns if column in known]
         for name, places in by_shard.items():
             for folder, names in known.by_folder(usable).items():
-                with pq.ParquetFile(self.out / folder / name) as file:
+                path = self.out / folder / name
+                with naming_damage(self.out, [path]), pq.ParquetFile(path) as file:
                     starts = np.cumsum(
                         [0]
                         + [

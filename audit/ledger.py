@@ -16,12 +16,18 @@ import pyarrow as pa
 from pydantic import BaseModel
 
 from audit.edits import edits_of
-from audit.reading import decided, documents_of, finished_steps, rules_of, stored_schemas
+from audit.reading import (
+    decided,
+    documents_of,
+    finished_steps,
+    read_columns,
+    rules_of,
+    stored_schemas,
+)
 from audit.taken import Taken, read_taken
 from filters.decide import KEPT
 from mixtures.keys import id_matrix
 from pipelines.catalog import STEPS, cut_columns, rule_step
-from pipelines.store import read_parquet
 from schemas.config import Config
 from schemas.manifest import read_manifest
 from schemas.rules import Rule
@@ -141,19 +147,19 @@ Place = tuple[str, str | None, str | None]
 """Source, component, language."""
 
 
-def ledger(out: Path, config: Config) -> Ledger:
-    """Return the books of the run in `out`, as far as it got."""
+def ledger(out: Path, config: Config, mixed: bool = True) -> Ledger:
+    """Return the books of the run in `out`, as far as it got; `mixed`: with the stage `mix`."""
     steps = finished_steps(out, config)
     rules = rules_of(out, config)
     cuts = cut_columns(config)
-    taken = read_taken(out) if "tokenize" in steps else None
+    taken = read_taken(out) if mixed and "tokenize" in steps else None
     columns = ["source", "assigned", "lang", "raw_bytes"]
     columns += ["chars", "bytes"] if "measure" in steps else []
     columns += ["tokens", *cuts, "pii_spans"] if "tokenize" in steps else []
     columns += ["id"] if taken else []
     totals: dict[tuple[Place, int], Count] = defaultdict(Count)
     edited: dict[tuple[Place, str], Count] = defaultdict(Count)
-    mixed: dict[tuple[Place, str], Count] = defaultdict(Count)
+    moved: dict[tuple[Place, str], Count] = defaultdict(Count)
     for group in decided(out, config, rules, columns):
         for place, verdict, count in _group(group.columns, group.verdict):
             totals[place, verdict] = totals[place, verdict].plus(count)
@@ -162,7 +168,7 @@ def ledger(out: Path, config: Config) -> Ledger:
             for key, count in _edited(kept, cuts, config):
                 edited[key] = edited[key].plus(count)
             for key, count in _mixed(kept, taken) if taken else ():
-                mixed[key] = mixed[key].plus(count)
+                moved[key] = moved[key].plus(count)
     ranked = sorted(totals.items(), key=lambda item: [str(part) for part in item[0][0]])
     lines = [
         Line(
@@ -182,7 +188,7 @@ def ledger(out: Path, config: Config) -> Ledger:
         edits = edited if step == "tokenize" else {}
         flows += _step_flows(step, ranked, rules, stage_of, edits)
     if taken:
-        flows += _mix_flows([flow for flow in flows if flow.stage == "tokenize"], mixed)
+        flows += _mix_flows([flow for flow in flows if flow.stage == "tokenize"], moved)
     return Ledger(
         steps=steps,
         rules=[f"{rule} ({rule.reason})" for rule in rules],
@@ -381,10 +387,8 @@ def rejects(out: Path) -> list[tuple[str, str, bool, Count]]:
     manifest = read_manifest(out / "rejects")
     found = []
     for shard in manifest.shards if manifest else ():
-        table = read_parquet(
-            out / "rejects" / shard.name,
-            columns=["source", "reason", "fault", "raw_bytes"],
-        )
+        path = out / "rejects" / shard.name
+        table = read_columns(out, path, ["source", "reason", "fault", "raw_bytes"])
         grouped = table.group_by(["source", "reason", "fault"]).aggregate(
             [("raw_bytes", "sum"), ([], "count_all")]
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,57 @@ from pipelines.catalog import (
     step_schemas,
 )
 from pipelines.shards import read_batches
-from pipelines.store import open_parquet
+from pipelines.store import open_parquet, read_parquet
 from schemas.config import Config
-from schemas.errors import InputError
+from schemas.errors import BibimError, InputError, RunFault
 from schemas.manifest import Manifest, read_manifest
 from schemas.rules import Rule
+
+
+class Damaged(RunFault):
+    """A file of the run is missing or cannot be read. `short` names it without the remedy."""
+
+    def __init__(self, out: Path, path: Path, fault: str) -> None:
+        self.short = f"{path.relative_to(out)}, which {fault}"
+        first = "" if fault == MISSING else "delete it: "
+        super().__init__(
+            f"{path} {fault}; {first}`bibim run … --out {out}` writes it again, "
+            f"`bibim audit {out} --check` names all that is damaged"
+        )
+
+
+MISSING = "is missing"
+
+
+def fault_of(path: Path) -> str | None:
+    """Return what keeps a Parquet file from being read whole; None where nothing does."""
+    try:
+        read_parquet(path)
+    except FileNotFoundError:
+        return MISSING
+    except (OSError, pa.ArrowException) as error:
+        return f"cannot be read ({str(error).splitlines()[0].split('. ')[0].rstrip('.')})"
+    return None
+
+
+@contextmanager
+def naming_damage(out: Path, files: Sequence[Path]) -> Iterator[None]:
+    """Raise Damaged for whatever reading `files` raises, where one of them is damaged."""
+    try:
+        yield
+    except BibimError:
+        raise
+    except Exception as error:  # Arrow, DuckDB and NumPy each say it in their own way
+        for path in files:
+            if (fault := fault_of(path)) is not None:
+                raise Damaged(out, path, fault) from error
+        raise
+
+
+def read_columns(out: Path, path: Path, columns: Sequence[str]) -> pa.Table:
+    """Return `columns` of a file of the run in `out`. Raises Damaged where it cannot be read."""
+    with naming_damage(out, [path]):
+        return read_parquet(path, columns)
 
 
 def documents_of(out: Path) -> Manifest:
@@ -72,11 +119,13 @@ def stored_schemas(out: Path, config: Config) -> dict[str, pa.Schema]:
         return {step: schema for step, schema in step_schemas().items() if step in steps}
     found = {}
     for step in steps:
-        file = open_parquet(out / "annotations" / step / shards[0].name)
-        try:
-            found[step] = file.schema_arrow.remove_metadata()
-        finally:
-            file.close(force=True)
+        path = out / "annotations" / step / shards[0].name
+        with naming_damage(out, [path]):
+            file = open_parquet(path)
+            try:
+                found[step] = file.schema_arrow.remove_metadata()
+            finally:
+                file.close(force=True)
     return found
 
 
@@ -102,17 +151,24 @@ class Decided:
 def decided(
     out: Path, config: Config, rules: Sequence[Rule], columns: Sequence[str]
 ) -> Iterator[Decided]:
-    """Yield every row group of a run with `columns` and the verdict of `rules`."""
-    if "identify" not in finished_steps(out, config):
-        raise InputError(f"{out}: identify has not finished; run `bibim run … --out {out}` first")
+    """Yield every row group of a run with `columns` and the verdict of `rules`.
+
+    Raises InputError where a step that adds one of them has not finished, or one before it; Damaged
+    where a file cannot be read.
+    """
     stored = stored_schemas(out, config)
+    known = folders(stored)
+    if "identify" not in stored or any(name not in known for name in columns):
+        step = next_step(out, config)
+        raise InputError(f"{out}: {step} has not finished; run `bibim run … --out {out}` first")
     for rule in rules:
         rule_step(rule.scope, rule.column, stored)
     names = list(dict.fromkeys([*columns, *rule_columns(rules)]))
-    wanted = folders(stored).by_folder(names)
+    wanted = known.by_folder(names)
     for shard in documents_of(out).shards:
         row = 0
-        for batch in read_batches(out, shard.name, wanted, shard.sha256):
-            values = {name: batch.column(name) for name in rule_columns(rules)}
-            yield Decided(shard.name, row, batch.select(list(columns)), decide(values, rules))
-            row += batch.num_rows
+        with naming_damage(out, [out / folder / shard.name for folder in wanted]):
+            for batch in read_batches(out, shard.name, wanted, shard.sha256):
+                values = {name: batch.column(name) for name in rule_columns(rules)}
+                yield Decided(shard.name, row, batch.select(list(columns)), decide(values, rules))
+                row += batch.num_rows

@@ -157,9 +157,13 @@ def print_checks(console: Console, checks: Sequence[Check]) -> None:
     """Print each check with its figures; those that fail stand out."""
     for check in checks:
         mark = Text("holds ", "green") if check.holds else Text("FAILS ", "bold red")
+        if not check.made:
+            mark = Text("not made ", "yellow")
         console.print(mark + Text(f"{check.name}: {check.detail}", ""), soft_wrap=True)
-    failed = sum(not check.holds for check in checks)
-    console.print(f"{len(checks)} checks, {failed} failed", highlight=False)
+    missing = sum(not check.made for check in checks)
+    failed = sum(not check.holds for check in checks) - missing
+    rest = f", {missing} not made" if missing else ""
+    console.print(f"{len(checks)} checks, {failed} failed{rest}", highlight=False)
 
 
 def print_explanation(console: Console, explanation: Explanation) -> None:

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from audit.reading import mixture_of
+from audit.reading import mixture_of, read_columns
 from mixtures.keys import base_keys, id_matrix
-from pipelines.store import read_parquet
 
 Ints = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
@@ -52,7 +51,7 @@ def read_taken(out: Path) -> Taken | None:
         return None
     heads, tails, counts = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)], [np.zeros(0)]
     for path in sorted((out / "mixture").glob("shard-*.parquet")):
-        table = read_parquet(path, columns=["id", "tokens"]).combine_chunks()
+        table = read_columns(out, path, ["id", "tokens"]).combine_chunks()
         for batch in table.to_batches():
             ids = id_matrix(batch.column("id"))
             heads.append(base_keys(ids))

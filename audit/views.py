@@ -23,10 +23,10 @@ from audit.ledger import by_stage, rejects
 from audit.reading import documents_of
 from audit.stats import known_stats
 from audit.texts import WHOLE, Piece, Texts, pieces
-from audit.what_if import WhatIf, altered
+from audit.what_if import WhatIf, altered, asked, check_scopes
 from schemas.config import Config
 from schemas.errors import InputError
-from schemas.rules import ALL, Rule, parse_rule
+from schemas.rules import ALL, Rule
 
 Json = dict[str, Any]
 
@@ -561,12 +561,11 @@ SECTIONS = {
 
 def changed_yaml(config: Config, rules: Sequence[Rule], texts: Sequence[str]) -> str:
     """Return the config's `rules`, and other sections, with the rules of `texts` in place."""
-    after, _ = altered(rules, texts)
-    del after  # checked above: every text is a rule
+    check_scopes(config, asked(texts))
+    altered(rules, texts)  # refuses a column that no stage adds
     conditions = {scope: dict(columns) for scope, columns in config.rules.items()}
     sections: Json = {}
-    for text in texts:
-        rule = parse_rule(text)
+    for rule in asked(texts):
         place = SECTIONS.get((rule.column, rule.op)) if rule.scope == ALL else None
         value = f"{rule.value:g}" if isinstance(rule.value, float) else str(rule.value)
         if place is not None and rule.column not in conditions.get(ALL, {}):

@@ -27,8 +27,9 @@ from pydantic import BaseModel
 from audit.frame import NO_INT, Frame, breaks_values, first_bit
 from pipelines.catalog import STEPS, rule_step
 from schemas.config import Config
+from schemas.documents import AUTO
 from schemas.errors import InputError
-from schemas.rules import Rule, parse_rule
+from schemas.rules import ALL, Rule, parse_rules
 
 MOST_CHANGES = 8
 DEDUP_STEP = STEPS.index("dedup")
@@ -80,11 +81,7 @@ def altered(
     """
     changed = list(rules)
     replaced = []
-    for text in texts:
-        try:
-            rule = parse_rule(text)
-        except ValueError as error:
-            raise InputError(f"--rule: {error}") from None
+    for rule in asked(texts):
         step = STEPS.index(rule_step(rule.scope, rule.column, schemas))
         same = [
             index
@@ -103,6 +100,29 @@ def altered(
         ]
         changed.insert(after[-1] + 1 if after else 0, rule)
     return changed, replaced
+
+
+def asked(texts: Sequence[str]) -> list[Rule]:
+    """Return the rules of `texts`. Raises InputError for what is none."""
+    try:
+        return [rule for text in texts for rule in parse_rules(text)]
+    except ValueError as error:
+        raise InputError(f"--rule: {error}") from None
+
+
+def check_scopes(config: Config, rules: Sequence[Rule]) -> None:
+    """Raise InputError where a rule's scope is no component and no source of the config."""
+    known = {*config.sources, *config.mixture.weights, ALL}
+    components = {source.component for source in config.sources.values()}
+    if AUTO in components:
+        components |= {*config.identify.components.values(), "code"}
+    known |= components - {AUTO}
+    for rule in rules:
+        if rule.scope not in known:
+            raise InputError(
+                f"--rule {rule}: no component or source is named {rule.scope!r}; "
+                f"known: {', '.join(sorted(known))}"
+            )
 
 
 def compare_rules(out: Path, config: Config, texts: Sequence[str], examples: int = 5) -> Comparison:
@@ -140,6 +160,7 @@ class WhatIf:
         """Return the comparison for the rules of `texts`. Raises InputError for a bad rule."""
         frame = self.frame
         before = frame.rules
+        check_scopes(frame.config, asked(texts))
         after, replaced = altered(before, texts, frame.schemas)
         changed = [i for i, rule in enumerate(after) if rule not in before]
         if len(changed) > MOST_CHANGES:

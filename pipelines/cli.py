@@ -388,6 +388,8 @@ def audit(
 ) -> None:
     """Show what every rule dropped, by source and language, or check the books."""
     with exit_codes():
+        if fail_on_change and against is None:
+            raise InputError("--fail-on-change: against which run? Name it with --against OTHER")
         settings = load_run(out)
         if html is not None or serve:
             show_audit(out, settings, html, (host, port) if serve else None, show_pii)

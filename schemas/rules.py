@@ -7,6 +7,7 @@ columns are evaluated by `filters.decide`.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -67,17 +68,28 @@ def parse_condition(scope: str, column: str, condition: Any) -> list[Rule]:
             )
         op, text = match.groups()
         value = _value(text)
-        if op not in ("==", "!=") and not (isinstance(value, float)):
+        number = isinstance(value, float)
+        if (number and math.isnan(float(value))) or (op not in ("==", "!=") and not number):
             raise ValueError(f"{op} wants a number, not {text!r}")
         rules.append(Rule(scope, column, op, value, column))  # type: ignore[arg-type]  # op is one of Op by the pattern
     return rules
 
 
-def parse_rule(text: str) -> Rule:
-    """Return the rule written as `ko.hangul_ratio>=0.3`. Raises ValueError with the remedy."""
+def parse_rules(text: str) -> list[Rule]:
+    """Return the rules written as `ko.hangul_ratio>=0.3` or, on both sides, `ko.words>=1, <=10`.
+
+    Raises ValueError with the remedy.
+    """
     match = _RULE.match(text)
     if match is None:
         raise ValueError(f'{text!r} is no rule; write for example "ko.hangul_ratio>=0.3"')
     scope, column, condition = match.groups()
-    (rule,) = parse_condition(scope, column, condition)
+    return parse_condition(scope, column, condition)
+
+
+def parse_rule(text: str) -> Rule:
+    """Return the one rule written as `ko.hangul_ratio>=0.3`. Raises ValueError with the remedy."""
+    rule, *others = parse_rules(text)
+    if others:
+        raise ValueError(f"{text!r} is {1 + len(others)} conditions; write one")
     return rule

@@ -115,6 +115,11 @@ class Corpus:
         """
         self.folder = Path(config.mixture)
         self.config = config
+        if not self.folder.is_dir():
+            raise InputError(
+                f"mixture: {self.folder}: there is no such folder; make it with `bibim run "
+                "RECIPE --out OUT` and name it: --set mixture=OUT/mixture"
+            )
         self.manifest = read_manifest(self.folder)
         self.tokenizer = Tokenizer.load(config.tokenizer_path)
         named = self.manifest["tokenizer"]["sha256"]
@@ -239,6 +244,18 @@ class Corpus:
         ids[:length], targets[:length] = tokens[:-1], tokens[1:]
         document[:length] = documents[:-1]
         return Sample(ids, targets, document)
+
+    def documents(self, component: str) -> int:
+        """Return how many documents of a component the mixture holds."""
+        found: set[bytes] = set()
+        for shard in self.manifest["shards"]:
+            index = self.index(shard["name"])
+            if component not in index.names:
+                continue
+            mine = np.flatnonzero(index.component == index.names.index(component))
+            side = pq.read_table(self.folder / f"{shard['name']}.parquet", columns=["id"])
+            found.update(side.column("id").take(mine).to_pylist())
+        return len(found)
 
     def held_out(self, component: str, most: int) -> Iterator[npt.NDArray[Any]]:
         """Yield held-out documents of a component in order, each once, until `most` tokens."""

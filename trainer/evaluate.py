@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +77,18 @@ def held_out_loss(model: Decoder, corpus: Corpus, most: int, world: World) -> li
         nats = float(world.sum(torch.tensor([nats], dtype=torch.float64)))
         found.append(Held(component, len(tokens), int(sizes[tokens].sum()), nats))
     return found
+
+
+def unheld(corpus: Corpus, held: Sequence[Held]) -> list[str]:
+    """Return a line for each component of the mixture that is not in `held`."""
+    share = corpus.config.run.held_out
+    known = {row.component for row in held}
+    return [
+        f"{name}: no document is held out (run.held_out {share:g}"
+        + (f" of {corpus.documents(name):,} documents)" if share else ")")
+        for name in corpus.components
+        if name not in known
+    ]
 
 
 @torch.no_grad()
@@ -160,14 +173,20 @@ def accuracy(model: Decoder, tokenizer: Tokenizer, questions: Sequence[Question]
 def evaluate_checkpoint(
     path: Path, most: int, tasks: Sequence[Path], limit: int | None = None
 ) -> dict[str, float]:
-    """Return held-out figures by component, and the accuracy on each task, by name."""
+    """Return held-out figures by component, and the accuracy on each task, by name.
+
+    A component without held-out documents has no figure; standard error says which.
+    """
     from trainer.export import load_model
 
     model, config = load_model(path)
     corpus = Corpus(config, verify=False)
     found: dict[str, float] = {}
-    for row in held_out_loss(model, corpus, most, World(0, 1, torch.device("cpu"))):
+    held = held_out_loss(model, corpus, most, World(0, 1, torch.device("cpu")))
+    for row in held:
         found |= row.figures()
+    for line in unheld(corpus, held):
+        print(line, file=sys.stderr)
     for task in tasks:
         questions = list(read_questions(task, limit))
         name = task.name.split(".")[0]

@@ -33,7 +33,7 @@ from trainer.checkpoint import (
 )
 from trainer.config import TrainConfig, load_training
 from trainer.data import Corpus, Stage
-from trainer.evaluate import held_out_loss
+from trainer.evaluate import Held, held_out_loss, unheld
 from trainer.loss import IGNORE
 from trainer.model import Decoder
 from trainer.optimise import learning_rate, make_optimiser
@@ -89,6 +89,7 @@ class Pretraining:
     def __init__(self, config: TrainConfig, out: Path, world: World, say: Say) -> None:
         self.config, self.out, self.world = config, out, world
         self.say: Say = say if world.first else (lambda line: None)
+        self._told = False
         self.corpus = Corpus(config, verify=world.first)
         self.stages = self.corpus.stages
         self.steps = plan_steps(self.stages, config)
@@ -192,7 +193,7 @@ class Pretraining:
                 held = held_out_loss(self.model, self.corpus, config.run.evaluate_tokens, world)
                 if trackers:
                     trackers.log(done, {k: v for row in held for k, v in row.figures().items()})
-                self.say("  held out: " + ", ".join(row.shown() for row in held))
+                self._tell(held)
                 clock, seen = time.monotonic(), 0
             if done % config.run.save_every == 0 or done == end:
                 self._save(done)
@@ -200,6 +201,15 @@ class Pretraining:
         if trackers:
             trackers.close()
         return checkpoint_path(self.out, max(self.start, end))
+
+    def _tell(self, held: list[Held]) -> None:
+        """Say what was measured, and once of which components nothing was."""
+        if held:
+            self.say("  held out: " + ", ".join(row.shown() for row in held))
+        if self.world.first and not self._told:
+            for line in unheld(self.corpus, held):
+                self.say(f"  {line}")
+        self._told = True
 
     def _enter(self, stage: int) -> None:
         long = self.config.model.long_rope_base

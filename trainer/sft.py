@@ -98,33 +98,54 @@ def encode_chat(
 ) -> Chat:
     """Return a chat's tokens; those of the assistant's texts and their ends are learnt.
 
-    Raises InputError for a role that is not there, or a tokenizer without roles.
+    Raises InputError for what is no message, or a tokenizer without roles.
     """
     if any(name not in tokenizer.ids for name in CHAT):
         raise InputError(f"the tokenizer has no {', '.join(CHAT)}; use one that Bibim trained")
     user, assistant, end = (tokenizer.ids[name] for name in CHAT)
     ids: list[int] = []
     learnt: list[bool] = []
-    for message in messages:
-        role = message["role"]
-        if role not in ROLES:
-            raise InputError(f"role {role!r} is none of {', '.join(ROLES)}")
-        own = [*tokenizer.encode(message["content"]), end]
+    for number, message in enumerate(messages, 1):
+        role, content = _turn(message, number)
+        own = [*tokenizer.encode(content), end]
         ids += [user if role == "user" else assistant, *own]
         learnt += [False, *[role == "assistant"] * len(own)]
     return Chat(np.array(ids, np.int64), np.array(learnt, np.bool_), task)
 
 
+def _turn(message: Any, number: int) -> tuple[str, str]:
+    """Return role and content of a chat's message. Raises InputError where it is none."""
+    if not isinstance(message, dict) or not {"role", "content"} <= message.keys():
+        raise InputError(f'message {number} is not {{"role": …, "content": …}}: {message!r:.60}')
+    role, content = message["role"], message["content"]
+    if role not in ROLES:
+        raise InputError(f"role {role!r} is none of {', '.join(ROLES)}")
+    if not isinstance(content, str):
+        raise InputError(
+            f"message {number}: content {json.dumps(content)[:60]} is no string; write the text"
+        )
+    return role, content
+
+
 def read_chats(tokenizer: Tokenizer, path: Path) -> list[Chat]:
-    """Return the chats of a JSONL file (`.zst` too). Raises InputError naming file and line."""
+    """Return the chats of a JSONL file (`.zst` too).
+
+    Raises InputError naming file and line, or where no chat is there.
+    """
     chats = []
-    for number, line in jsonl_lines(path, "chats"):
+    lines = jsonl_lines(path, "chats")
+    if not lines:
+        raise InputError(f"{path}: no chat is here")
+    for number, line in lines:
         try:
             row = json.loads(line)
             task = row.get("task")
             if task is not None and not isinstance(task, str):
                 raise InputError(f"task {task!r} is no string; write a tag, or leave it out")
-            chats.append(encode_chat(tokenizer, row["messages"], task))
+            messages = row["messages"]
+            if not isinstance(messages, list):
+                raise InputError('messages is no list; write [{"role": …, "content": …}, …]')
+            chats.append(encode_chat(tokenizer, messages, task))
         except InputError as error:
             raise InputError(f"{path}: line {number}: {error}") from None
         except (ValueError, KeyError, TypeError, AttributeError):
@@ -292,9 +313,18 @@ def _hash_of(model: nn.Module) -> str:
 def _usable_chats(config: SftConfig, tokenizer: Tokenizer, say: Say) -> list[Chat]:
     """Return the chats to learn from. Raises InputError where there are none, or no pairs."""
     chats = [chat for name in config.chats for chat in read_chats(tokenizer, Path(name))]
-    found = [chat for chat in chats if len(chat.ids) <= config.longest and chat.learnt.any()]
+    answered = [chat for chat in chats if chat.learnt.any()]
+    found = [chat for chat in answered if len(chat.ids) <= config.longest]
+    files = ", ".join(config.chats)
+    if not answered:
+        raise InputError(
+            f"chats: {files}: no chat has an assistant's turn, which is what is learnt"
+        )
     if not found:
-        raise InputError("chats: none has an assistant's turn and is short enough")
+        raise InputError(
+            f"chats: {files}: no chat with an assistant's turn has {config.longest:,} tokens or "
+            "fewer; raise `longest`, or cut them"
+        )
     if len(found) < len(chats):
         say(f"{len(chats) - len(found):,} of {len(chats):,} chats left out: too long, or no answer")
     tasks = Counter(chat.task for chat in found if chat.task is not None)

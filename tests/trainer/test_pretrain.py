@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -53,6 +54,23 @@ def test_the_loss_falls_and_held_out_figures_are_written(training: Make, tmp_pat
     for component in ("ko", "en", "code"):
         assert last[f"held_out/{component}/loss"] < 0.75 * found[0]
         assert 0 < last[f"held_out/{component}/bits_per_byte"] < 8
+
+
+def test_a_component_of_which_nothing_is_held_out_is_told_once(training: Make, tmp_path: Path):
+    said: list[str] = []
+    # so little that no hash of an id falls below it
+    config = training(run={"steps": 4, "evaluate_every": 2, "held_out": 1e-9})
+    pretrain(config, tmp_path, said.append)
+    told = [line for line in said if "no document is held out" in line]
+    assert len(told) == 3
+    for component in ("ko", "en", "code"):
+        (line,) = [line for line in told if line.startswith(f"  {component}: ")]
+        assert re.search(r"\(run\.held_out 1e-09 of [12]?\d\d documents\)$", line)
+    assert "  held out: " not in said
+    done = CliRunner().invoke(app, ["evaluate", str(tmp_path), "--tokens", "500", "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout) == {}
+    assert done.stderr.count("no document is held out (run.held_out 1e-09 of ") == 3
 
 
 def test_a_stopped_run_goes_on_bit_by_bit(training: Make, tmp_path: Path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -137,6 +138,55 @@ def test_wrong_chats_are_named_by_line(tokenizer: Tokenizer, tmp_path: Path):
     file.write_bytes(b"\n" + '{"messages": "가"}'.encode("cp949"))
     with pytest.raises(InputError, match=r"line 2 is not UTF-8"):
         read_chats(tokenizer, file)
+
+
+@pytest.mark.parametrize("content", [5, None, ["가"], True, {"text": "가"}])
+def test_what_is_said_must_be_a_string(tokenizer: Tokenizer, tmp_path: Path, content: object):
+    file = tmp_path / "chats.jsonl"
+    wrong = [MESSAGES[0], {"role": "assistant", "content": content}]
+    rows = [{"messages": MESSAGES}, {"messages": wrong}]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    said = r"chats\.jsonl: line 2: message 2: content .* is no string"
+    with pytest.raises(InputError, match=said):
+        read_chats(tokenizer, file)
+
+
+@pytest.mark.parametrize(
+    ("messages", "said"),
+    [
+        ({"role": "user", "content": "x"}, "messages is no list"),
+        ("가나다", "messages is no list"),
+        (None, "messages is no list"),
+        ([{"role": "user"}], 'message 1 is not {"role": …, "content": …}'),
+        ([MESSAGES[0], {"content": "x"}], 'message 2 is not {"role": …, "content": …}'),
+        (["x"], 'message 1 is not {"role": …, "content": …}'),
+    ],
+)
+def test_a_chat_of_another_shape_is_named(
+    tokenizer: Tokenizer, tmp_path: Path, messages: object, said: str
+):
+    file = tmp_path / "chats.jsonl"
+    file.write_text(json.dumps({"messages": messages}) + "\n", "utf-8")
+    with pytest.raises(InputError, match=re.escape(f"chats.jsonl: line 1: {said}")):
+        read_chats(tokenizer, file)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([], r"a\.jsonl: no chat is here"),
+        ([{"messages": []}, {"messages": MESSAGES[:1]}], r"a\.jsonl: no chat has an assistant's"),
+        ([{"messages": MESSAGES}], r"a\.jsonl: no chat with .* has 5 tokens or fewer"),
+    ],
+)
+def test_files_without_anything_to_learn_are_named(
+    pretrained: Path, tmp_path: Path, rows: list[dict[str, object]], said: str
+):
+    file = tmp_path / "a.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    given = {"name": "s", "checkpoint": str(pretrained), "chats": [str(file)], "device": "cpu"}
+    with pytest.raises(InputError, match=said):
+        tune(SftConfig.model_validate(given | {"longest": 5}), tmp_path / "out")
 
 
 def test_only_a_line_feed_ends_a_chat(tokenizer: Tokenizer, tmp_path: Path):

@@ -176,3 +176,14 @@ def test_a_manifest_of_another_version_is_refused(training: Make, mixture: Path,
 def test_a_mixture_that_is_not_complete_is_refused(training: Make, tmp_path: Path):
     with pytest.raises(RunFault, match="run `mix`"):
         Corpus(changed(training, tmp_path))
+
+
+def test_a_mixture_that_is_not_there_is_named_by_its_key(training: Make, tmp_path: Path):
+    with pytest.raises(InputError, match=r"^mixture: .*/none: .*--set mixture=OUT/mixture"):
+        Corpus(changed(training, tmp_path / "none"))
+
+
+def test_documents_are_counted_once_however_often_they_are_read(training: Make):
+    corpus = Corpus(training())
+    for component in corpus.components:
+        assert 0 < corpus.documents(component) <= 260
