@@ -561,11 +561,12 @@ SECTIONS = {
 
 def changed_yaml(config: Config, rules: Sequence[Rule], texts: Sequence[str]) -> str:
     """Return the config's `rules`, and other sections, with the rules of `texts` in place."""
-    check_scopes(config, asked(texts))
+    given = asked(texts)
+    check_scopes(config, given)
     altered(rules, texts)  # refuses a column that no stage adds
     conditions = {scope: dict(columns) for scope, columns in config.rules.items()}
     sections: Json = {}
-    for rule in asked(texts):
+    for rule in given:
         place = SECTIONS.get((rule.column, rule.op)) if rule.scope == ALL else None
         value = f"{rule.value:g}" if isinstance(rule.value, float) else str(rule.value)
         if place is not None and rule.column not in conditions.get(ALL, {}):

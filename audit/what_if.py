@@ -27,9 +27,9 @@ from pydantic import BaseModel
 from audit.frame import NO_INT, Frame, breaks_values, first_bit
 from pipelines.catalog import STEPS, rule_step
 from schemas.config import Config
-from schemas.documents import AUTO
 from schemas.errors import InputError
-from schemas.rules import ALL, Rule, parse_rules
+from schemas.load import rule_scopes
+from schemas.rules import Rule, parse_rules
 
 MOST_CHANGES = 8
 DEDUP_STEP = STEPS.index("dedup")
@@ -112,11 +112,7 @@ def asked(texts: Sequence[str]) -> list[Rule]:
 
 def check_scopes(config: Config, rules: Sequence[Rule]) -> None:
     """Raise InputError where a rule's scope is no component and no source of the config."""
-    known = {*config.sources, *config.mixture.weights, ALL}
-    components = {source.component for source in config.sources.values()}
-    if AUTO in components:
-        components |= {*config.identify.components.values(), "code"}
-    known |= components - {AUTO}
+    known = rule_scopes(config)
     for rule in rules:
         if rule.scope not in known:
             raise InputError(

@@ -10,9 +10,7 @@ input gives the same table. Documents of the held-out fifth are not read.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +19,7 @@ import pyarrow as pa
 
 from filters.embedding import Table, ngrams, save_table
 from filters.junk import KINDS, make_junk
-from filters.labelled import fold_of, is_held, read_texts
+from filters.labelled import fold_of, is_held, out_and_files, read_texts
 
 BITS = 14
 DIMENSIONS = 64
@@ -115,21 +113,13 @@ def _train(
 
 def main() -> None:
     """Train on the named files and write the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("out", type=Path, metavar="OUT.npz")
-    parser.add_argument("files", nargs="+", metavar="NAME=FILE")
-    arguments = parser.parse_args()
+    out, files = out_and_files(__doc__, "OUT.npz")
     collections: dict[str, Sequence[tuple[str, str]]] = {}
-    for argument in arguments.files:
-        name, mark, path = argument.partition("=")
-        if not mark:
-            parser.error(f"{argument}: write NAME=FILE")
-        rows = [(row.id, row.text) for row in read_texts(Path(path)) if not is_held(row.id)]
+    for name, _, path in files:
+        rows = [(row.id, row.text) for row in read_texts(path) if not is_held(row.id)]
         rows.sort(key=lambda row: fold_of(row[0], 1 << 60, salt="draw"))
         collections[name] = rows[:DOCUMENTS]
-    save_table(fit_embedding(collections), arguments.out)
+    save_table(fit_embedding(collections), out)
 
 
 if __name__ == "__main__":

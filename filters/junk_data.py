@@ -7,14 +7,13 @@ in MIDDLING of cases, and no junk is made of it, so that a fitted probability co
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from filters.junk import KINDS, make_junk
-from filters.labelled import fold_of, read_texts
+from filters.labelled import fold_of, out_and_files, read_texts
 
 MOST_CHARS = 4000
 MIDDLING = 0.95
@@ -49,21 +48,11 @@ MOST, MOST_MIDDLING = 6000, 12_000
 
 def main() -> None:
     """Write the rows of all named files."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("out", type=Path, metavar="OUT.jsonl")
-    parser.add_argument("files", nargs="+", metavar="NAME=FILE")
-    arguments = parser.parse_args()
-    with arguments.out.open("w", encoding="utf-8") as out:
-        for argument in arguments.files:
-            middling = "=" not in argument
-            name, mark, path = argument.partition("~" if middling else "=")
-            if not mark:
-                parser.error(f"{argument}: write NAME=FILE or NAME~FILE")
-            for row in labelled_rows(
-                name, Path(path), middling, MOST_MIDDLING if middling else MOST
-            ):
+    target, files = out_and_files(__doc__, "OUT.jsonl", marks="=~")
+    with target.open("w", encoding="utf-8") as out:
+        for name, mark, path in files:
+            middling = mark == "~"
+            for row in labelled_rows(name, path, middling, MOST_MIDDLING if middling else MOST):
                 out.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import io
 import json
@@ -100,3 +101,26 @@ def _lines(path: Path) -> IO[str]:
         raw = zstandard.ZstdDecompressor().stream_reader(path.open("rb"), closefd=True)
         return io.TextIOWrapper(raw, "utf-8")
     return path.open(encoding="utf-8")
+
+
+def out_and_files(
+    description: str | None, out: str, marks: str = "="
+) -> tuple[Path, list[tuple[str, str, Path]]]:
+    """Return the command line's OUT, and each further NAME=FILE as name, mark and file.
+
+    `marks`: what may stand between the two. Prints the usage and exits with 2 where there is none.
+    """
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("out", type=Path, metavar=out)
+    parser.add_argument("files", nargs="+", metavar="NAME=FILE")
+    arguments = parser.parse_args()
+    found = []
+    for text in arguments.files:
+        mark = next((char for char in text if char in marks), None)
+        if mark is None:
+            parser.error(f"{text}: write NAME{marks[0]}FILE")
+        name, _, file = text.partition(mark)
+        found.append((name, mark, Path(file)))
+    return arguments.out, found

@@ -212,12 +212,23 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
     return [model for part in getattr(annotation, "__args__", ()) for model in _models(part)]
 
 
+def fed_components(config: Config) -> set[str]:
+    """Return the components that the sources may feed."""
+    fed = {source.component for source in config.sources.values()}
+    if AUTO in fed:
+        fed |= {*config.identify.components.values(), "code"}
+    return fed - {AUTO}
+
+
+def rule_scopes(config: Config) -> set[str]:
+    """Return the scopes that a rule may have: sources, components and `all`."""
+    return {*config.sources, *fed_components(config), *config.mixture.weights, ALL}
+
+
 def _cross_check(config: Config, lines: Mapping[Path_, int], name: str) -> list[str]:
     """Return what is wrong between sections: names that nobody defines or uses."""
     faults = []
-    fed = {source.component for source in config.sources.values()} - {AUTO}
-    if any(source.component == AUTO for source in config.sources.values()):
-        fed |= {*config.identify.components.values(), "code"}
+    fed = fed_components(config)
     wanted = set(config.mixture.weights) or fed
 
     def fault(path: Path_, message: str) -> None:
@@ -243,7 +254,7 @@ def _cross_check(config: Config, lines: Mapping[Path_, int], name: str) -> list[
                 f"no weight takes component {source_config.component!r}; add it to "
                 f"mixture.weights or change it (weights: {', '.join(sorted(wanted))})",
             )
-    scopes = {*config.sources, *fed, *wanted, ALL}
+    scopes = rule_scopes(config)
     for scope in config.rules:
         if scope not in scopes:
             fault(

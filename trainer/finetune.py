@@ -338,7 +338,7 @@ def open_source(
             f"the tokenizer has {own.vocab_size} pieces, the model {model.vocab_size}; name the "
             "one of its mixture as `tokenizer`"
         )
-    most = config.tokens or model.context or base.batch.context
+    most = config.tokens or model.context
     first, second = (
         encode_samples(our_encoder(own), part, own.eod_id, most, cut) for part in (train, test)
     )

@@ -116,8 +116,8 @@ class Decoder(nn.Module):
         self.vocab_size = vocab_size
         self.rope_base = config.rope_base
         """Changes where a stage with a longer context begins."""
-        self.context: int | None = None
-        """Length of the sequences that it was trained on last."""
+        self.context = 0
+        """Length of the sequences that it was trained on last; 0: of none."""
         self.checkpointing = checkpointing
         self.embed = nn.Embedding(vocab_size, config.dim)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
