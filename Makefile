@@ -21,7 +21,7 @@ help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: $(VENV)/.runtime $(VENV)/.project $(MODEL) ## Install into .venv what a run needs
-	$(BIN)/python -m pipelines.warm
+	$(BIN)/python -m pipelines.runners.precompile
 
 dev: setup $(VENV)/.dev build/peers/.done ## Install what tests, lint and types need too
 
@@ -34,16 +34,16 @@ test: dev ## Run the tests; TESTS="tests/filters -k hangul" runs some of them
 spark: build/spark/job-server.jar build/spark/python/.done ## Install Spark and Beam's job server (Java, Maven)
 
 spark-up: spark ## Start a Spark cluster on loopback; EXECUTORS=2 of one core each
-	@$(BIN)/python -m pipelines.spark.cluster up --cores $(EXECUTORS)
+	@$(BIN)/python -m pipelines.runners.spark.cluster up --cores $(EXECUTORS)
 
 spark-down: ## Stop it
-	@$(BIN)/python -m pipelines.spark.cluster down
+	@$(BIN)/python -m pipelines.runners.spark.cluster down
 
 test-spark: dev ## Run a recipe on a Spark cluster, kill executors, compare; ONLY=bytes runs the first test
 	@command -v java >/dev/null && command -v mvn >/dev/null || { \
 		echo "test-spark: NOT RUN: Java 17 and Maven are not both on the PATH" >&2; exit 1; }
 	@$(MAKE) --no-print-directory spark || { \
-		echo "test-spark: NOT RUN: 'make spark' could not install what pipelines/spark pins" >&2; exit 1; }
+		echo "test-spark: NOT RUN: 'make spark' could not install what pipelines/runners/spark pins" >&2; exit 1; }
 	BIBIM_TEST_SPARK=1 $(BIN)/pytest -n 0 tests/spark $(if $(ONLY),-k "$(ONLY)")
 
 lint: dev ## Check style and formatting
@@ -106,19 +106,19 @@ build/peers/.done: tests/peers.lock $(VENV)/.dev
 		--target build/peers -r tests/peers.lock
 	@touch $@
 
-# One jar of Beam's Spark runner, every part of it checked against pipelines/spark/jars.sha256.
-build/spark/job-server.jar: build/spark/jars/.done pipelines/spark/jars.sha256 | $(VENV)/.project
-	$(BIN)/python -m pipelines.spark.install build/spark
+# One jar of Beam's Spark runner, every part of it checked against pipelines/runners/spark/jars.sha256.
+build/spark/job-server.jar: build/spark/jars/.done pipelines/runners/spark/jars.sha256 | $(VENV)/.project
+	$(BIN)/python -m pipelines.runners.spark.install build/spark
 
-build/spark/jars/.done: pipelines/spark/pom.xml
-	mvn --quiet --batch-mode --file pipelines/spark/pom.xml \
+build/spark/jars/.done: pipelines/runners/spark/pom.xml
+	mvn --quiet --batch-mode --file pipelines/runners/spark/pom.xml \
 		org.apache.maven.plugins:maven-dependency-plugin:2.8:copy-dependencies \
 		-DincludeScope=runtime -DoutputDirectory=$(CURDIR)/build/spark/jars
 	@touch $@
 
-build/spark/python/.done: pipelines/spark/pyspark.lock | $(VENV)/.runtime
+build/spark/python/.done: pipelines/runners/spark/pyspark.lock | $(VENV)/.runtime
 	$(INSTALL) --quiet --upgrade --no-deps --no-build-isolation --require-hashes \
-		--target build/spark/python -r pipelines/spark/pyspark.lock
+		--target build/spark/python -r pipelines/runners/spark/pyspark.lock
 	@touch $@
 
 # The build backend comes with the lock, so nothing outside it is fetched.
@@ -127,4 +127,4 @@ $(VENV)/.project: pyproject.toml $(VENV)/.runtime
 	@touch $@
 
 $(MODEL): | $(VENV)/.runtime
-	$(BIN)/python -m filters.lid
+	$(BIN)/python -m filters.language.lid

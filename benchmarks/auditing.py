@@ -30,7 +30,7 @@ from urllib.request import urlopen
 
 import typer
 
-from audit.stats import write_stats
+from audit.accounting.stats import write_stats
 from pipelines.cli import load_run
 
 if TYPE_CHECKING:

@@ -33,12 +33,12 @@ sys.path.insert(0, str(ROOT))
 
 from corpora import records, sample  # noqa: E402  (beside this file)
 
-from filters.components import components  # noqa: E402  (path above)
-from filters.contamination import build_index, contamination, read_items  # noqa: E402
-from filters.kernels import compile_kernels  # noqa: E402
-from filters.lsh import MISS_WEIGHT, Pairs, band_keys, bands_and_rows, candidates, jaccard  # noqa: E402
-from filters.minhash import shingle_sets, sign  # noqa: E402
-from filters.repair import repair  # noqa: E402
+from filters.columnar.kernels import compile_kernels  # noqa: E402
+from filters.dedup.connected import components  # noqa: E402  (path above)
+from filters.dedup.contamination import build_index, contamination, read_items  # noqa: E402
+from filters.dedup.lsh import MISS_WEIGHT, Pairs, band_keys, bands_and_rows, candidates, jaccard  # noqa: E402
+from filters.dedup.minhash import shingle_sets, sign  # noqa: E402
+from filters.text.repair import repair  # noqa: E402
 from schemas.config import Dedup, Ingest  # noqa: E402
 
 CORPORA = ("ko_docs", "ko_reviews", "en_docs", "code")
@@ -263,7 +263,7 @@ def main() -> None:
     args = parser.parse_args()
     defaults = {"recall": 3000, "noise": 1000, "throughput": 300, "decontaminate": 0}
     args.documents = args.documents or defaults[args.act]
-    compile_kernels(["filters.minhash", "filters.lsh", "filters.contamination"])
+    compile_kernels(["filters.dedup.minhash", "filters.dedup.lsh", "filters.dedup.contamination"])
     found = acts[args.act](args)
     show(found)
     if args.json:

@@ -32,9 +32,9 @@ sys.path.insert(0, str(ROOT))
 from pipelines.dedup.clusters import ROW_BITS  # noqa: E402  (path above)
 from pipelines.dedup.connect import IN_PROCESS, connect  # noqa: E402
 from pipelines.dedup.pairs import find_pairs, pack_keys, plan, write_keys  # noqa: E402
-from pipelines.exchange import Place  # noqa: E402
-from pipelines.progress import MemoryWatch  # noqa: E402
-from pipelines.runners import Runner  # noqa: E402
+from pipelines.engine.exchange import Place  # noqa: E402
+from pipelines.engine.progress import MemoryWatch  # noqa: E402
+from pipelines.runners.runner import Runner  # noqa: E402
 from schemas.config import Dedup  # noqa: E402
 
 SHARD = 250_000

@@ -63,9 +63,9 @@ def ours(path: Path, out: Path, dedup: dict[str, Any]) -> dict[str, Any]:
     """Run the stages up to `dedup`; return its seconds, documents kept and clusters."""
     import pyarrow.parquet as pq
 
-    from pipelines.progress import LogReporter
-    from pipelines.run import Run
-    from pipelines.runners import Runner
+    from pipelines.driver import Run
+    from pipelines.engine.progress import LogReporter
+    from pipelines.runners.runner import Runner
     from schemas.config import Config
 
     config = Config.model_validate(
@@ -135,9 +135,9 @@ def spread(path: Path, seeds: int) -> dict[str, Any]:
     import numpy as np
     import pyarrow as pa
 
-    from filters.components import components
-    from filters.lsh import band_keys, candidates
-    from filters.minhash import sign
+    from filters.dedup.connected import components
+    from filters.dedup.lsh import band_keys, candidates
+    from filters.dedup.minhash import sign
 
     with path.open() as file:
         texts = pa.array([json.loads(line)["text"] for line in file], pa.large_string())
@@ -175,7 +175,7 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=1.0, help="of the documents")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    from pipelines.warm import warm
+    from pipelines.runners.precompile import warm
 
     warm()
     found: dict[str, Any] = {}

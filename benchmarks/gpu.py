@@ -33,9 +33,9 @@ from torch import Tensor, nn
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from trainer.attention import separate  # noqa: E402  (path above)
 from trainer.config import ModelConfig, load_training  # noqa: E402
-from trainer.model import Decoder  # noqa: E402
+from trainer.model.attention import separate  # noqa: E402  (path above)
+from trainer.model.model import Decoder  # noqa: E402
 from trainer.optimise import make_optimiser  # noqa: E402
 
 CONFIG = load_training(ROOT / "trainer/configs/1b.yaml")

@@ -24,14 +24,14 @@ import pyarrow as pa
 import xxhash
 
 from mixtures.keys import base_keys
-from mixtures.order import Documents, arrange
-from mixtures.runs import write_run
-from mixtures.solver import Pool
-from mixtures.tokenizer import Tokenizer
-from mixtures.training import train_tokenizer
-from pipelines.mix import Survivors, write_plan, write_shard_files
-from pipelines.shards import ShardTask
-from pipelines.tokenizers import drawn, file_texts
+from mixtures.mixing.order import Documents, arrange
+from mixtures.mixing.solver import Pool
+from mixtures.shards.token_runs import write_run
+from mixtures.tokenizer.tokenizer import Tokenizer
+from mixtures.tokenizer.training import train_tokenizer
+from pipelines.mix.run import Survivors, write_plan, write_shard_files
+from pipelines.storage.shards import ShardTask
+from pipelines.tokenize.standalone import drawn, file_texts
 from schemas.config import Mixture, parse_count
 from schemas.config import Tokenizer as Settings
 
@@ -131,7 +131,7 @@ def mix(tokens: int) -> None:
             tokens=tokens, weights={"code": "1/3", "en": "1/3", "ko": "1/3"}, shards=shards
         )
         warm = np.zeros(4, dtype=np.uint16)
-        from mixtures.runs import copy_slices
+        from mixtures.shards.token_runs import copy_slices
 
         place = np.zeros(1, dtype=np.int64)
         copy_slices(warm, place, place + 4, warm.copy(), place)  # compile or load the kernel

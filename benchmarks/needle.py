@@ -27,16 +27,16 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from mixtures.tokenizer import Tokenizer  # noqa: E402  (path above)
-from pipelines.progress import LogReporter  # noqa: E402
-from pipelines.run import Run  # noqa: E402
-from pipelines.runners import Runner  # noqa: E402
+from mixtures.tokenizer.tokenizer import Tokenizer  # noqa: E402  (path above)
+from pipelines.driver import Run  # noqa: E402
+from pipelines.engine.progress import LogReporter  # noqa: E402
+from pipelines.runners.runner import Runner  # noqa: E402
 from schemas.config import Config, parse_count  # noqa: E402
 from trainer.checkpoint import checkpoint_path  # noqa: E402
 from trainer.config import TrainConfig  # noqa: E402
 from trainer.data import Corpus  # noqa: E402
 from trainer.export import load_model  # noqa: E402
-from trainer.model import Decoder  # noqa: E402
+from trainer.model.model import Decoder  # noqa: E402
 from trainer.pretrain import plan_steps, pretrain  # noqa: E402
 
 SHORT, LONG = 256, 2048

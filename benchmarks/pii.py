@@ -170,10 +170,9 @@ def planted(data: Path, rounds: int) -> dict[str, Any]:
     between two of them. Hits outside the planted value that the document has by itself do
     not count; what appears only through planting does.
     """
-    from pii_values import CARRIERS, values
-
     from filters.pii.annotator import Redact
     from schemas.config import Pii
+    from tests.support.pii_values import CARRIERS, values
 
     redact = Redact(Pii())
     draw = random.Random(20)

@@ -44,13 +44,12 @@ from torch.profiler import ProfilerActivity, profile
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from mixtures.tokenizer import Tokenizer  # noqa: E402
-from trainer.baselines import METHODS, MethodConfig  # noqa: E402
-from trainer.card import class_figures  # noqa: E402
+from mixtures.tokenizer.tokenizer import Tokenizer  # noqa: E402
 from trainer.config import ModelConfig  # noqa: E402
 from trainer.export import load_model  # noqa: E402
-from trainer.features import DecoderFeatures, Features  # noqa: E402
-from trainer.finetune import (  # noqa: E402
+from trainer.finetune.card import class_figures  # noqa: E402
+from trainer.finetune.features import DecoderFeatures, Features  # noqa: E402
+from trainer.finetune.finetune import (  # noqa: E402
     FineTuneSettings,
     HeadConfig,
     SamplerConfig,
@@ -60,8 +59,9 @@ from trainer.finetune import (  # noqa: E402
     features_of,
     our_encoder,
 )
-from trainer.labelled import Sample  # noqa: E402
-from trainer.model import Decoder  # noqa: E402
+from trainer.finetune.methods import METHODS, MethodConfig  # noqa: E402
+from trainer.finetune.samples import Sample  # noqa: E402
+from trainer.model.model import Decoder  # noqa: E402
 from trainer.processes import World  # noqa: E402
 
 DATA = ROOT.parent / "shared" / "data"

@@ -65,7 +65,7 @@ def slice_corpora(corpora: Path, folder: Path, share: float) -> None:
 def run(data: Path, work: Path, megabytes: float) -> None:
     """Run the slices, foretell the largest, print and keep the comparison."""
     from pipelines.cli import load_run
-    from pipelines.scale import costs, measured
+    from pipelines.forecast import costs, measured
 
     outs = []
     for times in TIMES:
@@ -112,9 +112,9 @@ def run(data: Path, work: Path, megabytes: float) -> None:
 
 def pieces(count: int) -> None:
     """Print the memory, above what goes in, of what one process does whole."""
-    from filters.components import components
-    from mixtures.order import Documents, arrange_stages
-    from mixtures.solver import Pool
+    from filters.dedup.connected import components
+    from mixtures.mixing.order import Documents, arrange_stages
+    from mixtures.mixing.solver import Pool
     from pipelines.dedup.clusters import CLUSTER, MEMBER
     from schemas.config import Mixture
 

@@ -23,7 +23,8 @@ import numpy as np
 import pyarrow as pa
 import zstandard
 
-from filters import quality, toxicity
+from filters.quality import annotator as quality
+from filters.toxicity import annotator as toxicity
 from schemas.config import Quality, Toxicity
 
 CORPORA = ("ko_docs", "en_docs", "code", "ko_reviews")

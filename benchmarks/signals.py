@@ -10,7 +10,7 @@
 Each prints a table and, with `--json FILE`, writes the figures. One thread, processor time, kernels
 compiled before. `peer` and `agreement` want an environment of datatrove's own, see
 datatrove_signals.py; `languages --judge` wants one with lingua-language-detector. `code --fit`
-prints the weights of filters/codelang.py anew.
+prints the weights of filters/language/codelang.py anew.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ sys.path.insert(0, str(ROOT))
 
 from corpora import records, sample  # noqa: E402  (beside this file)
 
-from filters.codelang import code_features, code_score, prose_shares  # noqa: E402  (path above)
-from filters.identify import Identify  # noqa: E402
-from filters.kernels import buffers, compile_kernels, everywhere  # noqa: E402
-from filters.lid import model_path  # noqa: E402
-from filters.measure import Measure  # noqa: E402
-from filters.prose import function_words  # noqa: E402
+from filters.columnar.kernels import buffers, compile_kernels, everywhere  # noqa: E402
+from filters.language.annotator import Identify  # noqa: E402
+from filters.language.codelang import code_features, code_score, prose_shares  # noqa: E402  (path above)
+from filters.language.lid import model_path  # noqa: E402
+from filters.language.prose import function_words  # noqa: E402
+from filters.measure.annotator import Measure  # noqa: E402
 from schemas.config import Identify as IdentifySettings  # noqa: E402
 from schemas.config import Measure as MeasureSettings  # noqa: E402
 

@@ -42,8 +42,8 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from pipelines.run import step_folder  # noqa: E402  (path above)
-from pipelines.spark import cluster  # noqa: E402
+from pipelines.driver import step_folder  # noqa: E402  (path above)
+from pipelines.runners.spark import cluster  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
 STEPS = (

@@ -21,11 +21,11 @@ from scipy.special import logit
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from filters import ngram_model, small_transformer  # noqa: E402
-from filters.fit import read_rows  # noqa: E402
-from filters.labelled import fold_of  # noqa: E402
-from filters.logistic import figures, fit_logistic  # noqa: E402
-from filters.toxicity import DEFAULT_MODEL  # noqa: E402
+from filters.fit.labelled import fold_of  # noqa: E402
+from filters.fit.linear import read_rows  # noqa: E402
+from filters.fit.logistic import figures, fit_logistic  # noqa: E402
+from filters.toxicity import ngram_model, small_transformer  # noqa: E402
+from filters.toxicity.annotator import DEFAULT_MODEL  # noqa: E402
 
 DATA = ROOT.parent / "shared" / "data" / "labelled" / "toxicity_ko.jsonl.zst"
 

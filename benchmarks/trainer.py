@@ -46,7 +46,7 @@ from trainer.config import ModelConfig, load_training  # noqa: E402
 from trainer.data import Corpus  # noqa: E402
 from trainer.evaluate import evaluate_checkpoint  # noqa: E402
 from trainer.export import llama_config  # noqa: E402
-from trainer.model import Decoder  # noqa: E402
+from trainer.model.model import Decoder  # noqa: E402
 from trainer.optimise import make_optimiser  # noqa: E402
 
 VOCABULARY = 16_000

@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from pipelines.store import StorePath, place
+from pipelines.storage.store import StorePath, place
 from schemas.config import Config
 from schemas.errors import BibimError, InputError, RunFault
 
@@ -163,9 +163,9 @@ def run(
         chosen = parse_stages(stages)
         if runner not in ("local", "spark", "dataflow"):
             raise InputError(f"--runner {runner}: no such runner; known: local, spark, dataflow")
-        from pipelines.progress import reporter
-        from pipelines.run import Run
-        from pipelines.runners import Runner, usable_cores
+        from pipelines.driver import Run
+        from pipelines.engine.progress import reporter
+        from pipelines.runners.runner import Runner, usable_cores
         from pipelines.summary import print_summary
 
         count = workers
@@ -180,8 +180,8 @@ def run(
 
 def prepare(out: Path, config: Config) -> None:
     """Make the index that a question is answered from, for runs of a size that takes seconds."""
-    from audit.frame import Frame
-    from audit.reading import documents_of, finished_steps
+    from audit.query.frame import Frame
+    from audit.query.reading import documents_of, finished_steps
 
     if isinstance(out, StorePath) or "measure" not in finished_steps(out, config):
         return
@@ -192,10 +192,10 @@ def prepare(out: Path, config: Config) -> None:
 
 def guard(out: Path, config: Config) -> None:
     """Write `audit/stats.json`, print what the guards find; RunFault where `fail_on` says so."""
-    from audit.guards import failing
-    from audit.reading import finished_steps
-    from audit.stats import STATS, write_stats
-    from audit.tables import print_findings
+    from audit.accounting.guards import failing
+    from audit.accounting.stats import STATS, write_stats
+    from audit.query.reading import finished_steps
+    from audit.report.tables import print_findings
 
     if "identify" not in finished_steps(out, config):
         return
@@ -256,14 +256,14 @@ BYTES_PER_WORKER = 16_000_000
 
 def workers_for(config: Config) -> int:
     """Return how many workers the data is worth: small corpora are done in one process."""
-    from pipelines.readers.plan import estimated_bytes
+    from pipelines.ingest.readers.plan import estimated_bytes
 
     return 1 + estimated_bytes(config.sources) // BYTES_PER_WORKER
 
 
 def parse_stages(text: str | None) -> tuple[str, ...]:
     """Return the stages named in `a,b`, in their fixed order; all of them for None."""
-    from pipelines.catalog import STAGES
+    from pipelines.stages.catalog import STAGES
 
     if text is None:
         return STAGES
@@ -324,7 +324,7 @@ def plan(
         if runs and scale is None:
             raise InputError("--measured: for a forecast only; say --scale 1T too")
         if scale is not None:
-            from pipelines.scale import forecast, measured, print_forecast, target_bytes
+            from pipelines.forecast import forecast, measured, print_forecast, target_bytes
 
             finished = [measured(run, settings) for run in runs or ([out] if out else [])]
             if not finished:
@@ -397,9 +397,9 @@ def audit(
         if against is not None:
             compare(out, settings, against, as_json, tolerance if fail_on_change else None)
             return
-        from audit.check import check_run
-        from audit.stats import stats
-        from audit.tables import print_checks, print_findings, print_ledger, print_stages
+        from audit.accounting.check import check_run
+        from audit.accounting.stats import stats
+        from audit.report.tables import print_checks, print_findings, print_ledger, print_stages
 
         if check:
             checks = check_run(out, settings)
@@ -425,8 +425,8 @@ def show_audit(
     """Write the report to `html`, then serve it at `address`, each where it is asked for."""
     if show_pii and address is None:
         raise InputError("--show-pii goes with --serve: a report never shows personal data")
-    from audit.frame import Frame
-    from audit.views import Views
+    from audit.query.frame import Frame
+    from audit.query.views import Views
 
     frame = Frame(out, settings)
     if html is not None:
@@ -435,7 +435,7 @@ def show_audit(
         size = write_report(Views(frame), html)
         console().print(f"[bold]{html}[/bold]: {size:,} bytes", highlight=False)
     if address is not None:
-        from audit.server import serve as start
+        from audit.report.server import serve as start
 
         start(Views(frame, show_pii), *address, lambda url: console().print(f"[bold]{url}[/bold]"))
 
@@ -444,8 +444,8 @@ def compare(
     out: Path, settings: Config, other: Path, as_json: bool, tolerance: float | None
 ) -> None:
     """Print what changed from `other` to `out`; RunFault where it is more than `tolerance`."""
-    from audit.compare import compare_runs
-    from audit.tables import print_difference
+    from audit.accounting.compare import compare_runs
+    from audit.report.tables import print_difference
 
     difference = compare_runs((out, settings), (other, load_run(other)))
     changes = difference.changes(tolerance or 0.0)
@@ -482,13 +482,13 @@ def explain(
     with exit_codes():
         settings = load_run(out)
         if shard is not None and token is not None and document is None:
-            from mixtures.shards import locate
+            from mixtures.shards.megatron import locate
 
             document = locate(out / "mixture", shard, token)["id"].hex()
         elif document is None or shard is not None or token is not None:
             raise InputError("name a document by its ID, or a token by --shard and --token")
-        from audit.explain import explain_document
-        from audit.tables import print_explanation
+        from audit.query.explain import explain_document
+        from audit.report.tables import print_explanation
 
         explanation = explain_document(out, settings, document)
         if as_json:
@@ -516,8 +516,8 @@ def what_if(
     """Show what changes if a rule is added or altered. Recomputes no signal."""
     with exit_codes():
         settings = load_run(out)
-        from audit.tables import print_what_if
-        from audit.what_if import compare_rules
+        from audit.query.what_if import compare_rules
+        from audit.report.tables import print_what_if
 
         comparison = compare_rules(out, settings, rule)
         if as_json:
@@ -544,7 +544,7 @@ def card(
     """Write a Hugging Face dataset card and Croissant metadata with the ledger's figures."""
     with exit_codes():
         settings = load_run(out)
-        from audit.card import write_card
+        from audit.report.card import write_card
 
         for path in write_card(out, settings, to or out / "mixture"):
             console().print(f"[bold]{path}[/bold]: {path.stat().st_size:,} bytes")
@@ -555,7 +555,7 @@ def benchmarks_list() -> None:
     """Show the benchmarks that are known, and where their items are."""
     from rich.table import Table
 
-    from pipelines.benchmarks import BENCHMARKS
+    from pipelines.dedup.eval_sets import BENCHMARKS
 
     table = Table(box=None)
     for heading in ("name", "language", "columns of an item", "on the hub, or a note"):
@@ -586,8 +586,8 @@ def benchmarks_fetch(
 ) -> None:
     """Gather the items of benchmarks in one file."""
     with exit_codes():
-        from pipelines.benchmarks import read_benchmark
-        from pipelines.files import write_text
+        from pipelines.dedup.eval_sets import read_benchmark
+        from pipelines.storage.files import write_text
 
         found = {name: read_benchmark(name) for name in names}
         lines = [json.dumps(item, ensure_ascii=False) for part in found.values() for item in part]
@@ -622,7 +622,7 @@ def tokenizer_train(
     with exit_codes():
         from pydantic import ValidationError
 
-        from pipelines.tokenizers import train_from_files
+        from pipelines.tokenize.standalone import train_from_files
         from schemas.config import Tokenizer
 
         try:
@@ -650,8 +650,8 @@ def tokenizer_encode(
 ) -> None:
     """Show the tokens of a text."""
     with exit_codes():
-        from mixtures.tokenizer import Tokenizer
-        from pipelines.tokenizers import encode_text
+        from mixtures.tokenizer.tokenizer import Tokenizer
+        from pipelines.tokenize.standalone import encode_text
 
         tokens = encode_text(Tokenizer.load(model), text if text is not None else sys.stdin.read())
         if ids:
@@ -678,9 +678,9 @@ def tokenizer_stats(
     """Compare a run's tokenizer with plain BPE of its size and with others, by component."""
     with exit_codes():
         settings = load_run(out)
-        from pipelines.context import Context
+        from pipelines.engine.context import Context
         from pipelines.summary import print_fertility
-        from pipelines.tokenizers import run_stats
+        from pipelines.tokenize.standalone import run_stats
 
         others = {}
         for pair in against or ():
@@ -719,8 +719,8 @@ def tokenizer_export(
 ) -> None:
     """Write the tokenizer for Hugging Face: the same ids for every text."""
     with exit_codes():
-        from mixtures.huggingface import export_tokenizer
-        from mixtures.tokenizer import Tokenizer
+        from mixtures.tokenizer.huggingface import export_tokenizer
+        from mixtures.tokenizer.tokenizer import Tokenizer
 
         for path in export_tokenizer(Tokenizer.load(model), out):
             console().print(f"[bold]{path}[/bold]: {path.stat().st_size:,} bytes")
@@ -794,7 +794,7 @@ with sbr.yaml
 def train_sbr(file: TrainFile, out: TrainOut, overrides: Overrides = None) -> None:
     """Fine-tune on few labelled texts, with sample-based regularisation or a baseline."""
     with exit_codes():
-        from trainer.finetune import fine_tune, load_fine_tuning
+        from trainer.finetune.finetune import fine_tune, load_fine_tuning
 
         card = fine_tune(load_fine_tuning(file, overrides or ()), out, _say)
         console().print(f"[bold]{card}[/bold]")
@@ -894,14 +894,14 @@ def fit_toxicity_command(
     """Train the toxicity model from rows {text, label: 1 = toxic}; writes model and card."""
     with exit_codes():
         if transformer:
-            from filters.fit_transformer import fit_transformer
+            from filters.fit.transformer import fit_transformer
 
             progress = partial(typer.echo, err=True)  # the card's figures are the output
             card = fit_transformer(
                 data, out, text or [], epochs, seed, note=note, licence=licence, say=progress
             )
         else:
-            from filters.fit import fit_toxicity
+            from filters.fit.linear import fit_toxicity
 
             card = fit_toxicity(data, out, note, licence)
         console().print_json(data=card)
@@ -924,7 +924,7 @@ def fit_quality_command(
 ) -> None:
     """Train the quality head from rows {text, label: 1 = good}; writes head and card."""
     with exit_codes():
-        from filters.fit import fit_quality
+        from filters.fit.linear import fit_quality
 
         console().print_json(data=fit_quality(data, out, embedder, device, note, licence))
 

@@ -10,14 +10,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from mixtures.solver import SourcePlan
-from mixtures.stats import Fertility
-from pipelines.catalog import STAGES, effective_rules, rule_step
-from pipelines.context import Context
-from pipelines.readers.plan import expansion, plan_splits
-from pipelines.run import Run, pending_steps
-from pipelines.steps import check_inputs
-from pipelines.store import read_parquet
+from mixtures.mixing.solver import SourcePlan
+from mixtures.tokenizer.fertility import Fertility
+from pipelines.driver import Run, pending_steps
+from pipelines.engine.context import Context
+from pipelines.ingest.readers.plan import expansion, plan_splits
+from pipelines.stages.base import check_inputs
+from pipelines.stages.catalog import STAGES, effective_rules, rule_step
+from pipelines.storage.store import read_parquet
 from schemas.config import Config
 from schemas.documents import AUTO
 from schemas.manifest import read_manifest
@@ -187,7 +187,7 @@ def _print_stages(console: Console, config: Config, out: Path) -> None:
 
 def _print_estimate(console: Console, config: Config, sizes: Sizes, out: Path | None) -> None:
     """Print the solved mixture: exact where `out` has tokens, else estimated."""
-    from pipelines.mix import plan_estimated, plan_exact
+    from pipelines.mix.run import plan_estimated, plan_exact
 
     exact = out is not None and read_manifest(out / "annotations/tokenize") is not None
     if exact and out is not None:

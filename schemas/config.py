@@ -123,7 +123,7 @@ class Ingest(Section):
     max_reject_share: Unit = 0.01
     max_document_bytes: Bytes = 64_000_000
     repair: list[Repair] = ["controls", "zero_width", "mojibake", "jamo", "html"]
-    """What is put right in text that is not code (`filters/repair.py`); the signal `repaired`
+    """What is put right in text that is not code (`filters/text/repair.py`); the signal `repaired`
     tells how much was. Unicode is brought to NFC in any case."""
     shard_bytes: Bytes = 16_000_000
     """Uncompressed input that one document shard takes, about."""
@@ -156,7 +156,8 @@ class Measure(Section):
 
 
 class Lines(Section):
-    """Lines and paragraphs that many documents hold: cut out of the tokens, see filters.repeats.
+    """Lines and paragraphs that many documents hold: cut out of the tokens, see
+    filters.dedup.common_lines.
 
     Counted over documents that are kept and no duplicates; code takes no part. The limits are by
     language, those for Korean and for all others from PLD (arXiv 2510.24139).
@@ -182,7 +183,7 @@ class Lines(Section):
 
 
 class Semantic(Section):
-    """Documents that say the same as another, by their embeddings; see filters.semantic."""
+    """Documents that say the same as another, by their embeddings; see filters.dedup.semantic."""
 
     enabled: bool = False
     threshold: float = Field(0.95, gt=0, lt=1)
@@ -192,7 +193,7 @@ class Semantic(Section):
 
 
 class Dedup(Section):
-    """Exact and near-duplicates. See filters.minhash for the formulas."""
+    """Exact and near-duplicates. See filters.dedup.minhash for the formulas."""
 
     enabled: bool = True
     unit: Literal["chars", "words", "morphemes"] = "chars"

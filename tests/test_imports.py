@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.support import ROOT
+
 PACKAGES = ("schemas", "filters", "mixtures", "pipelines", "audit", "trainer")
 MAY_IMPORT = {
     "schemas": set(),
@@ -28,7 +29,7 @@ LATER = {
 """The command line stands above everything, so inside a function it may reach up."""
 
 HEAVY = ("torch", "presidio_analyzer", "spacy", "kiwipiepy", "fasttext", "sentencepiece")
-ADAPTERS = {"pipelines.inference", "pipelines.score", "pipelines.screen"}
+ADAPTERS = {"pipelines.inference.run", "pipelines.inference.score", "pipelines.inference.screen"}
 """Modules that subclass a heavy library's classes (Beam's ModelHandler, whose package loads
 torch). All others may import them inside functions only, which a test below proves: a module that
 did so at its top would load the library."""
@@ -107,12 +108,12 @@ def test_imports_point_one_way():
 @pytest.mark.parametrize(
     ("name", "source"),
     [
-        ("filters/x.py", "from pipelines.stage import Stage"),
-        ("filters/x.py", "def f():\n    import mixtures.solver"),
+        ("filters/x.py", "from pipelines.engine.annotate import Stage"),
+        ("filters/x.py", "def f():\n    import mixtures.mixing.solver"),
         ("schemas/x.py", "import filters"),
         ("mixtures/x.py", "if True:\n    from filters.clean import clean"),
-        ("pipelines/run.py", "def f():\n    from audit.check import check_run"),
-        ("pipelines/cli.py", "from audit.check import check_run"),
+        ("pipelines/driver.py", "def f():\n    from audit.accounting.check import check_run"),
+        ("pipelines/cli.py", "from audit.accounting.check import check_run"),
     ],
 )
 def test_an_import_against_the_direction_is_found(name: str, source: str):
@@ -120,7 +121,9 @@ def test_an_import_against_the_direction_is_found(name: str, source: str):
 
 
 def test_the_command_line_may_reach_up_inside_a_function():
-    assert not wrong_imports("pipelines/cli.py", "def f():\n    from audit.check import check_run")
+    assert not wrong_imports(
+        "pipelines/cli.py", "def f():\n    from audit.accounting.check import check_run"
+    )
 
 
 def test_importing_everything_loads_no_model_library():

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.catalog import effective_rules
+from pipelines.stages.catalog import effective_rules
 from schemas.load import load_config
+from tests.support import ROOT
 
-ROOT = Path(__file__).parents[1]
 RECIPES = sorted((ROOT / "mixtures").glob("*.yaml"))
 
 

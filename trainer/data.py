@@ -24,11 +24,11 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 import xxhash
 
-from mixtures.shards import Shard, read_manifest, read_shard, verify_files
-from mixtures.tokenizer import FILL_IN_MIDDLE, Tokenizer
+from mixtures.shards.megatron import Shard, read_manifest, read_shard, verify_files
+from mixtures.tokenizer.tokenizer import FILL_IN_MIDDLE, Tokenizer
 from schemas.errors import InputError, RunFault
 from trainer.config import TrainConfig
-from trainer.loss import IGNORE
+from trainer.model.loss import IGNORE
 
 Ids = npt.NDArray[np.int64]
 OPEN_SHARDS = 8

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from mixtures.tokenizer import Tokenizer
+from mixtures.tokenizer.tokenizer import Tokenizer
 from schemas.errors import InputError
 from trainer.data import Corpus
-from trainer.labelled import jsonl_lines
-from trainer.loss import IGNORE
-from trainer.model import Decoder
+from trainer.finetune.samples import jsonl_lines
+from trainer.model.loss import IGNORE
+from trainer.model.model import Decoder
 from trainer.processes import World
 
 

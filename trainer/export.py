@@ -9,12 +9,12 @@ from typing import Any
 
 import torch
 
-from mixtures.huggingface import export_tokenizer
-from mixtures.tokenizer import CHAT, Tokenizer
+from mixtures.tokenizer.huggingface import export_tokenizer
+from mixtures.tokenizer.tokenizer import CHAT, Tokenizer
 from schemas.errors import InputError
 from trainer.checkpoint import load_checkpoint
 from trainer.config import TrainConfig
-from trainer.model import Decoder
+from trainer.model.model import Decoder
 
 
 def load_model(path: Path) -> tuple[Decoder, TrainConfig]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from trainer.model import Cache, Decoder
+from trainer.model.model import Cache, Decoder
 
 
 @torch.inference_mode()

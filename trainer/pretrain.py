@@ -24,7 +24,6 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
 from schemas.errors import InputError, RunFault
-from trainer.attention import separate
 from trainer.checkpoint import (
     checkpoint_path,
     checkpoints,
@@ -34,8 +33,9 @@ from trainer.checkpoint import (
 from trainer.config import TrainConfig, load_training
 from trainer.data import Corpus, Stage
 from trainer.evaluate import Held, held_out_loss, unheld
-from trainer.loss import IGNORE
-from trainer.model import Decoder
+from trainer.model.attention import separate
+from trainer.model.loss import IGNORE
+from trainer.model.model import Decoder
 from trainer.optimise import learning_rate, make_optimiser
 from trainer.processes import World, join_world, leave_world
 from trainer.sharded import gathered, load_optimiser, shard_model

@@ -3,7 +3,8 @@
 A chat is `<|user|>` question `<|endofturn|>` `<|assistant|>` answer `<|endofturn|>` …, each text
 encoded alone: a special string inside a text is ordinary pieces, so no user can end a turn.
 
-With `sbr`, chats of the same task pull each other's features together (`trainer/sbr.py`): Bibim's
+With `sbr`, chats of the same task pull each other's features together (`trainer/finetune/sbr.py`):
+Bibim's
 own extension of a method for classes. A chat's feature is the mean of the last states from which
 its learnt tokens are predicted.
 """
@@ -24,7 +25,7 @@ import xxhash
 from pydantic import Field
 from torch import nn
 
-from mixtures.tokenizer import CHAT, Tokenizer
+from mixtures.tokenizer.tokenizer import CHAT, Tokenizer
 from schemas.config import Count, Section
 from schemas.errors import InputError
 from schemas.load import load_section
@@ -36,12 +37,12 @@ from trainer.checkpoint import (
 )
 from trainer.config import OptimiserConfig
 from trainer.export import load_model
-from trainer.labelled import jsonl_lines
-from trainer.loss import IGNORE
+from trainer.finetune.samples import jsonl_lines
+from trainer.finetune.sbr import Distance, sbr_loss
+from trainer.model.loss import IGNORE
 from trainer.optimise import learning_rate, make_optimiser
 from trainer.pretrain import Say
 from trainer.processes import join_world
-from trainer.sbr import Distance, sbr_loss
 
 ROLES = ("user", "assistant")
 

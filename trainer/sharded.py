@@ -14,7 +14,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from trainer.model import Decoder
+from trainer.model.model import Decoder
 from trainer.processes import World
 
 

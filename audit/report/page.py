@@ -12,8 +12,8 @@ from pathlib import Path
 
 import orjson
 
-from audit.views import Json, Views
-from pipelines.files import write_text
+from audit.query.views import Json, Views
+from pipelines.storage.files import write_text
 
 HERE = Path(__file__).parent
 STYLES = ("vendor/uPlot.min.css", "style.css")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from filters.kernels import buffers
+from filters.columnar.kernels import buffers
 from filters.pii.entities import CODE_THRESHOLD, KINDS
 from filters.pii.prefilter import Windows, find_windows
 from schemas.config import Pii

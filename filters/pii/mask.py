@@ -19,11 +19,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from filters.cuts import flat_spans
-from filters.kernels import buffers
+from filters.columnar.kernels import buffers
 from filters.pii.entities import EMAIL, FRN, PHONE, RRN, action_of, drop_types
 from filters.pii.forms import dialling_code, digit_places, mail_mark
 from filters.pii.pseudonym import Pseudonyms
+from filters.text.removed_spans import flat_spans
 from schemas.config import Pii
 
 
@@ -54,7 +54,8 @@ def apply_spans(
     """Return `text` with `spans` (see `annotator.SPANS`) masked as the config says, `cuts` cut.
 
     Types with action `keep` or `drop` stay: documents dropped for them never get here (see
-    `drops`). `cuts` are columns of `filters.cuts.CUTS`; a value that a cut reaches goes with
+    `drops`). `cuts` are columns of `filters.text.removed_spans.CUTS`; a value that a cut reaches
+    goes with
     it. A null row changes nothing. Only documents with spans or cuts are touched; the rest is
     copied as one piece.
     """

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from filters.kernels import buffers
+from filters.columnar.kernels import buffers
 from filters.pii.entities import (
     BANKS,
     HANGUL_DIGITS,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from filters.kernels import kernel
+from filters.columnar.kernels import kernel
 from filters.pii.entities import ADDRESS_IP, CODE, MAIL, NAME, NUMBER, PLACE, PLATE, SECRET
 from filters.pii.shapes import (
     GROUPS,

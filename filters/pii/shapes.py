@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from filters.kernels import kernel
+from filters.columnar.kernels import kernel
 from filters.pii.entities import ADDRESS_IP, NUMBER, PLACE, PLATE
 
 _NUMBER, _PLACE, _PLATE, _IP = 1 << NUMBER, 1 << PLACE, 1 << PLATE, 1 << ADDRESS_IP

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from filters.kernels import SPACE, Bytes, Mask, Offsets, classify, kernel, next_codepoint
-from filters.needles import found_between, needles
+from filters.columnar.kernels import SPACE, Bytes, Mask, Offsets, classify, kernel, next_codepoint
+from filters.columnar.patterns import found_between, needles
 from filters.signals.family import PROSE, Family
 
 LEAST_WORDS = 3

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from filters.kernels import Bytes, Mask, Offsets, kernel
-from filters.needles import found_at, found_between, needles, strings
+from filters.columnar.kernels import Bytes, Mask, Offsets, kernel
+from filters.columnar.patterns import found_at, found_between, needles, strings
 from filters.signals.family import CODE, Family
 
 ENCODED_RUN = 64

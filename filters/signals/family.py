@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from filters.kernels import Bytes, Mask, Offsets
+from filters.columnar.kernels import Bytes, Mask, Offsets
 
 Compute = Callable[[Bytes, Offsets, Mask], npt.NDArray[np.float64]]
 Kind = Literal["prose", "code"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from filters.kernels import (
+from filters.columnar.kernels import (
     FNV_OFFSET,
     FNV_PRIME,
     SPACE,

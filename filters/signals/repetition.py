@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from filters.counting import MOST_BITS, deal, parts_of
-from filters.kernels import find_slot, kernel, mix64, next_codepoint, table_size
+from filters.columnar.counting import MOST_BITS, deal, parts_of
+from filters.columnar.kernels import find_slot, kernel, mix64, next_codepoint, table_size
 from filters.signals.family import PROSE, Family
 
 GRAM = 10

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from filters.kernels import (
+from filters.columnar.kernels import (
     DIGIT,
     HAN,
     HANGUL,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from filters.kernels import HANGUL, SPACE, classify, kernel, next_codepoint
+from filters.columnar.kernels import HANGUL, SPACE, classify, kernel, next_codepoint
 from filters.signals.family import PROSE, Family
 
 LONG_WORD = 12

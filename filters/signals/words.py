@@ -1,7 +1,7 @@
 """Signals of words, units and their repetition (Gopher, FineWeb, FineWeb2).
 
 A *word* stands between white space; in Korean it is an eojeol. A *unit* is about a morpheme
-(filters.units), the piece that FineWeb2's thresholds for Korean speak of.
+(filters.text.units), the piece that FineWeb2's thresholds for Korean speak of.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from filters import units as u
-from filters.boundaries import load_weights
-from filters.kernels import Bytes, Mask, Offsets, kernel
-from filters.ngrams import DUPLICATE, TOP, repeated_ngrams
+from filters.columnar.kernels import Bytes, Mask, Offsets, kernel
 from filters.signals.family import PROSE, Family
+from filters.text import units as u
+from filters.text.boundaries import load_weights
+from filters.text.ngrams import DUPLICATE, TOP, repeated_ngrams
 
 _GRAMS = len(TOP) + len(DUPLICATE)
 _WIDTH = u.COUNTS + _GRAMS + 1

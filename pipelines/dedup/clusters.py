@@ -15,12 +15,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from filters.arrays import fixed_binary, fixed_matrix
-from filters.cuts import CUTS, build_cuts
-from filters.lsh import Pairs
-from pipelines.context import Context
-from pipelines.exchange import load_array
-from pipelines.shards import ShardTask, write_shard
+from filters.columnar.arrays import fixed_binary, fixed_matrix
+from filters.dedup.lsh import Pairs
+from filters.text.removed_spans import CUTS, build_cuts
+from pipelines.engine.context import Context
+from pipelines.engine.exchange import load_array
+from pipelines.storage.shards import ShardTask, write_shard
 from schemas.config import Dedup
 
 DEDUP = pa.schema(
@@ -59,7 +59,7 @@ class Label(beam.DoFn):
         yield task.name
 
     def _batches(self, ordinal: int, task: ShardTask) -> Iterator[pa.RecordBatch]:
-        from pipelines.dedup.repeats import READS, kept_rows, repeats_of
+        from pipelines.dedup.common_lines import READS, kept_rows, repeats_of
 
         ctx = self._ctx
         mine = _entries(ctx, ordinal)

@@ -12,11 +12,18 @@ import apache_beam as beam
 import numpy as np
 import numpy.typing as npt
 
-from filters.components import Nodes, both_ways, components, large_star, small_star, unique_pairs
+from filters.dedup.connected import (
+    Nodes,
+    both_ways,
+    components,
+    large_star,
+    small_star,
+    unique_pairs,
+)
 from pipelines.dedup.pairs import PAIR
-from pipelines.exchange import Exchange, Place, load_array, partitions_for, save_array
-from pipelines.runners import Runner, deal
-from pipelines.store import place, remove_tree
+from pipelines.engine.exchange import Exchange, Place, load_array, partitions_for, save_array
+from pipelines.runners.runner import Runner, deal
+from pipelines.storage.store import place, remove_tree
 from schemas.errors import RunFault
 
 IN_PROCESS = 40_000_000

@@ -1,6 +1,7 @@
 """Pairs of documents that may be the same: band keys, buckets, each pair once.
 
-Only addresses (see `pipelines.dedup.clusters`) and keys travel, through `pipelines.exchange`.
+Only addresses (see `pipelines.dedup.clusters`) and keys travel, through
+`pipelines.engine.exchange`.
 Keys of a *certain* kind (the address of a page) make edges at once; all others make candidates.
 """
 
@@ -15,14 +16,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from filters.arrays import fixed_matrix
-from filters.components import forest, unique_pairs
-from filters.lsh import MISS_WEIGHT, Pairs, band_keys, bands_and_rows, candidates
-from pipelines.context import Context
+from filters.columnar.arrays import fixed_matrix
+from filters.dedup.connected import forest, unique_pairs
+from filters.dedup.lsh import MISS_WEIGHT, Pairs, band_keys, bands_and_rows, candidates
 from pipelines.dedup.clusters import ROW_BITS
-from pipelines.exchange import Exchange, Place, partitions_for, save_array
-from pipelines.runners import Runner, deal
-from pipelines.shards import ShardTask
+from pipelines.engine.context import Context
+from pipelines.engine.exchange import Exchange, Place, partitions_for, save_array
+from pipelines.runners.runner import Runner, deal
+from pipelines.storage.shards import ShardTask
 from schemas.config import Dedup
 
 KEY = np.dtype([("key", "<u8"), ("document", "<i8")])

@@ -1,7 +1,7 @@
 """The step `semantic`: documents that say the same as another, by the embeddings of `score`.
 
-Embeddings are dealt into cells through `pipelines.exchange`; inside a cell the preferred document
-stays, by the same rule as for other duplicates.
+Embeddings are dealt into cells through `pipelines.engine.exchange`; inside a cell the preferred
+document stays, by the same rule as for other duplicates.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from filters.arrays import fixed_binary, fixed_matrix
-from filters.semantic import PER_CELL, Floats, fit_cells, nearest_cell, semantic_duplicates
-from pipelines.context import Context
+from filters.columnar.arrays import fixed_binary, fixed_matrix
+from filters.dedup.semantic import PER_CELL, Floats, fit_cells, nearest_cell, semantic_duplicates
 from pipelines.dedup.clusters import ROW_BITS
-from pipelines.exchange import Exchange, Place, load_array, save_array
-from pipelines.runners import Runner, deal
-from pipelines.shards import ShardTask, write_shard
-from pipelines.store import remove_tree
+from pipelines.engine.context import Context
+from pipelines.engine.exchange import Exchange, Place, load_array, save_array
+from pipelines.runners.runner import Runner, deal
+from pipelines.storage.shards import ShardTask, write_shard
+from pipelines.storage.store import remove_tree
 
 SEMANTIC = pa.schema(
     [

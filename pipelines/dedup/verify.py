@@ -14,16 +14,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from filters.arrays import fixed_matrix
-from filters.components import forest
-from filters.lsh import Pairs, jaccard
-from filters.minhash import shingle_sets
-from filters.signatures import morphemes
-from pipelines.context import Context
+from filters.columnar.arrays import fixed_matrix
+from filters.dedup.annotator import morphemes
+from filters.dedup.connected import forest
+from filters.dedup.lsh import Pairs, jaccard
+from filters.dedup.minhash import shingle_sets
 from pipelines.dedup.clusters import ROW_BITS
-from pipelines.exchange import load_array, save_array
-from pipelines.runners import Runner, deal
-from pipelines.shards import ShardTask
+from pipelines.engine.context import Context
+from pipelines.engine.exchange import load_array, save_array
+from pipelines.runners.runner import Runner, deal
+from pipelines.storage.shards import ShardTask
 
 Places = Sequence[tuple[Context, ShardTask]]
 

@@ -42,7 +42,7 @@ def settings(get: Any, workers: int, options: list[str]) -> tuple[list[str], dic
 
     `get` returns a property of Spark, or None.
     """
-    from pipelines.spark.options import spark_options
+    from pipelines.runners.spark.options import spark_options
 
     cores = get("spark.executor.cores")
     given = [f"--spark_master_url={get('spark.master')}"]
@@ -61,10 +61,10 @@ def settings(get: Any, workers: int, options: list[str]) -> tuple[list[str], dic
 def run(java: Any) -> None:
     """Read the job from the jar, start the job server, run the stages."""
     from pipelines.cli import console, guard, quiet_libraries
-    from pipelines.progress import reporter
-    from pipelines.run import Run
-    from pipelines.runners import Runner
-    from pipelines.store import place
+    from pipelines.driver import Run
+    from pipelines.engine.progress import reporter
+    from pipelines.runners.runner import Runner
+    from pipelines.storage.store import place
     from pipelines.summary import print_summary
     from schemas.config import Config
 

@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pipelines.files import atomic_path
+from pipelines.runners.spark.install import JAR, installed
 from pipelines.spark import driver
-from pipelines.spark.install import JAR, installed
+from pipelines.storage.files import atomic_path
 from schemas.config import Config
 
 ENTRY = driver.ENTRY

@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from commandline import ROOT, bibim, run_demo
 from filelock import FileLock
-from hostile import HOSTILE
-from serving import served
+
+from tests.support.commandline import ROOT, bibim, run_demo
+from tests.support.hostile import HOSTILE
+from tests.support.serving import served
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-    from audit.views import Views
+    from audit.query.views import Views
 
 CHROMIUM = (
     "--no-sandbox",
@@ -56,8 +57,8 @@ def demo(common: Path) -> Path:
 @pytest.fixture(scope="session")
 def demo_views(demo: Path) -> Views:
     """The demo's views, made ready as `serve` makes them."""
-    from audit.frame import Frame
-    from audit.views import Views
+    from audit.query.frame import Frame
+    from audit.query.views import Views
     from pipelines.cli import load_run
 
     views = Views(Frame(demo, load_run(demo)))

@@ -8,18 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-from altered import linked
 
-from audit.frame import Frame
-from audit.index import INDEX, index_key, read_index
-from audit.reading import finished_steps, rules_of, stored_schemas
-from audit.views import Views
-from audit.what_if import WhatIf
-from pipelines.catalog import step_schemas
+from audit.query.frame import Frame
+from audit.query.index import INDEX, index_key, read_index
+from audit.query.reading import finished_steps, rules_of, stored_schemas
+from audit.query.views import Views
+from audit.query.what_if import WhatIf
 from pipelines.cli import load_run
+from pipelines.stages.catalog import step_schemas
 from schemas.config import Config
+from tests.support import ROOT
+from tests.support.altered import linked
 
-ROOT = Path(__file__).parents[2]
 RULE = "ko.words>=100"
 
 
@@ -57,7 +57,7 @@ def test_a_question_by_the_index_loads_no_annotator(demo: Path):
     program = (
         "import sys; from pipelines.cli import app\n"
         f"app(['what-if', {str(demo)!r}, '--rule', {RULE!r}], standalone_mode=False)\n"
-        "print('LOADED', *({'apache_beam', 'numba', 'pandas', 'filters.measure'} & {*sys.modules}))"
+        "print('LOADED', *({'apache_beam', 'numba', 'pandas', 'filters.measure.annotator'} & {*sys.modules}))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False

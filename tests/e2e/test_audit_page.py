@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
-from serving import served
 
-from audit.frame import Frame
+from audit.query.frame import Frame
+from audit.query.views import Views
 from audit.report.page import write_report
-from audit.views import Views
 from pipelines.cli import load_run
+from tests.support.serving import served
 
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 375, "height": 800}
 

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 import yaml
-from altered import linked, replace_json
 from starlette.testclient import TestClient
 
-from audit.frame import Frame
-from audit.ledger import ledger
-from audit.server import application
-from audit.stats import STATS, known_stats, stats
-from audit.views import Views
+from audit.accounting.ledger import ledger
+from audit.accounting.stats import STATS, known_stats, stats
+from audit.query.frame import Frame
+from audit.query.views import Views
+from audit.report.server import application
 from filters.decide import KEPT, decide
-from pipelines.catalog import rule_columns
 from pipelines.cli import load_run
+from pipelines.stages.catalog import rule_columns
 from schemas.config import Config
+from tests.support.altered import linked, replace_json
 
 
 @pytest.fixture
@@ -90,8 +90,8 @@ def test_the_funnel_equals_the_ledger(demo: Path, demo_views: Views) -> None:
 )
 def test_what_if_decides_as_a_run_does(demo_views: Views, rules: list[str]) -> None:
     """Beside `filters.decide` on the same columns: reasons, and what is dropped by source."""
-    from audit.reading import decided
-    from audit.what_if import altered
+    from audit.query.reading import decided
+    from audit.query.what_if import altered
 
     frame = demo_views.frame
     after, _ = altered(frame.rules, rules)

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 import zstandard
-from commandline import bibim
+
+from tests.support.commandline import bibim
 
 
 def lines(count: int, start: int = 0) -> bytes:

@@ -12,16 +12,16 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from altered import linked
-from commandline import ROOT, bibim
 from huggingface_hub import DatasetCard
 
-from audit.card import card_licences, dataset_card, facts_of
-from audit.check import check_run
-from audit.ledger import ledger
-from audit.reading import mixture_of
+from audit.accounting.check import check_run
+from audit.accounting.ledger import ledger
+from audit.query.reading import mixture_of
+from audit.report.card import card_licences, dataset_card, facts_of
 from pipelines.cli import load_run
 from schemas.manifest import sha256_file
+from tests.support.altered import linked
+from tests.support.commandline import ROOT, bibim
 
 PEERS = ROOT / "build" / "peers"
 REQUIRED = ("name", "description", "license", "distribution", "recordSet", "conformsTo")

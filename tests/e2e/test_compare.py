@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-from commandline import bibim, run_demo
 
-from audit.compare import Difference, compare_runs
-from audit.ledger import ledger
+from audit.accounting.compare import Difference, compare_runs
+from audit.accounting.ledger import ledger
 from pipelines.cli import load_run
+from tests.support.commandline import bibim, run_demo
 
 RULE = ("--set", 'rules.ko.words=">=150"', "--set", "sources.stdlib.limit=110")
 

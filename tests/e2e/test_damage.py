@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from altered import linked
-from commandline import bibim
+
+from tests.support.altered import linked
+from tests.support.commandline import bibim
 
 SHARD = "ko-00000.parquet"
 

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-from altered import linked, replace_json
-from commandline import run_demo
 
-from audit.guards import Finding, find, neighbours
-from audit.ledger import ledger
-from audit.what_if import compare_rules
+from audit.accounting.guards import Finding, find, neighbours
+from audit.accounting.ledger import ledger
+from audit.query.what_if import compare_rules
 from pipelines.cli import load_run
 from schemas.config import Config
 from schemas.rules import parse_rule
+from tests.support.altered import linked, replace_json
+from tests.support.commandline import run_demo
 
 
 def found(out: Path, config: Config, guard: str) -> list[Finding]:

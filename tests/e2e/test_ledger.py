@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from altered import alter, linked, replace_json, rows_of
-from commandline import bibim
 
-from audit.balance import balance_run
-from audit.ledger import Count, Flow, ledger, sum_counts
+from audit.accounting.ledger import Count, Flow, ledger, sum_counts
+from audit.accounting.recount import balance_run
 from pipelines.cli import load_run
+from tests.support.altered import alter, linked, replace_json, rows_of
+from tests.support.commandline import bibim
 
 AMOUNTS = ("documents", "raw_bytes", "chars", "text_bytes", "tokens")
 SHARD = "ko-00000.parquet"

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from commandline import ROOT, bibim
 
-from mixtures.runs import Run
-from mixtures.shards import read_shard
-from mixtures.tokenizer import Tokenizer
+from mixtures.shards.megatron import read_shard
+from mixtures.shards.token_runs import Run
+from mixtures.tokenizer.tokenizer import Tokenizer
+from tests.support.commandline import ROOT, bibim
 
 PLANTED = ROOT / "mixtures/demo/planted.jsonl"
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from commandline import RECIPE, ROOT, SMALLER, bibim, digests, run_demo
 
 from filters.pii.mask import apply_spans
-from mixtures.shards import read_shard
-from mixtures.tokenizer import Tokenizer
+from mixtures.shards.megatron import read_shard
+from mixtures.tokenizer.tokenizer import Tokenizer
 from schemas.load import load_config
+from tests.support.commandline import RECIPE, ROOT, SMALLER, bibim, digests, run_demo
 
 
 def last_run(out: Path) -> dict[str, dict[str, object]]:

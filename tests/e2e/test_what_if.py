@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from commandline import RECIPE, bibim
+
+from tests.support.commandline import RECIPE, bibim
 
 
 def test_an_unknown_scope_is_refused_with_those_that_are_known(demo: Path):

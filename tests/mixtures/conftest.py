@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from words_of import texts
 
-from mixtures.tokenizer import Tokenizer
-from mixtures.training import train_tokenizer
+from mixtures.tokenizer.tokenizer import Tokenizer
+from mixtures.tokenizer.training import train_tokenizer
 from schemas.config import Tokenizer as Settings
+from tests.support.words_of import texts
 
 
 @pytest.fixture(scope="session")

@@ -6,24 +6,24 @@ import itertools
 import json
 import re
 import unicodedata
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from filters.charset import decode_page
 from filters.decide import KEPT, decide
-from filters.html import main_text
-from filters.measure import Measure
-from filters.toxicity import Screen
+from filters.measure.annotator import Measure
+from filters.text.charset import decode_page
+from filters.text.html import main_text
+from filters.toxicity.annotator import Screen
 from schemas.config import Config, Toxicity
 from schemas.config import Measure as MeasureSettings
 from schemas.load import load_config
 from schemas.rules import parse_condition
+from tests.support import ROOT
 
-RECIPES = Path(__file__).parents[2] / "mixtures"
+RECIPES = ROOT / "mixtures"
 DEMO = RECIPES / "demo"
 LANGUAGES = ("ko", "en")
 KINDS = {

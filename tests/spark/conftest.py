@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from standalone import RECIPE, Cluster, bibim
 
-from pipelines.spark import cluster, install
+from pipelines.runners.spark import cluster, install
 from schemas.errors import InputError
+from tests.support.standalone import RECIPE, Cluster, bibim
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-from standalone import RECIPE, ROOT, SECONDS, Cluster, bibim, command, digests
+
+from tests.support.standalone import RECIPE, ROOT, SECONDS, Cluster, bibim, command, digests
 
 FILES = 1000
 EMPTY = 5

@@ -8,9 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from standalone import RECIPE, ROOT, SECONDS, Cluster, bibim, digests
 
-from pipelines.spark import install
+from pipelines.runners.spark import install
+from tests.support.standalone import RECIPE, ROOT, SECONDS, Cluster, bibim, digests
 
 STAGES = ("documents", "rejects", "annotations/identify")
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from pipelines.progress import LogReporter
-from pipelines.run import Run
-from pipelines.runners import Runner
+from pipelines.driver import Run
+from pipelines.engine.progress import LogReporter
+from pipelines.runners.runner import Runner
 from schemas.config import Config
 from trainer.config import TrainConfig
 from trainer.pretrain import pretrain

@@ -8,7 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.support import ROOT
+
 PROGRAM = """
 import runpy, sys
 sys.argv = sys.argv[1:]

@@ -12,7 +12,7 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from mixtures.tokenizer import Tokenizer
+from mixtures.tokenizer.tokenizer import Tokenizer
 from trainer.export import export_hf, load_model
 
 SCRIPT = """

@@ -24,6 +24,7 @@ from typer.testing import CliRunner
 
 from pipelines.cli import app
 from schemas.errors import InputError, RunFault
+from tests.support import ROOT
 from trainer.checkpoint import checkpoint_path, checkpoints, load_checkpoint
 from trainer.config import OptimiserConfig, TrainConfig, load_training
 from trainer.evaluate import read_questions
@@ -31,7 +32,6 @@ from trainer.optimise import learning_rate, make_optimiser, warmup_steps
 from trainer.pretrain import Pretraining, pretrain
 from trainer.processes import World
 
-ROOT = Path(__file__).parents[2]
 Make = Callable[..., TrainConfig]
 
 
@@ -267,7 +267,7 @@ def test_a_short_run_warms_up_as_long_as_adams_second_moments_take():
 
 def test_vectors_do_not_decay():
     from trainer.config import ModelConfig
-    from trainer.model import Decoder
+    from trainer.model.model import Decoder
 
     model = Decoder(ModelConfig(dim=32, layers=1, heads=2), 50)
     decayed, free = make_optimiser(model, OptimiserConfig()).param_groups

@@ -13,13 +13,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixtures.tokenizer import CHAT, Tokenizer
+from mixtures.tokenizer.tokenizer import CHAT, Tokenizer
 from schemas.errors import InputError
 from trainer.checkpoint import load_checkpoint
 from trainer.config import TrainConfig
-from trainer.loss import IGNORE
+from trainer.finetune.sbr import sbr_loss_pairwise
+from trainer.model.loss import IGNORE
 from trainer.pretrain import pretrain
-from trainer.sbr import sbr_loss_pairwise
 from trainer.sft import (
     Chat,
     SftConfig,

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixtures.shards import read_manifest, read_shard
-from mixtures.tokenizer import FILL_IN_MIDDLE
+from mixtures.shards.megatron import read_manifest, read_shard
+from mixtures.tokenizer.tokenizer import FILL_IN_MIDDLE
 from schemas.errors import InputError, RunFault
 from trainer.config import TrainConfig
 from trainer.data import Corpus, dealt
-from trainer.loss import IGNORE
+from trainer.model.loss import IGNORE
 from trainer.pretrain import plan_steps
 
 Make = Callable[..., TrainConfig]

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import InputError
+from tests.support import ROOT
 from trainer.track import METRICS, TensorBoard, Trackers
 
-ROOT = Path(__file__).parents[2]
 PEERS = ROOT / "build" / "peers"
 LOG_AND_READ = """
 import json, sys

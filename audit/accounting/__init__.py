@@ -1,0 +1,1 @@
+"""Totals of a run: the ledger, its checks, guards, comparison of two runs."""

@@ -1,0 +1,314 @@
+"""The books, checked by program: nothing is lost, nothing appears from nowhere.
+
+Each check reads the data again. A check that fails names what differs and by how much. One whose
+files cannot be read is not made, and says which file that is; the others are.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import BaseModel
+
+from audit.accounting.ledger import Ledger, ledger, sum_counts
+from audit.accounting.recount import Balance, balance_parts
+from audit.query.reading import (
+    Damaged,
+    decided,
+    documents_of,
+    finished_steps,
+    mixture_of,
+    naming_damage,
+    read_columns,
+    rules_of,
+    stored_schemas,
+)
+from mixtures.shards.token_runs import run_path
+from pipelines.stages.catalog import active_steps, effective_rules
+from pipelines.storage.shards import DOCUMENTS
+from pipelines.storage.store import open_parquet
+from schemas.config import Config
+from schemas.errors import BibimError, RunFault
+from schemas.manifest import read_manifest, sha256_file
+
+SHOWN = 5
+
+
+class Check(BaseModel):
+    """One thing that has to hold. `detail` has the figures, or what is wrong."""
+
+    name: str
+    holds: bool
+    detail: str
+    made: bool = True
+    """False where a file that it needs cannot be read: nobody knows whether it holds."""
+
+
+def check_run(out: Path, config: Config) -> list[Check]:
+    """Return every check of the run in `out`, as far as it got."""
+    files = check_files(out, config)
+
+    def made(name: str, make: Callable[[], list[Check]]) -> list[Check]:
+        return _made(name, make, damaged=not files.holds)
+
+    checks = [
+        files,
+        *made("conservation", lambda: check_conservation(ledger(out, config, mixed=False))),
+        check_splits(out),
+        check_rows(out, config),
+        *check_stages(out, config, damaged=not files.holds),
+    ]
+    if "dedup" in finished_steps(out, config):
+        name = "every duplicate has a survivor"
+        checks += made(name, lambda: [check_survivors_of_clusters(out, config)])
+    if read_manifest(out / "mixture") is not None:
+        checks += made("mixture holds survivors only", lambda: [check_mixture(out, config)])
+        checks += made("mixture keeps its shares", lambda: [check_balance(out)])
+    return checks
+
+
+def _made(name: str, make: Callable[[], list[Check]], damaged: bool) -> list[Check]:
+    """Return what `make` gives, or `name` as not made. `damaged`: some file is known to differ."""
+    try:
+        return make()
+    except Damaged as error:
+        detail = f"needs {error.short}"
+    except RunFault as error:
+        detail = str(error)
+    except Exception as error:  # what a damaged file does to its reader, nobody can list
+        if not damaged:
+            raise
+        detail = str(error) if isinstance(error, BibimError) else f"{type(error).__name__}: {error}"
+    return [Check(name=name, holds=False, detail=detail, made=False)]
+
+
+def check_files(out: Path, config: Config) -> Check:
+    """Every file that a manifest names is there with its size and SHA-256, and no other."""
+    files, wrong = _mixture_files(out)
+    wrong += _gaps(out, config)
+    folders = [out / "documents", out / "rejects", *sorted((out / "annotations").glob("*"))]
+    for folder in folders:
+        manifest = read_manifest(folder)
+        if manifest is None:
+            if not _is_empty(folder):
+                wrong.append(f"{folder.relative_to(out)} has no manifest (unfinished)")
+            continue
+        for shard in manifest.shards:
+            files += 1
+            path = folder / shard.name
+            if not path.exists():
+                wrong.append(f"{path.relative_to(out)} is missing")
+            elif path.stat().st_size != shard.bytes or sha256_file(path) != shard.sha256:
+                wrong.append(f"{path.relative_to(out)} differs from its manifest")
+            if (digest := shard.stats.get("run_sha256")) is not None:
+                run = run_path(path)
+                if not run.exists() or sha256_file(run) != digest:
+                    wrong.append(f"{run.relative_to(out)} differs from its manifest, or is missing")
+        strangers = {p.name for p in folder.glob("*.parquet")} - set(manifest.by_name())
+        wrong += [f"{folder.relative_to(out)}/{name} is in no manifest" for name in strangers]
+    return _check("files match their manifests", wrong, f"{files} files")
+
+
+def _gaps(out: Path, config: Config) -> Iterator[str]:
+    """Yield the steps' folders in which nothing is although a later step has finished."""
+    missing: list[str] = []
+    for folder in (*(f"annotations/{step}" for step in active_steps(config)[1:-1]), "mixture"):
+        if read_manifest(out / folder) is not None:
+            yield from missing
+            missing = []
+        elif _is_empty(out / folder):
+            missing.append(f"{folder} is missing")
+
+
+def _is_empty(folder: Path) -> bool:
+    return not folder.exists() or not any(folder.iterdir())
+
+
+def _mixture_files(out: Path) -> tuple[int, list[str]]:
+    """Return how many files the mixture has, and what is wrong with them."""
+    from mixtures.shards.megatron import verify_files
+
+    try:
+        manifest = mixture_of(out)
+        if manifest is None:
+            empty = _is_empty(out / "mixture")
+            return 0, [] if empty else ["mixture has no manifest (unfinished)"]
+        listed = [*manifest["files"], *(f for shard in manifest["shards"] for f in shard["files"])]
+        return len(listed), [f"mixture/{fault}" for fault in verify_files(out / "mixture")]
+    except RunFault as error:
+        return 0, [str(error)]
+
+
+def check_conservation(books: Ledger) -> list[Check]:
+    """For each source: read = kept + dropped + rejected, in documents and in bytes."""
+    checks = []
+    for source, book in sorted(books.sources.items()):
+        gone = sum_counts(list(book.dropped.values()))
+        bad = sum_counts(list(book.rejected.values()))
+        documents = book.kept.documents + gone.documents + bad.documents
+        raw = book.kept.raw_bytes + gone.raw_bytes + bad.raw_bytes + book.structural_bytes
+        wrong = []
+        if documents != book.read.documents:
+            wrong.append(f"documents: read {book.read.documents}, accounted {documents}")
+        if raw != book.read.raw_bytes:
+            wrong.append(f"bytes: read {book.read.raw_bytes}, accounted {raw}")
+        detail = (
+            f"{book.read.documents:,} read = {book.kept.documents:,} kept + {gone.documents:,} "
+            f"dropped + {bad.documents:,} rejected; {book.read.raw_bytes:,} bytes = "
+            f"{book.kept.raw_bytes:,} + {gone.raw_bytes:,} + {bad.raw_bytes:,} "
+            f"(+ {book.structural_bytes:,} structural)"
+        )
+        checks.append(_check(f"conservation of {source}", wrong, detail))
+    return checks
+
+
+def check_stages(out: Path, config: Config, damaged: bool = False) -> list[Check]:
+    """For each stage: what entered is what left, was dropped or edited; see
+    `audit.accounting.recount`."""
+    balance = Balance()
+
+    def take(count: Callable[[], Balance]) -> list[Check]:
+        balance.take(count())
+        return []
+
+    missing: list[Check] = []
+    half: set[str] = set()
+    for stages, count in balance_parts(out, config):
+        if lost := _made(f"ledger of {', '.join(stages)}", partial(take, count), damaged):
+            missing += lost
+            half.update(stages)
+    wrong: dict[str, list[str]] = {stage: [] for stage in balance.stages()}
+    for residue in balance.residues():
+        wrong[residue.stage].append(str(residue))
+    return [
+        _check(f"ledger of {stage}", wrong[stage], f"{count:,} sums agree")
+        for stage, count in balance.stages().items()
+        if wrong[stage] or stage not in half
+    ] + missing
+
+
+def check_splits(out: Path) -> Check:
+    """The splits of one file together hold each of its records once."""
+    whole: dict[str, set[tuple[int, int]]] = defaultdict(set)
+    parts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for shard in documents_of(out).shards:
+        for file in shard.stats.get("inputs", []):
+            name = f"{shard.name.rsplit('-', 1)[0]}/{file['file']}"
+            whole[name].add((file["file_records"], file["file_bytes"]))
+            parts[name][0] += file["records"]
+            parts[name][1] += file["raw_bytes"]
+    wrong = []
+    for name, totals in whole.items():
+        if len(totals) > 1:
+            wrong.append(f"{name}: its splits saw {len(totals)} different lengths")
+        elif (owned := tuple(parts[name])) != (total := next(iter(totals))):
+            wrong.append(f"{name}: {total} records and bytes, its splits own {owned}")
+    return _check("splits partition their files", wrong, f"{len(whole)} files")
+
+
+def check_rows(out: Path, config: Config) -> Check:
+    """Every annotation shard has its document shard's rows and names its hash."""
+    wrong = []
+    count = 0
+    for step in finished_steps(out, config):
+        for shard in documents_of(out).shards:
+            path = out / "annotations" / step / shard.name
+            if not path.exists():
+                wrong.append(f"{step}/{shard.name} is missing")
+                continue
+            try:
+                file = open_parquet(path)
+            except (OSError, pa.ArrowException):
+                wrong.append(f"{step}/{shard.name} cannot be read")
+                continue
+            belongs = (file.schema_arrow.metadata or {}).get(DOCUMENTS, b"").decode()
+            count += 1
+            if file.metadata.num_rows != shard.rows:
+                wrong.append(
+                    f"{step}/{shard.name}: {file.metadata.num_rows} rows, not {shard.rows}"
+                )
+            elif belongs != shard.sha256:
+                wrong.append(f"{step}/{shard.name} belongs to another document shard")
+    return _check("annotations belong to their documents", wrong, f"{count} shards")
+
+
+def check_survivors_of_clusters(out: Path, config: Config) -> Check:
+    """Every duplicate names a document that is not itself a duplicate, and that was a candidate.
+
+    What an earlier run holds (`dedup.against`) is not here to be looked for.
+    """
+    before = effective_rules(config, "dedup", stored_schemas(out, config))
+    survivors: list[pa.Array] = []
+    named: list[pa.Array] = []
+    for group in decided(out, config, before, ["id", "duplicate_of", "duplicate_kind"]):
+        single = pc.is_null(group.columns.column("duplicate_of"))
+        standing = pc.and_(pa.array(group.kept), single)
+        survivors.append(group.columns.column("id").filter(standing))
+        here = pc.fill_null(pc.not_equal(group.columns.column("duplicate_kind"), "earlier"), False)
+        named.append(group.columns.column("duplicate_of").filter(here))
+    standing_ids = pa.chunked_array(survivors) if survivors else pa.chunked_array([[]])
+    names = pa.chunked_array(named) if named else pa.chunked_array([[]])
+    lost = pc.sum(pc.invert(pc.is_in(names, standing_ids))).as_py() or 0 if len(names) else 0
+    wrong = [f"{lost} duplicates name no survivor"] if lost else []
+    return _check("every duplicate has a survivor", wrong, f"{len(names):,} duplicates")
+
+
+def check_mixture(out: Path, config: Config) -> Check:
+    """The mixture's documents survive, its tokens add up."""
+    tokens: dict[bytes, int] = {}
+    for group in decided(out, config, rules_of(out, config), ["id", "tokens"]):
+        columns = group.columns.filter(pa.array(group.kept))
+        tokens.update(
+            zip(columns.column("id").to_pylist(), columns.column("tokens").to_pylist(), strict=True)
+        )
+    wrong = []
+    copies = 0
+    for path in sorted((out / "mixture").glob("shard-*.parquet")):
+        table = read_columns(out, path, ["id", "tokens", "epoch"])
+        copies += table.num_rows
+        ids, counts = table.column("id").to_pylist(), table.column("tokens").to_pylist()
+        strangers = sum(1 for document in ids if document not in tokens)
+        different = sum(1 for d, n in zip(ids, counts, strict=True) if tokens.get(d, n) != n)
+        if strangers:
+            wrong.append(f"{path.name}: {strangers} sequences of documents that do not survive")
+        if different:
+            wrong.append(f"{path.name}: {different} sequences differ in length from tokenize")
+        epochs = np.asarray(table.column("epoch"))
+        if len(epochs) and epochs.max() >= np.ceil(config.mixture.max_epochs):
+            wrong.append(f"{path.name}: epoch {epochs.max()} is over max_epochs")
+    return _check("mixture holds survivors only", wrong, f"{copies:,} sequences")
+
+
+OVERALL, SHARD, WINDOW = 0.001, 0.01, 0.03
+"""How far a component's share may be from its target, relative to the target: over all, in a
+shard, and in any window of `mixture.window` tokens."""
+
+
+def check_balance(out: Path) -> Check:
+    """Every component has its share over all, in each shard and in every window."""
+    from mixtures.shards.megatron import balance
+
+    with naming_damage(out, sorted((out / "mixture").glob("shard-*.parquet"))):
+        measured = balance(out / "mixture")
+    bounds = (("overall", OVERALL), ("shard", SHARD), ("window", WINDOW))
+    figures = {name: float(getattr(measured, name) or 0.0) for name, _ in bounds}
+    wrong = [
+        f"{name}: {figures[name]:.3%} off its share, more than {bound:.1%}"
+        for name, bound in bounds
+        if figures[name] > bound
+    ]
+    detail = ", ".join(f"{name} {value:.4%}" for name, value in figures.items())
+    return _check("mixture keeps its shares", wrong, f"worst deviation: {detail}")
+
+
+def _check(name: str, wrong: list[str], detail: str) -> Check:
+    if not wrong:
+        return Check(name=name, holds=True, detail=detail)
+    more = f" (+{len(wrong) - SHOWN} more)" if len(wrong) > SHOWN else ""
+    return Check(name=name, holds=False, detail="; ".join(wrong[:SHOWN]) + more)

@@ -1,0 +1,351 @@
+"""The ledger's other side: every stage counted again in another way, and what differs.
+
+What `audit.accounting.ledger` sums from annotations is compared here with the texts themselves,
+with the
+readers' own counts, with what each stage had to work on, with the bytes that tokens stand for,
+and with the mixture's files. A difference is a `Residue`: it names stage, source and count.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import BaseModel
+
+from audit.query.reading import (
+    Decided,
+    decided,
+    documents_of,
+    finished_steps,
+    mixture_of,
+    read_columns,
+    rules_of,
+    stored_schemas,
+)
+from filters.decide import KEPT, decide
+from filters.pii.mask import apply_spans
+from mixtures.shards.megatron import read_starts
+from mixtures.shards.token_runs import Run, run_path
+from mixtures.tokenizer.tokenizer import Tokenizer
+from pipelines.stages.catalog import cut_columns, effective_rules, rule_columns
+from schemas.config import Config
+from schemas.manifest import read_manifest
+
+Place = tuple[str, str | None, str | None]
+Ints = npt.NDArray[np.int64]
+CONTINUATION = 0x80
+"""The two high bits of a byte inside a UTF-8 character are 10."""
+
+
+class Residue(BaseModel):
+    """A count that differs: `expected` by what stands before the stage, `found` after it."""
+
+    stage: str
+    source: str
+    component: str | None = None
+    language: str | None = None
+    count: str
+    """What was counted: documents, characters, bytes, raw bytes, tokens."""
+    what: str
+    """How it was counted on both sides."""
+    expected: int
+    found: int
+
+    def __str__(self) -> str:
+        place = "/".join(part or "–" for part in (self.source, self.component, self.language))
+        place = place.removesuffix("/–").removesuffix("/–")
+        by = self.found - self.expected
+        side = f"{by:,} too many" if by > 0 else f"{-by:,} missing"
+        return (
+            f"{self.stage}: source {place}, {self.count}: {self.what}: "
+            f"{self.expected:,} against {self.found:,}, {side}"
+        )
+
+
+Key = tuple[str, Place, str, str]
+"""Stage, place, count, what."""
+
+
+class Balance:
+    """Sums of two sides that ought to agree."""
+
+    def __init__(self) -> None:
+        self._sides: dict[Key, list[int]] = defaultdict(lambda: [0, 0])
+
+    def add(self, key: Key, expected: int, found: int) -> None:
+        """Add to both sides of one equation."""
+        sides = self._sides[key]
+        sides[0] += expected
+        sides[1] += found
+
+    def residues(self) -> list[Residue]:
+        """Return the equations that do not hold, in the order in which they were first met."""
+        return [
+            Residue(
+                stage=stage,
+                source=place[0],
+                component=place[1],
+                language=place[2],
+                count=count,
+                what=what,
+                expected=expected,
+                found=found,
+            )
+            for (stage, place, count, what), (expected, found) in self._sides.items()
+            if expected != found
+        ]
+
+    def take(self, other: Balance) -> None:
+        """Add another's equations."""
+        for key, (expected, found) in other._sides.items():
+            self.add(key, expected, found)
+
+    def stages(self) -> dict[str, int]:
+        """Return how many equations each stage has."""
+        found: dict[str, int] = defaultdict(int)
+        for stage, *_ in self._sides:
+            found[stage] += 1
+        return dict(found)
+
+
+def balance_run(out: Path, config: Config) -> Balance:
+    """Return both sides of every equation of the run in `out`, as far as it got."""
+    balance = Balance()
+    for _, count in balance_parts(out, config):
+        balance.take(count())
+    return balance
+
+
+def balance_parts(
+    out: Path, config: Config
+) -> Iterator[tuple[tuple[str, ...], Callable[[], Balance]]]:
+    """Yield the stages of each part of the books, and what counts it; parts read other files."""
+    steps = finished_steps(out, config)
+    yield ("ingest", *steps), lambda: _documents(out, config, steps)
+    if "tokenize" in steps:
+        yield ("tokenize",), lambda: _runs(out)
+    if read_manifest(out / "mixture") is not None:
+        yield ("mix",), lambda: _mixture(out, config)
+
+
+def _readers(balance: Balance, out: Path) -> None:
+    """Note what the readers say that they wrote."""
+    for shard in documents_of(out).shards:
+        place = (shard.name.rsplit("-", 1)[0], None, None)
+        stats = shard.stats
+        for name, count in (("text_chars", "characters"), ("text_bytes", "bytes")):
+            balance.add(
+                ("ingest", place, count, "written by the reader, in documents"), stats[name], 0
+            )
+        read = "read, made documents or rejected"
+        made = stats["documents"] + stats["rejects"]
+        balance.add(("ingest", place, "documents", read), stats["records"], made)
+
+
+class Groups:
+    """The rows of a row group by source, component and language."""
+
+    def __init__(self, columns: pa.RecordBatch) -> None:
+        names = ("source", "assigned", "lang")
+        rows = list(zip(*(columns.column(name).to_pylist() for name in names), strict=True))
+        self.places: list[Place] = list(dict.fromkeys(rows))
+        number = {place: index for index, place in enumerate(self.places)}
+        self._row = np.fromiter((number[row] for row in rows), np.int64, len(rows))
+
+    def sums(self, values: npt.NDArray[np.generic]) -> Iterator[tuple[Place, int]]:
+        """Yield each place with the sum of its rows' values."""
+        totals = np.zeros(len(self.places), np.int64)
+        np.add.at(totals, self._row, values.astype(np.int64))
+        yield from zip(self.places, totals.tolist(), strict=True)
+
+
+def _documents(out: Path, config: Config, steps: list[str]) -> Balance:
+    """Count every document again: its text, who entered each stage, what was written of it."""
+    balance = Balance()
+    _readers(balance, out)
+    rules = rules_of(out, config)
+    cuts = cut_columns(config)
+    stored = stored_schemas(out, config)
+    firsts = {step: stored[step].names[0] for step in steps}
+    columns = ["source", "assigned", "lang", "text", *firsts.values(), *rule_columns(rules)]
+    columns += ["chars", "bytes"] if "measure" in steps else []
+    columns += ["pii_spans", *cuts] if "redact" in steps else []
+    columns += ["tokens", "run_offset"] if "tokenize" in steps else []
+    tokenizer = Tokenizer.load(out / "tokenizer") if "tokenize" in steps else None
+    sizes = Sizes(tokenizer) if tokenizer is not None and tokenizer.by_words else None
+    prefixes = {step: len(effective_rules(config, step, stored)) for step in steps}
+    run: Run | None = None
+    shard = ""
+    for group in decided(out, config, rules, list(dict.fromkeys(columns))):
+        groups = Groups(group.columns)
+        text = group.columns.column("text")
+        chars, size = np.asarray(pc.utf8_length(text)), np.asarray(pc.binary_length(text))
+        _texts(balance, groups, group, chars, size, "measure" in steps)
+        values = {name: group.columns.column(name) for name in rule_columns(rules)}
+        sums = {"documents": np.ones(len(text), np.int64), "characters": chars, "bytes": size}
+        entered = {step: decide(values, rules[: prefixes[step]]) == KEPT for step in steps}
+        for step, after in zip(steps, [*steps[1:], None], strict=True):
+            left = entered[after] if after else group.kept
+            last = prefixes[after] if after else len(rules)
+            dropped = (group.verdict >= prefixes[step]) & (group.verdict < last)
+            missing = entered[step] & np.asarray(group.columns.column(firsts[step]).is_null())
+            for count, amounts in sums.items():
+                for place, value in groups.sums(amounts * entered[step]):
+                    key = (step, place, count, "entered, left or dropped")
+                    balance.add(key, value, 0)
+                for place, value in groups.sums(amounts * (left.astype(np.int64) + dropped)):
+                    balance.add((step, place, count, "entered, left or dropped"), 0, value)
+            # `dedup` has no nulls, and a null of `semantic` says that a document stays
+            if step not in ("dedup", "semantic"):
+                for place, value in groups.sums(entered[step].astype(np.int64)):
+                    balance.add((step, place, "documents", "entered, annotated"), value, value)
+                for place, value in groups.sums(missing):
+                    balance.add((step, place, "documents", "entered, annotated"), 0, -value)
+        if sizes is not None:
+            if group.shard != shard:
+                if run is not None:
+                    run.close()
+                shard = group.shard
+                run = Run(run_path(out / "annotations/tokenize" / shard))
+            assert run is not None
+            _written(balance, groups, group, config, cuts, sizes, run)
+    if run is not None:
+        run.close()
+    return balance
+
+
+def _texts(
+    balance: Balance, groups: Groups, group: Decided, chars: Ints, size: Ints, measured: bool
+) -> None:
+    """Compare the texts with what the readers and `measure` said of them."""
+    source = group.shard.rsplit("-", 1)[0]
+    for count, amounts, column in (("characters", chars, "chars"), ("bytes", size, "bytes")):
+        key = ("ingest", (source, None, None), count, "written by the reader, in documents")
+        balance.add(key, 0, int(amounts.sum()))
+        if measured:
+            noted = np.asarray(group.columns.column(column).fill_null(0))
+            for place, value in groups.sums(amounts):
+                balance.add(("measure", place, count, "in documents, annotated"), value, 0)
+            for place, value in groups.sums(noted):
+                balance.add(("measure", place, count, "in documents, annotated"), 0, value)
+
+
+class Sizes:
+    """How many bytes and characters of text each token stands for."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        pieces = tokenizer.piece_bytes
+        self.bytes = np.array([len(piece) for piece in pieces], np.int64)
+        self.chars = np.array(
+            [sum(byte & 0xC0 != CONTINUATION for byte in piece) for piece in pieces], np.int64
+        )
+
+
+def _written(
+    balance: Balance,
+    groups: Groups,
+    group: Decided,
+    config: Config,
+    cuts: list[str],
+    sizes: Sizes,
+    run: Run,
+) -> None:
+    """Compare the texts of survivors, cut and masked, with what their tokens stand for."""
+    columns = group.columns
+    kept = group.kept & np.asarray(columns.column("tokens").is_valid())
+    rows = columns.filter(pa.array(kept))
+    spans, text = rows.column("pii_spans"), rows.column("text")
+    text = apply_spans(text, spans, config.pii, [rows.column(name) for name in cuts])
+    counts = rows.column("tokens").to_numpy().astype(np.int64)
+    ends = np.cumsum(counts)
+    tokens = np.empty(int(ends[-1]) if len(ends) else 0, run.dtype)
+    run.gather(rows.column("run_offset").to_numpy(), counts, tokens, ends - counts)
+    what = "text cut and masked, in tokens"
+    for count, expected, of in (
+        ("bytes", pc.binary_length(text), sizes.bytes),
+        ("characters", pc.utf8_length(text), sizes.chars),
+    ):
+        total = np.concatenate([[0], np.cumsum(of[tokens])])
+        for side, values in enumerate((np.asarray(expected), total[ends] - total[ends - counts])):
+            every = np.zeros(len(kept), np.int64)
+            every[kept] = values
+            for place, value in groups.sums(every):
+                balance.add(("tokenize", place, count, what), *((value, 0), (0, value))[side])
+
+
+def _runs(out: Path) -> Balance:
+    """Compare the tokens of every document with the token run beside its shard."""
+    balance = Balance()
+    folder = out / "annotations/tokenize"
+    for shard in documents_of(out).shards:
+        place = (shard.name.rsplit("-", 1)[0], None, None)
+        counts = read_columns(out, folder / shard.name, ["tokens"]).column("tokens")
+        with Run(run_path(folder / shard.name)) as run:
+            header = run.header
+        what = "annotated, in the token run"
+        documents = len(counts) - counts.null_count
+        balance.add(("tokenize", place, "documents", what), documents, header.documents)
+        total = pc.sum(counts).as_py() or 0
+        balance.add(("tokenize", place, "tokens", what), total, header.tokens)
+    return balance
+
+
+def _mixture(out: Path, config: Config) -> Balance:
+    """Compare the mixture's manifest with `tokenize`, with side-cars and with the index files."""
+    balance = Balance()
+    manifest = mixture_of(out) or {}
+    survivors: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    columns = ["source", "assigned", "lang", "tokens"]
+    for group in decided(out, config, rules_of(out, config), columns):
+        groups = Groups(group.columns)
+        tokens = np.asarray(group.columns.column("tokens").fill_null(0)) * group.kept
+        for index, values in enumerate((group.kept, tokens)):
+            for (_, component, _), value in groups.sums(values):
+                survivors[component or ""][index] += value
+    taken: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+    for number, shard in enumerate(manifest["shards"]):
+        path = out / "mixture" / f"{shard['name']}.parquet"
+        table = read_columns(out, path, ["source", "component", "tokens"])
+        sums = table.group_by(["source", "component"]).aggregate(
+            [("tokens", "sum"), ([], "count_all")]
+        )
+        for row in sums.to_pylist():
+            sides = taken[row["source"], row["component"]]
+            sides[0] += row["count_all"]
+            sides[1] += row["tokens_sum"]
+        place: Place = (f"shard {number}", None, None)
+        total = pc.sum(table.column("tokens")).as_py() or 0
+        lengths = np.diff(read_starts(out / "mixture" / shard["name"])[0])
+        for what, documents, found in (
+            ("in the side-car, in the manifest", shard["sequences"], shard["tokens"]),
+            ("in the side-car, in the index", len(lengths), int(lengths.sum())),
+        ):
+            balance.add(("mix", place, "sequences", what), table.num_rows, documents)
+            balance.add(("mix", place, "tokens", what), total, found)
+    entries = manifest["sources"]
+    for source, component in sorted({(e["source"], e["component"]) for e in entries} | set(taken)):
+        place = (source, component, None)
+        given = [e for e in entries if (e["source"], e["component"]) == (source, component)]
+        what = "in side-cars, in the manifest"
+        for index, (count, name) in enumerate((("sequences", "sequences"), ("tokens", "achieved"))):
+            found = sum(entry[name] for entry in given)
+            balance.add(("mix", place, count, what), taken[source, component][index], found)
+    if config.mixture.stages:  # each stage is offered what its own conditions let through
+        return balance
+    for component, have in sorted(survivors.items()):
+        place = ("all", component, None)
+        given = [e for e in entries if e["component"] == component]
+        left_out = manifest["left_out"].get(component, {"documents": 0, "tokens": 0})
+        for index, (count, name) in enumerate(
+            (("documents", "documents"), ("tokens", "available"))
+        ):
+            offered = sum(entry[name] for entry in given) + left_out[count]
+            what = "survivors, offered to the mixture or left out"
+            balance.add(("mix", place, count, what), have[index], offered)
+    return balance

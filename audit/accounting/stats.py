@@ -1,0 +1,54 @@
+"""The figures of a run in one piece: `audit/stats.json`, and what `bibim audit --json` prints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from audit.accounting.guards import Finding, find
+from audit.accounting.ledger import Ledger, ledger
+from pipelines.storage.files import write_text
+from schemas.config import Config
+from schemas.manifest import MANIFEST
+
+STATS = Path("audit") / "stats.json"
+
+
+class Stats(Ledger):
+    """The ledger, and what the guards found in it."""
+
+    guards: list[Finding]
+
+
+def stats(out: Path, config: Config) -> Stats:
+    """Return the figures of the run in `out`, as far as it got."""
+    books = ledger(out, config)
+    return Stats(**dict(books), guards=find(out, config, books))
+
+
+def write_stats(out: Path, config: Config) -> Stats:
+    """Write `audit/stats.json` of the run in `out` and return what is in it.
+
+    It follows from the data alone: the same run gives the same bytes.
+    """
+    figures = stats(out, config)
+    write_text(out / STATS, figures.model_dump_json(indent=1) + "\n")
+    return figures
+
+
+def known_stats(out: Path, config: Config) -> Stats:
+    """Return the figures of the run in `out`: as it wrote them, or counted where they are old.
+
+    They are old where the config or a manifest was written after them.
+    """
+    path = out / STATS
+    if path.exists():
+        causes = [out / "config.yaml", *out.glob(f"*/{MANIFEST}"), *out.glob(f"*/*/{MANIFEST}")]
+        written = path.stat().st_mtime_ns
+        if all(cause.stat().st_mtime_ns <= written for cause in causes if cause.exists()):
+            try:
+                return Stats.model_validate_json(path.read_bytes())
+            except ValidationError:
+                pass  # another version's form
+    return stats(out, config)

@@ -1,0 +1,1 @@
+"""Questions about the documents of a run."""

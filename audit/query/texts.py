@@ -1,0 +1,161 @@
+"""Texts as they may be shown: personal data masked, the passages that decide marked.
+
+A text leaves this module as pieces `[string, kind]`, so that a page builds nodes of text and
+never markup. Documents that `redact` never saw are looked at here before they are shown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from audit.query.frame import Frame
+from audit.query.passages import SCANNED, Span, passages
+
+if TYPE_CHECKING:
+    from filters.pii.annotator import Redact
+    from filters.toxicity.annotator import Screen
+
+Piece = tuple[str, str]
+"""A stretch of text and what it is: "" for plain, `pass` for a deciding passage, a PII type."""
+
+EXCERPT = 700
+BEFORE = 180
+"""Characters of an excerpt, and of those before the first passage."""
+WHOLE = 100_000
+"""Characters of a document that a page shows at most."""
+MARKED_SENTENCES = 3
+_SENTENCE = re.compile(r"[^\n.!?。]+[.!?。]*")
+_MASKED = re.compile(
+    r"<(?:EMAIL_ADDRESS|URL_CREDENTIALS|PHONE_NUMBER|KR_[A-Z_]+|CREDIT_CARD|IBAN_CODE|CRYPTO|"
+    r"IP_ADDRESS|API_KEY|PRIVATE_KEY|PERSON)>|\*{4}@|\d{2,4}[-.) ]{1,2}\*{3,4}[-. ]\*{4}"
+)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A document's text as it may be shown, and the columns that were asked for."""
+
+    text: str
+    values: dict[str, Any]
+
+
+class Texts:
+    """Reads documents of a frame for showing. `show_pii` leaves personal data as it stands."""
+
+    def __init__(self, frame: Frame, show_pii: bool = False) -> None:
+        self.frame = frame
+        self.show_pii = show_pii
+        self._redact: Redact | None = None
+        self._screen: Screen | None = None
+        self._loading = Lock()
+
+    def read(self, rows: Sequence[int], columns: Sequence[str] = ()) -> list[Shown]:
+        """Return the documents at `rows`; `url` and `meta` are masked as the text is."""
+        wanted = ["text", "assigned", "pii_spans", *columns]
+        found = self.frame.take(rows, list(dict.fromkeys(wanted)))
+        texts = [row["text"] for row in found]
+        if not self.show_pii:
+            texts = self._masked(texts, found, "pii_spans")
+            for name in ("url", "meta", "origin"):
+                if name in columns:
+                    held = [str(row.get(name) or "") for row in found]
+                    for row, value in zip(found, self._masked(held, found, ""), strict=True):
+                        row[name] = value or None
+        return [
+            Shown(text, {name: row.get(name) for name in columns})
+            for text, row in zip(texts, found, strict=True)
+        ]
+
+    def _masked(
+        self, texts: Sequence[str], rows: Sequence[dict[str, Any]], spans: str
+    ) -> list[str]:
+        """Mask `texts`, by the stored spans where the column `spans` has them."""
+        from filters.pii.annotator import SPANS
+        from filters.pii.mask import apply_spans
+
+        column = pa.array(texts, pa.large_string())
+        stored = [row.get(spans) if spans else None for row in rows]
+        unseen = [at for at, value in enumerate(stored) if value is None and texts[at]]
+        if unseen:
+            batch = pa.RecordBatch.from_arrays(
+                [
+                    column.take(pa.array(unseen)),
+                    pa.array([rows[at].get("assigned") for at in unseen], pa.string()),
+                ],
+                names=["text", "assigned"],
+            )
+            for at, value in zip(unseen, self._find(batch), strict=True):
+                stored[at] = value
+        settings = self.frame.config.pii.model_copy(update={"action": "mask", "entities": {}})
+        held = pa.array([value or [] for value in stored], SPANS)
+        return [str(text) for text in apply_spans(column, held, settings).to_pylist()]
+
+    def prepare(self) -> None:
+        """Load what masks and marks texts, so that the first one does not wait for it."""
+        if not self.show_pii:
+            with self._loading:
+                self._load()
+        if "screen" in self.frame.steps:
+            self.marks("toxicity", "A sentence.")
+
+    def _load(self) -> Redact:
+        from filters.pii.annotator import Redact
+
+        if self._redact is None:
+            self._redact = Redact(self.frame.config.pii)
+        return self._redact
+
+    def _find(self, batch: pa.RecordBatch) -> list[Any]:
+        with self._loading:
+            found: list[Any] = self._load()(batch).column("pii_spans").to_pylist()
+        return found
+
+    def marks(self, column: str, text: str) -> list[Span]:
+        """Return the passages of a shown text that `column` comes from."""
+        if column in ("toxicity", "toxic_share", "spam"):
+            return self._sentences(column, text)
+        if column in ("pii_count", "pii_types"):
+            return [match.span() for match in _MASKED.finditer(text)]
+        return passages(column, text)
+
+    def _sentences(self, column: str, text: str) -> list[Span]:
+        """Return the sentences for which the classifier's own score is highest."""
+        from filters.toxicity.annotator import Screen
+
+        spans = [match.span() for match in _SENTENCE.finditer(text[:SCANNED])]
+        spans = [(a, b) for a, b in spans if text[a:b].strip()][:400]
+        if not spans:
+            return []
+        with self._loading:
+            if self._screen is None:
+                self._screen = Screen(self.frame.config.toxicity)
+            batch = pa.RecordBatch.from_arrays(
+                [pa.array([text[a:b] for a, b in spans], pa.large_string())], names=["text"]
+            )
+            scores = self._screen(batch).column("toxicity" if column != "spam" else "spam")
+        ranked = sorted(zip(scores.to_pylist(), spans, strict=True), key=lambda e: -(e[0] or 0))
+        worst = [span for score, span in ranked[:MARKED_SENTENCES] if score and score >= 0.5]
+        return sorted(worst or [ranked[0][1]])
+
+
+def pieces(text: str, marks: Sequence[Span], length: int = EXCERPT) -> list[Piece]:
+    """Return up to `length` characters of `text` around the first mark, cut at the marks."""
+    start = max(0, marks[0][0] - BEFORE) if marks and marks[0][0] > length // 2 else 0
+    end = min(len(text), start + length)
+    found: list[Piece] = [("…", "cut")] if start else []
+    at = start
+    for first, last in marks:
+        low, high = max(first, at), min(last, end)
+        if low >= high:
+            continue
+        found += [(text[at:low], "")] if low > at else []
+        found.append((text[low:high], "pass"))
+        at = high
+    found += [(text[at:end], "")] if at < end else []
+    return found + ([("…", "cut")] if end < len(text) else [])

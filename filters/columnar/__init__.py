@@ -1,0 +1,1 @@
+"""Numba kernels and helpers over Arrow buffers."""

@@ -1,0 +1,253 @@
+"""Numba helpers on Arrow's own buffers: UTF-8 bytes and 64-bit offsets, no copies.
+
+Kernels take `(data, offsets, where)`: the bytes of a whole column, `rows + 1` offsets, and
+which rows to look at. They release the GIL and are cached on disk after the first run.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numba
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+Bytes = npt.NDArray[np.uint8]
+Offsets = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+HANGUL, LATIN, HAN, KANA, DIGIT, SPACE, MARK, OTHER, JAMO = range(9)
+"""Classes of codepoints. JAMO: compatibility and conjoining jamo, as in ㅋㅋㅋ and ㅠㅠ."""
+CLASSES = 9
+_ROOT = Path(__file__).parents[2]  # of Bibim's packages
+
+FNV_OFFSET = np.uint64(14695981039346656037)
+FNV_PRIME = np.uint64(1099511628211)
+
+
+def inlined(function: Any) -> Any:
+    """Compile `function` as `kernel` does, and into its callers.
+
+    For what is asked at every byte: a call with arrays costs more than a small answer.
+    """
+    return kernel(function, inline="always")
+
+
+def kernel(function: Any, inline: Literal["never", "always"] = "never") -> Any:
+    """Compile `function` without the GIL and keep the machine code for the next process.
+
+    Numba looks only at the file of a function to tell whether its machine code is stale, not at
+    the functions compiled into it. So the code lies in a folder that is named by the sources
+    of the file and of all that it imports from here.
+    """
+    config: Any = numba.config
+    usual = config.CACHE_DIR
+    base = Path(usual) if usual else Path(__file__).parent / "__pycache__"
+    config.CACHE_DIR = str(base / f"kernels-{_sources(function.__code__.co_filename)}")
+    try:
+        return numba.njit(nogil=True, cache=True, boundscheck=False, inline=inline)(function)
+    finally:
+        config.CACHE_DIR = usual
+
+
+@lru_cache
+def _sources(file: str) -> str:
+    """Return a hash of a file's source and of what it imports from Bibim's packages."""
+    seen: dict[Path, bytes] = {}
+    waiting = [Path(file)]
+    while waiting:
+        path = waiting.pop()
+        if path in seen or not path.is_file():
+            continue
+        seen[path] = path.read_bytes()
+        for node in ast.walk(ast.parse(seen[path])):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                module = _ROOT.joinpath(*node.module.split("."))
+                waiting.append(module.with_suffix(".py"))
+                waiting += [module / f"{alias.name}.py" for alias in node.names]
+    digest = hashlib.blake2b(digest_size=8)
+    for path in sorted(seen):
+        digest.update(seen[path])
+    return digest.hexdigest()
+
+
+def buffers(text: pa.LargeStringArray) -> tuple[Bytes, Offsets]:
+    """Return the bytes and the `rows + 1` offsets of a column, views where Arrow allows.
+
+    A null row has no bytes. A slice keeps its parent's buffers, so offsets need not start
+    at 0.
+    """
+    text = text.cast(pa.large_string())
+    _, offsets, data = text.buffers()
+    if data is None or offsets is None or len(text) == 0:
+        return np.zeros(0, np.uint8), np.zeros(len(text) + 1, np.int64)
+    places = np.frombuffer(offsets, np.int64)[text.offset : text.offset + len(text) + 1]
+    return np.frombuffer(data, np.uint8), places
+
+
+@kernel
+def next_codepoint(data, at):  # type: ignore[no-untyped-def]  # typed by Numba
+    """Return (codepoint, position after it) of valid UTF-8 at `at`."""
+    first = data[at]
+    if first < 0x80:
+        return np.uint32(first), at + 1
+    if first < 0xE0:
+        return np.uint32(((first & 0x1F) << 6) | (data[at + 1] & 0x3F)), at + 2
+    if first < 0xF0:
+        return (
+            np.uint32(
+                ((first & 0x0F) << 12) | ((data[at + 1] & 0x3F) << 6) | (data[at + 2] & 0x3F)
+            ),
+            at + 3,
+        )
+    return (
+        np.uint32(
+            ((first & 0x07) << 18)
+            | ((data[at + 1] & 0x3F) << 12)
+            | ((data[at + 2] & 0x3F) << 6)
+            | (data[at + 3] & 0x3F)
+        ),
+        at + 4,
+    )
+
+
+_RANGES = (
+    # Later ranges win. Blocks and exceptions of Unicode 15.
+    (0x00, 0xFFFF, OTHER),
+    (0x00, 0x7F, MARK),
+    (0x80, 0xBF, MARK),
+    (0xC0, 0x24F, LATIN),
+    (0x1E00, 0x1EFF, LATIN),
+    (0x2010, 0x2BFF, MARK),
+    (0x3001, 0x303F, MARK),
+    (0x3041, 0x30FF, KANA),
+    (0x31F0, 0x31FF, KANA),
+    (0x3400, 0x4DBF, HAN),
+    (0x4E00, 0x9FFF, HAN),
+    (0xF900, 0xFAFF, HAN),
+    (0xAC00, 0xD7A3, HANGUL),
+    (0x1100, 0x11FF, JAMO),
+    (0x3131, 0x318E, JAMO),
+    (0xA960, 0xA97F, JAMO),
+    (0xD7B0, 0xD7FF, JAMO),
+    (0xE000, 0xF8FF, MARK),
+    (0xFE00, 0xFE6F, MARK),
+    (0xFF01, 0xFFFF, MARK),
+    (0xFF10, 0xFF19, DIGIT),
+    (0xFF21, 0xFF3A, LATIN),
+    (0xFF41, 0xFF5A, LATIN),
+    (0xFF66, 0xFF9D, KANA),
+    (0xFFA1, 0xFFDC, JAMO),
+    (0x30, 0x39, DIGIT),
+    (0x41, 0x5A, LATIN),
+    (0x61, 0x7A, LATIN),
+    *((cp, cp, LATIN) for cp in (0xAA, 0xB5, 0xBA)),
+    *((cp, cp, MARK) for cp in (0xD7, 0xF7, 0x30FB)),
+    *((cp, cp, SPACE) for cp in (0x20, 0xA0, 0x2028, 0x2029, 0x3000)),
+    (0x09, 0x0D, SPACE),
+    (0x2000, 0x200A, SPACE),
+)
+
+
+def _table() -> Bytes:
+    table = np.zeros(1 << 16, np.uint8)
+    for low, high, kind in _RANGES:
+        table[low : high + 1] = kind
+    return table
+
+
+CLASS_OF = _table()
+"""Class of every codepoint of the basic plane, by number: uint8 [65536]."""
+
+
+@kernel
+def classify(cp):  # type: ignore[no-untyped-def]  # typed by Numba
+    """Return the class of a codepoint."""
+    if cp < 0x10000:
+        return np.int64(CLASS_OF[cp])
+    return np.int64(HAN if 0x20000 <= cp <= 0x3FFFF else MARK if cp >= 0x1F000 else OTHER)
+
+
+@kernel
+def is_space(cp):  # type: ignore[no-untyped-def]  # typed by Numba
+    """Return whether a codepoint separates words."""
+    return classify(cp) == SPACE
+
+
+@kernel
+def mix64(value):  # type: ignore[no-untyped-def]  # typed by Numba
+    """Return a 64-bit hash of a 64-bit integer (the finaliser of MurmurHash3)."""
+    value ^= value >> np.uint64(33)
+    value *= np.uint64(0xFF51AFD7ED558CCD)
+    value ^= value >> np.uint64(33)
+    value *= np.uint64(0xC4CEB9FE1A85EC53)
+    value ^= value >> np.uint64(33)
+    return value
+
+
+@kernel
+def hash_bytes(data, start, end):  # type: ignore[no-untyped-def]  # typed by Numba
+    """Return a 64-bit hash of `data[start:end]` (FNV-1a, finalised)."""
+    value = FNV_OFFSET
+    for at in range(start, end):
+        value = (value ^ np.uint64(data[at])) * FNV_PRIME
+    return mix64(value)
+
+
+@kernel
+def table_size(items):  # type: ignore[no-untyped-def]  # typed by Numba
+    """Return the power of two that keeps an open hash table at most half full."""
+    size = 16
+    while size < 2 * items:
+        size *= 2
+    return size
+
+
+@kernel
+def find_slot(keys, key):  # type: ignore[no-untyped-def]  # typed by Numba
+    """Return the slot of `key` (never 0) in an open table, or the empty one where it goes."""
+    mask = np.uint64(len(keys) - 1)
+    slot = key & mask
+    while keys[slot] != 0 and keys[slot] != key:
+        slot = (slot + np.uint64(1)) & mask
+    return slot
+
+
+@kernel
+def class_counts(data, offsets, where):  # type: ignore[no-untyped-def]  # typed by Numba
+    """Return int64 [rows, CLASSES]: how many codepoints of each class a row has."""
+    rows = len(offsets) - 1
+    counts = np.zeros((rows, CLASSES), np.int64)
+    for row in range(rows):
+        if not where[row]:
+            continue
+        at, end = offsets[row], offsets[row + 1]
+        while at < end:
+            cp, at = next_codepoint(data, at)
+            counts[row, classify(cp)] += 1
+    return counts
+
+
+def everywhere(offsets: Offsets) -> Mask:
+    """Return the mask that takes every row."""
+    return np.ones(len(offsets) - 1, dtype=bool)
+
+
+def compile_kernels(
+    modules: Sequence[str] = ("filters.language.annotator", "filters.measure.annotator"),
+) -> None:
+    """Compile the kernels of `modules`, or load them from the cache: 20 seconds, or one.
+
+    Each module's `compile_kernels` calls its kernels on a few bytes. Done once before workers
+    start, it spares each of them the compilation. Modules are named, not imported above, since
+    they import this one.
+    """
+    for module in modules:
+        importlib.import_module(module).compile_kernels()

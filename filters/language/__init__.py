@@ -1,0 +1,1 @@
+"""Natural and programming language of a document."""

@@ -1,0 +1,47 @@
+"""Shares of writing systems in a text, and which documents they decide alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from filters.columnar.kernels import (
+    DIGIT,
+    HAN,
+    HANGUL,
+    JAMO,
+    KANA,
+    LATIN,
+    MARK,
+    OTHER,
+    buffers,
+    class_counts,
+    everywhere,
+)
+
+Counts = npt.NDArray[np.int64]
+LETTERS = (HANGUL, JAMO, LATIN, HAN, KANA, OTHER)
+
+
+def script_counts(text: pa.LargeStringArray) -> Counts:
+    """Return int64 [rows, 9]: codepoints of each class (see filters.columnar.kernels)."""
+    data, offsets = buffers(text)
+    return np.asarray(class_counts(data, offsets, everywhere(offsets)))
+
+
+def shares(counts: Counts) -> dict[str, npt.NDArray[np.float32]]:
+    """Return the share of each script in the non-space characters, 0 to 1; 0 for empty text."""
+    visible = counts[:, [*LETTERS, DIGIT, MARK]].sum(axis=1)
+    total = np.maximum(visible, 1)
+
+    def share(*classes: int) -> npt.NDArray[np.float32]:
+        return np.asarray(counts[:, list(classes)].sum(axis=1) / total, np.float32)
+
+    return {
+        "hangul_share": share(HANGUL, JAMO),
+        "latin_share": share(LATIN),
+        "han_share": share(HAN),
+        "kana_share": share(KANA),
+        "digit_share": share(DIGIT),
+    }

@@ -1,0 +1,206 @@
+"""Boilerplate at the edges of a document: copyright lines, reporters' sign-offs, cookie banners.
+
+They say nothing of the document and stand in thousands alike, yet the text above them is good:
+they are cut, not dropped for. Only lines at the very end are tails, and cookie banners at the
+very beginning; a copyright line inside the text stays.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import reduce
+
+import numpy as np
+import pyarrow as pa
+
+from filters.columnar.kernels import Bytes, Mask, Offsets, kernel
+from filters.columnar.patterns import found_between, needles
+from filters.text.removed_spans import build_cuts
+
+REACH = 1000
+"""Bytes at either edge that are looked at."""
+LONGEST = 300
+"""Characters of a line that may be boilerplate; a longer one is a paragraph that mentions it."""
+KEPT = 0.5
+"""At least this share of the document's bytes stays; else nothing is cut. A page that is nothing
+but a licence is a licence."""
+
+_PATTERNS = {
+    "copyright": (
+        r"(?i:^\W*(?:copyrights?\b|\(?c\)).{0,40}(?:19|20)\d\d"
+        r"|^\W*©|ⓒ|^\W*저작권자|all rights? reserved\.?\W*$)"
+        r"|무단\s?전재|무단\s?복제|무단\s?배포|재배포\s?(?:및\s?.{0,12})?금지|AI\s?학습.{0,12}금지"
+    ),
+    "sign-off": (
+        r"^\W*[가-힣]{2,4}\s?(?:[가-힣]{0,6}\s?)?(?:기자|특파원|통신원|앵커|논설위원)"
+        r"\s*(?:[=/(<\[|]?\s*[\w.+-]{1,40}@[\w.-]{1,40}\s*[)>\]]?)?\W*$"
+        r"|^\W*[(\[]?(?:사진|영상|취재|편집|출처|자료|그래픽)\s?[=:/].{0,60}$"
+        r"|기사\s?제보|제보는\s|제보하기|구독하기|구독\s?신청|구독과\s?좋아요|바로가기\W*$"
+        r"|^\W*(?:저작권\s?문의|기사\s?문의|보도자료\s?문의)"
+    ),
+    "share-bar": (
+        r"(?i:^\W*(?:share (?:this|on)|follow us|sign up for our newsletter|"
+        r"related (?:articles?|posts?)\W*$|posted (?:in|by)|filed under|leave a comment)\b)"
+        r"|^\W*(?:공유하기|댓글\s?쓰기|댓글\s?\d*|관련\s?기사|많이\s?본\s?(?:뉴스|기사)|이전\s?(?:글|기사)"
+        r"|다음\s?(?:글|기사)|목록(?:으로)?|인쇄하기|스크랩|좋아요\s?\d+|추천\s?\d+)\W*$"
+    ),
+    "cookies": (
+        r"(?i:\b(?:we|this (?:web)?site|our (?:web)?site)\b.{0,30}\buses? cookies\b"
+        r"|accept (?:all )?cookies|cookie (?:policy|settings|preferences)\W*$"
+        r"|by continuing to (?:use|browse))"
+        r"|쿠키를?\s?(?:사용|수집|허용|저장)|쿠키\s?(?:정책|설정|동의)"
+    ),
+    "policies": (
+        r"(?i:^\W*(?:privacy policy|terms (?:of (?:use|service)|and conditions)|contact us|sitemap)"
+        r"(?:\W+(?:privacy policy|terms (?:of (?:use|service)|and conditions)|contact us|sitemap|"
+        r"about(?: us)?|help|faq))*\W*$)"
+        r"|^\W*(?:개인정보\s?(?:처리|취급)\s?방침|이용\s?약관|이메일\s?무단\s?수집\s?거부|사업자\s?등록\s?번호"
+        r"|통신판매업|고객\s?센터|청소년\s?보호\s?(?:정책|책임자))"
+    ),
+}
+"""Kind of boilerplate to what its lines hold. Ours: written from Korean news and shop pages."""
+WEAK = frozenset({"sign-off", "share-bar", "policies"})
+"""Kinds that a sentence of the text may look like: cut where two lines stand together, or one
+beside a line of another kind."""
+_COMPILED = {kind: re.compile(pattern) for kind, pattern in _PATTERNS.items()}
+_SIGNS = """
+    copyright (c) ©_ ©1 ©2 ⓒ 저작권 reserved 무단 금지 기자 특파원 통신원 앵커 논설위원 사진 영상
+    취재 편집 출처 자료 그래픽 제보 구독 바로가기 문의 share follow_us sign_up related posted filed
+    leave_a 공유 댓글 관련 뉴스 기사 다음 목록 인쇄 스크랩 좋아요 추천 cookie 쿠키 by_continuing
+    privacy terms contact sitemap 개인정보 약관 수집 등록 판매 센터 청소년
+"""
+"""Without one of these no line is boilerplate; `_` stands for a space."""
+_TAIL, _HEAD = 1, 2
+_WANTED = needles(
+    [
+        (sign.replace("_", " "), _HEAD | _TAIL if sign in ("cookie", "쿠키") else _TAIL)
+        for sign in _SIGNS.split()
+    ]
+)
+
+
+def line_kind(line: str) -> str | None:
+    """Return what boilerplate a line is, or None. The line has no newline."""
+    if len(line) > LONGEST:
+        return None
+    return next((kind for kind, pattern in _COMPILED.items() if pattern.search(line)), None)
+
+
+def find_tails(data: Bytes, offsets: Offsets, where: Mask) -> pa.ListArray:
+    """Return a column of `filters.text.removed_spans.CUTS`: the boilerplate at the edges of each
+    row.
+
+    A row that `where` leaves out has no cuts. Blank lines and rules of marks between
+    boilerplate lines go with them.
+    """
+    rows = len(offsets) - 1
+    owners: list[int] = []
+    spans: list[tuple[int, int, str]] = []
+    for row in np.flatnonzero(_candidates(data, offsets, where, _WANTED)).tolist():
+        begin, end = int(offsets[row]), int(offsets[row + 1])
+        found = _edges(data, begin, end)
+        if found and sum(stop - start for start, stop, _ in found) <= KEPT * (end - begin):
+            owners += [row] * len(found)
+            spans += found
+    return build_cuts(rows, owners, spans)
+
+
+@kernel
+def _says_something(byte):  # type: ignore[no-untyped-def]  # typed by Numba
+    return byte >= 0x80 or 48 <= byte <= 57 or 65 <= byte <= 90 or 97 <= byte <= 122
+
+
+@kernel
+def _candidates(data, offsets, where, wanted):  # type: ignore[no-untyped-def]  # typed by Numba
+    """Return bool [rows]: whether the last line, or the first, holds a sign of boilerplate."""
+    text, starts, kinds, begins = wanted
+    rows = len(offsets) - 1
+    out = np.zeros(rows, np.bool_)
+    for row in range(rows):
+        if not where[row]:
+            continue
+        begin, end = offsets[row], offsets[row + 1]
+        stop, start = end, begin
+        while stop > begin and not _says_something(data[stop - 1]):
+            stop -= 1
+        low = stop
+        while low > begin and data[low - 1] != 10 and stop - low < REACH:
+            low -= 1
+        while stop < end and data[stop] != 10:
+            stop += 1  # "(c)" ends with a mark
+        while start < end and not _says_something(data[start]):
+            start += 1
+        high = start
+        while high < end and data[high] != 10 and high - start < REACH:
+            high += 1
+        out[row] = (
+            found_between(data, low, stop, text, starts, kinds, begins) != 0
+            or found_between(data, start, high, text, starts, kinds, begins) & _HEAD != 0
+        )
+    return out
+
+
+def _edges(data: Bytes, begin: int, end: int) -> list[tuple[int, int, str]]:
+    """Return the cuts of the text in `data[begin:end]`, in bytes of the text."""
+    low = begin if end - begin <= REACH else _next_line(data, end - REACH, end)
+    tail = [] if low < 0 else _suffix(data[low:end].tobytes(), low - begin)
+    high = min(end, begin + REACH)
+    head = _prefix(data[begin:high].tobytes())
+    reach = tail[0][0] if tail else end - begin
+    return [cut for cut in head if cut[1] <= reach] + tail
+
+
+def _next_line(data: Bytes, start: int, end: int) -> int:
+    newlines = np.flatnonzero(data[start:end] == 10)
+    return start + int(newlines[0]) + 1 if len(newlines) else -1
+
+
+def _suffix(text: bytes, shift: int) -> list[tuple[int, int, str]]:
+    lines: list[tuple[int, str]] = []
+    at = len(text)
+    for line in reversed(text.splitlines(keepends=True)):
+        at -= len(line)
+        shown = line.decode("utf-8", "replace").strip()
+        if not any(char.isalnum() or char in "©ⓒ" for char in shown):
+            lines.append((at, ""))  # blank, or a rule of marks: goes with what stands below
+            continue
+        kind = line_kind(shown)
+        if kind is None:
+            break
+        lines.append((at, kind))
+    kinds = [kind for _, kind in lines if kind]
+    if len(kinds) < 2 and set(kinds) <= WEAK:
+        return []
+    cuts: list[tuple[int, int, str]] = []
+    stop, last = len(text), kinds[0]
+    for at, kind in lines:
+        last = kind or last
+        cuts.append((at + shift, stop + shift, last))
+        stop = at
+    return _joined(cuts[::-1])
+
+
+def _prefix(text: bytes) -> list[tuple[int, int, str]]:
+    cuts: list[tuple[int, int, str]] = []
+    at = 0
+    for line in text.splitlines(keepends=True):
+        shown = line.decode("utf-8", "replace").strip()
+        if shown and (line_kind(shown) != "cookies" or not line.endswith(b"\n")):
+            break
+        at += len(line)
+        if shown:
+            cuts.append((cuts[-1][1] if cuts else 0, at, "cookies"))
+    return _joined(cuts)
+
+
+def _joined(cuts: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
+    """Join neighbours of one kind."""
+
+    def join(
+        done: list[tuple[int, int, str]], cut: tuple[int, int, str]
+    ) -> list[tuple[int, int, str]]:
+        if done and done[-1][1] == cut[0] and done[-1][2] == cut[2]:
+            return [*done[:-1], (done[-1][0], cut[1], cut[2])]
+        return [*done, cut]
+
+    return reduce(join, cuts, [])

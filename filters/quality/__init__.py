@@ -1,0 +1,1 @@
+"""Quality by text embeddings."""

@@ -1,0 +1,302 @@
+"""Text embeddings: the default that needs no download, and any sentence-transformers model.
+
+The default hashes character and word n-grams to rows of a small learned table (int8, shipped,
+see models/embedding.md), adds them up with torch's `EmbeddingBag` and scales the sum to length
+one. Sums are of whole numbers and below 2**24, so float32 holds them exactly: the embedding of
+a document is the same to the bit, alone or in a batch, on one thread or many, on CPU or GPU.
+torch is imported when an embedder is made, not before.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from filters.columnar.arrays import read_npz, write_npz
+from filters.columnar.kernels import kernel
+from filters.toxicity.ngram_model import decode, fold, utf8_buffers
+from schemas.errors import InputError
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int32]
+Bytes = npt.NDArray[np.uint8]
+
+DEFAULT = "default"
+DEFAULT_TABLE = Path(__file__).parents[1] / "models" / "embedding.npz"
+FORMAT = "bibim-embedding-1"
+
+SPAN_BYTES = 1024
+SPANS = 8
+"""A document of more than SPANS · SPAN_BYTES bytes is seen through so many spans, evenly laid."""
+
+_IDS_PER_CHAR = 5  # two n-grams and, at a word's end, two words: an upper bound
+_BATCH_IDS = 1 << 20
+_FAMILY = (0x51ED270B3A1F4E5D, 0x2545F4914F6CDD1D, 0x6C62272E07BB0142, 0x1B873593CC9E2D51)
+_MULTIPLIER = 0x9E3779B97F4A7C15
+_SPACE = 32
+_NEWLINE = 10
+
+
+class Embedder(Protocol):
+    """Texts in, unit vectors out."""
+
+    name: str
+    dimensions: int
+
+    def __call__(self, text: pa.Array) -> Floats:
+        """Return float32 (rows, dimensions); a text without n-grams is the zero vector."""
+        ...
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of the embedding: `codes` int8 (2**bits, dimensions), and what they are."""
+
+    codes: npt.NDArray[np.int8]
+    card: dict[str, object]
+
+    @property
+    def bits(self) -> int:
+        return int(self.codes.shape[0]).bit_length() - 1
+
+
+def load_embedder(name: str = DEFAULT, device: str = "auto", batch: int = 256) -> Embedder:
+    """Return the embedder called `name`.
+
+    `name`: `default`, a table that `filters.fit.embedding` wrote (`*.npz`), or a
+    sentence-transformers model by name or path. `device`: `cpu`, `cuda` …, or `auto`: the
+    default stays on the CPU, a model takes the GPU where there is one. `batch`: texts that a model
+    sees at once. Raises InputError with the remedy where something is missing.
+    """
+    if name == DEFAULT or name.endswith(".npz"):
+        path = DEFAULT_TABLE if name == DEFAULT else Path(name)
+        return HashedEmbedder(load_table(path), "cpu" if device == "auto" else device)
+    return SentenceEmbedder(name, device, batch)
+
+
+def embedder_files(name: str) -> list[Path]:
+    """Return the files of the embedder that are on this machine and decide its values."""
+    if name == DEFAULT:
+        return [DEFAULT_TABLE]
+    path = Path(name)
+    if path.is_dir():
+        return sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
+    return [path] if path.is_file() else []
+
+
+class HashedEmbedder:
+    """The default embedder."""
+
+    def __init__(self, table: Table, device: str = "cpu") -> None:
+        import torch
+
+        self.name = DEFAULT
+        self.dimensions = int(table.codes.shape[1])
+        self._bits = table.bits
+        self._device = device
+        weight = torch.from_numpy(table.codes.astype(np.float32))
+        self._bag = torch.nn.EmbeddingBag.from_pretrained(weight, freeze=True, mode="sum").to(
+            device
+        )
+
+    def __call__(self, text: pa.Array) -> Floats:
+        """Return float32 (rows, dimensions), each row of length one (or zero, if empty)."""
+        import torch
+
+        ids, begins = ngrams(text, self._bits)
+        sums = np.zeros((len(text), self.dimensions), np.float64)
+        start = 0
+        with torch.inference_mode():
+            while start < len(text):
+                stop = start + 1
+                while stop < len(text) and begins[stop + 1] - begins[start] <= _BATCH_IDS:
+                    stop += 1
+                if begins[stop] > begins[start]:
+                    bag = self._bag(
+                        torch.from_numpy(ids[begins[start] : begins[stop]]).to(self._device),
+                        torch.from_numpy((begins[start:stop] - begins[start]).astype(np.int32)).to(
+                            self._device
+                        ),
+                    )
+                    sums[start:stop] = bag.cpu().numpy()
+                start = stop
+        length = np.sqrt((sums * sums).sum(axis=1, keepdims=True))  # exact: whole numbers
+        return np.asarray(sums / np.maximum(length, 1.0), np.float32)
+
+
+class SentenceEmbedder:
+    """A sentence-transformers model; long texts are cut at the model's own bound."""
+
+    def __init__(self, name: str, device: str = "auto", batch: int = 256) -> None:
+        try:
+            from sentence_transformers import SentenceTransformer
+        except ImportError:
+            raise InputError(
+                f"quality.embedder: {name!r} needs sentence-transformers; "
+                "run `pip install 'bibim[embed]'`, or write `embedder: default`"
+            ) from None
+        try:
+            self._model: Any = SentenceTransformer(
+                name, device=None if device == "auto" else device
+            )
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"quality.embedder: {name!r} cannot be loaded ({str(error).splitlines()[0]}); "
+                "name a sentence-transformers model or a folder that holds one"
+            ) from None
+        self.name = name
+        self.dimensions = int(self._model.get_sentence_embedding_dimension())
+        self._batch = batch
+
+    def __call__(self, text: pa.Array) -> Floats:
+        """Return float32 (rows, dimensions). Batches are formed by length (encode sorts)."""
+        return np.asarray(
+            self._model.encode(
+                ["" if value is None else value for value in text.to_pylist()],
+                batch_size=self._batch,
+                normalize_embeddings=True,
+                show_progress_bar=False,
+                convert_to_numpy=True,
+            ),
+            np.float32,
+        ).reshape(len(text), self.dimensions)
+
+
+def save_table(table: Table, path: Path) -> None:
+    """Write a table as `.npz`; equal tables make equal bytes."""
+    card = json.dumps({"format": FORMAT, **table.card}, ensure_ascii=False, sort_keys=True)
+    write_npz(path, {"codes": table.codes, "card": np.frombuffer(card.encode(), np.uint8)})
+
+
+def load_table(path: Path) -> Table:
+    """Read a table. Raises InputError where the file is missing or is no such table."""
+    arrays = read_npz(path)
+    try:
+        card = json.loads(arrays["card"].tobytes())
+        table = Table(np.ascontiguousarray(arrays["codes"], np.int8), card)
+    except (KeyError, ValueError) as error:
+        raise InputError(f"{path}: not an embedding table ({error})") from None
+    if card.get("format") != FORMAT or 1 << table.bits != table.codes.shape[0]:
+        raise InputError(f"{path}: format {card.get('format')!r}; this version reads {FORMAT!r}")
+    return table
+
+
+def ngrams(text: pa.Array, bits: int) -> tuple[Ints, npt.NDArray[np.int64]]:
+    """Return the buckets of each text's n-grams and where each text's begin (rows + 1).
+
+    Characters by three and by five across white space (a line's end is its own), words and
+    pairs of words, each family with its own hash seed. At most SPANS · SPAN_BYTES bytes of a
+    text are read.
+    """
+    data, offsets = utf8_buffers(text)
+    seen = np.minimum(np.diff(offsets), SPANS * SPAN_BYTES) + 2 * SPANS
+    ids = np.zeros(int(seen.sum()) * _IDS_PER_CHAR, np.int32)
+    begins = np.zeros(len(text) + 1, np.int64)
+    _ngrams(data, offsets, bits, ids, begins)
+    return ids[: begins[-1]], begins
+
+
+def compile_kernels() -> None:
+    """Compile (or fetch from Numba's cache) the kernel."""
+    ngrams(pa.array(["가 a"], pa.large_string()), 10)
+
+
+@kernel
+def _fold_span(data: Bytes, start: int, end: int, chars: Ints) -> int:
+    """Fold a span into `chars` with one white space between words; return how many."""
+    count = 0
+    at = start
+    previous = _SPACE
+    before = _SPACE
+    while at < end:
+        raw, at = decode(data, at, end)
+        code = _NEWLINE if raw == _NEWLINE else fold(raw)
+        if code == _NEWLINE and previous == _SPACE and count > 0:
+            chars[count - 1] = _NEWLINE
+            previous = _NEWLINE
+            continue
+        if code == 0 or (code in (_SPACE, _NEWLINE) and previous in (_SPACE, _NEWLINE)):
+            continue
+        if code == previous and code == before:
+            continue
+        chars[count] = code
+        count += 1
+        before = previous
+        previous = code
+    return count
+
+
+@kernel
+def _hash_span(chars: Ints, count: int, bits: int, ids: Ints, used: int) -> int:
+    """Append the buckets of a folded span's n-grams to `ids` from `used` on."""
+    shift = np.uint64(64 - bits)
+    multiplier = np.uint64(_MULTIPLIER)
+    half = np.uint64(32)
+    word = np.uint64(_FAMILY[2])
+    last = np.uint64(0)
+    inside = False
+    for first in range(count):
+        state = np.uint64(_FAMILY[0])
+        if first + 3 <= count:
+            for at in range(first, first + 3):
+                state = (state ^ np.uint64(chars[at])) * multiplier
+            ids[used] = int(((state ^ (state >> half)) * multiplier) >> shift)
+            used += 1
+        if first + 5 <= count:
+            state ^= np.uint64(_FAMILY[1])
+            for at in range(first + 3, first + 5):
+                state = (state ^ np.uint64(chars[at])) * multiplier
+            ids[used] = int(((state ^ (state >> half)) * multiplier) >> shift)
+            used += 1
+        code = chars[first]
+        space = code in (_SPACE, _NEWLINE)
+        if not space:
+            word = (word ^ np.uint64(code)) * multiplier
+            inside = True
+        if inside and (space or first == count - 1):
+            ids[used] = int(((word ^ (word >> half)) * multiplier) >> shift)
+            used += 1
+            if last != 0:
+                pair = (word * np.uint64(3)) ^ last ^ np.uint64(_FAMILY[3])
+                ids[used] = int(((pair ^ (pair >> half)) * multiplier) >> shift)
+                used += 1
+            last = word
+            word = np.uint64(_FAMILY[2])
+            inside = False
+    return used
+
+
+@kernel
+def _ngrams(
+    data: Bytes,
+    offsets: npt.NDArray[np.int64],
+    bits: int,
+    ids: Ints,
+    begins: npt.NDArray[np.int64],
+) -> None:
+    chars = np.zeros(SPANS * SPAN_BYTES + 2, np.int32)
+    used = 0
+    for row in range(offsets.size - 1):
+        begin = offsets[row]
+        end = offsets[row + 1]
+        size = end - begin
+        if size <= SPANS * SPAN_BYTES:
+            count = _fold_span(data, begin, end, chars)
+            used = _hash_span(chars, count, bits, ids, used)
+        else:
+            for span in range(SPANS):
+                start = begin + (size - SPAN_BYTES) * span // (SPANS - 1)
+                stop = start + SPAN_BYTES
+                while start < stop and data[start] & 0xC0 == 0x80:  # inside a character
+                    start += 1
+                while stop < end and data[stop] & 0xC0 == 0x80:
+                    stop += 1
+                count = _fold_span(data, start, stop, chars)
+                used = _hash_span(chars, count, bits, ids, used)
+        begins[row + 1] = used

@@ -1,0 +1,1 @@
+"""Text itself: decoding, repair, HTML, units, n-grams, removed spans."""

@@ -1,0 +1,78 @@
+"""Cuts: passages that stay in the document but never become tokens.
+
+A stage that finds boilerplate annotates where it lies; the text changes only when tokens are
+written, together with the masks of personal data (`filters.pii.mask.apply_spans`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from filters.columnar.kernels import mix64
+
+CUTS = pa.list_(
+    pa.struct(
+        [
+            pa.field("start", pa.int32(), nullable=False),
+            pa.field("end", pa.int32(), nullable=False),
+            pa.field("kind", pa.string(), nullable=False),
+        ]
+    )
+)
+"""Cuts of a document: UTF-8 byte offsets `[start, end)`, sorted, disjoint, on whole characters.
+
+A cut of whole lines takes their newlines with it. `kind` says what was recognised.
+"""
+
+Spans = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]
+
+
+def flat_spans(column: pa.ListArray) -> Spans:
+    """Return (row, start, end) of every span of a list column with `start` and `end`."""
+    rows = np.asarray(pc.list_parent_indices(column)).astype(np.int64)
+    flat = pc.list_flatten(column)
+    return (
+        rows,
+        np.asarray(flat.field("start")).astype(np.int64),
+        np.asarray(flat.field("end")).astype(np.int64),
+    )
+
+
+def build_cuts(rows: int, where: Sequence[int], spans: Sequence[tuple[int, int, str]]) -> pa.Array:
+    """Return a CUTS column of `rows` rows, none null, from spans in order of their rows."""
+    sizes = np.bincount(np.asarray(where, dtype=np.int64), minlength=rows)
+    values = pa.StructArray.from_arrays(
+        [
+            pa.array([start for start, _, _ in spans], pa.int32()),
+            pa.array([end for _, end, _ in spans], pa.int32()),
+            pa.array([kind for _, _, kind in spans], pa.string()),
+        ],
+        fields=list(CUTS.value_type),
+    )
+    places = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(places), values, type=CUTS)
+
+
+def cut_keys(columns: Sequence[pa.ListArray], rows: int) -> npt.NDArray[np.int64]:
+    """Return for each row a hash of its cuts in all `columns`, 0 where there is none.
+
+    Tokens carry it, so that those of a document whose cuts changed are known to be stale.
+    """
+    keys = np.zeros(rows, np.uint64)
+    for number, column in enumerate(columns):
+        where, starts, ends = flat_spans(column)
+        places = (starts.astype(np.uint64) << np.uint64(32)) | ends.astype(np.uint64)
+        hashed = _mix(places) * np.uint64(2 * number + 1)
+        np.add.at(keys, where, hashed | np.uint64(1))
+    return keys.view(np.int64)
+
+
+def _mix(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Return the finaliser of MurmurHash3 over an array; `kernels.mix64` is its scalar form."""
+    with np.errstate(over="ignore"):
+        return np.asarray(mix64.py_func(values), dtype=np.uint64)

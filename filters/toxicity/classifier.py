@@ -1,0 +1,139 @@
+"""Transformers in place of the n-gram model of `screen`: the same windows, the same columns.
+
+Either the folder that `bibim fit toxicity --transformer` wrote
+(`filters/toxicity/small_transformer.py`),
+or a Hugging Face sequence classifier by name or path. All windows of a batch are scored in the
+order of their length, `batch` at a time, so that little is padded. Probabilities are rounded to
+four decimals: what hardware and batch do to the last bits shall not reach a threshold.
+torch and transformers are imported when a model is made, not before.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from filters.toxicity import ngram_model, small_transformer, spam
+from filters.toxicity.annotator import Screen, is_transformer
+from schemas.config import Toxicity
+from schemas.errors import InputError
+
+Floats = npt.NDArray[np.float32]
+
+
+class Classifier(Protocol):
+    """Windows in, probabilities out."""
+
+    def __call__(self, windows: pa.Array, kind: npt.NDArray[np.int32]) -> Floats:
+        """Return float32 (rows,). `kind`: 0 where a window is in Hangul, else 1."""
+        ...
+
+
+class ScreenByTransformer:
+    """Adds the columns of `filters.toxicity.annotator.Screen`; only where toxicity comes from
+    differs."""
+
+    reads = Screen.reads
+    schema = Screen.schema
+
+    def __init__(self, settings: Toxicity) -> None:
+        """Load the model. Raises InputError with the remedy where that fails."""
+        self._classify = load_classifier(settings)
+        self._batch = settings.batch
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return the four columns for the rows of `batch`."""
+        text = batch.column("text")
+        found = ngram_model.windows(text)
+        chance = np.zeros(len(found.row), np.float32)
+        texts = found.texts(text)
+        order = np.argsort(np.asarray(pc.binary_length(texts)), kind="stable")
+        for at in range(0, len(order), self._batch):
+            part = order[at : at + self._batch]
+            chance[part] = self._classify(texts.take(pa.array(part)), found.kind[part])
+        toxicity, share = found.density(np.round(chance, 4), len(text))
+        density, classes = spam.spam(text)
+        return pa.RecordBatch.from_arrays(
+            [pa.array(toxicity), pa.array(share), pa.array(density), classes], schema=self.schema
+        )
+
+
+def load_classifier(settings: Toxicity) -> Classifier:
+    """Return the classifier that `toxicity.model` names. Raises InputError where it cannot."""
+    if not is_transformer(settings):
+        raise InputError(f"toxicity.model: {settings.model!r} names an n-gram model")
+    if (Path(settings.model) / small_transformer.WEIGHTS).is_file():
+        return small_transformer.load(Path(settings.model), settings.device)
+    return SequenceClassifier(settings)
+
+
+class SequenceClassifier:
+    """A Hugging Face sequence classifier. Long windows are cut at the model's own bound."""
+
+    def __init__(self, settings: Toxicity) -> None:
+        name = settings.model
+        try:
+            from transformers import AutoModelForSequenceClassification, AutoTokenizer
+        except ImportError:
+            raise InputError(
+                f"toxicity.model: {name!r} needs transformers; run `pip install 'bibim[embed]'`, "
+                "or write `model: default`"
+            ) from None
+        import torch
+
+        try:
+            tokenizer: Any = AutoTokenizer.from_pretrained(name)
+            model: Any = AutoModelForSequenceClassification.from_pretrained(name)
+        except (OSError, ValueError, KeyError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise InputError(
+                f"toxicity.model: {name!r} cannot be loaded ({reason}); name a folder that "
+                "`bibim fit toxicity --transformer` wrote, or a sequence classifier"
+            ) from None
+        self._tokenizer, self._model = tokenizer, model.eval()
+        self._label = _label(model.config, settings.label)
+        self._apart = (
+            model.config.num_labels == 1
+            or model.config.problem_type == "multi_label_classification"
+        )
+        device = settings.device
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._device = device
+        self._model.to(device)
+        bounds = (tokenizer.model_max_length, model.config.to_dict().get("max_position_embeddings"))
+        self._bound = min([512, *(int(bound) for bound in bounds if bound)])
+
+    def __call__(self, windows: pa.Array, kind: npt.NDArray[np.int32]) -> Floats:
+        """Return the probability of the label, float32 (rows,)."""
+        import torch
+
+        fed = self._tokenizer(
+            windows.to_pylist(),
+            padding=True,
+            truncation=True,
+            max_length=self._bound,
+            return_tensors="pt",
+        ).to(self._device)
+        with torch.inference_mode():
+            logits = self._model(**fed).logits.float()
+        chance = logits.sigmoid() if self._apart else logits.softmax(1)
+        return np.asarray(chance[:, self._label].cpu().numpy(), np.float32)
+
+
+def _label(config: Any, wanted: str | None) -> int:
+    """Return the place of the label that means toxic."""
+    names = [str(config.id2label[place]) for place in range(config.num_labels)]
+    if wanted is None and len(names) <= 2:
+        return len(names) - 1
+    if wanted not in names:
+        raise InputError(
+            f"toxicity.label: {wanted!r} is none of the model's labels "
+            f"{', '.join(map(repr, names))}; name the one that means toxic"
+        )
+    return names.index(wanted)

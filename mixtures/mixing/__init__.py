@@ -1,0 +1,1 @@
+"""How many tokens each source gives, and in which order."""

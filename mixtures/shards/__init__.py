@@ -1,0 +1,1 @@
+"""Token runs and the files of a mixture."""

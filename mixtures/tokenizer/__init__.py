@@ -1,0 +1,1 @@
+"""The SentencePiece tokenizer: training, encoding, export, fertility."""

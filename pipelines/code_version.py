@@ -1,0 +1,78 @@
+"""The version of a step's code: a hash of its source and of what it imports from Bibim."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+from functools import lru_cache
+from pathlib import Path
+
+PACKAGES = ("schemas", "filters", "mixtures", "pipelines")
+NOT_FOLLOWED = frozenset(
+    {
+        "schemas.config",  # its values are part of the key already
+        "schemas.errors",
+        "pipelines.stages.catalog",  # names every step, changes no value
+        "pipelines.engine.context",
+        "pipelines.runners.runner",
+    }
+)
+
+
+def _source(module: str) -> Path | None:
+    """Return the file of a module; None for what is none, such as a function in one.
+
+    Looked for by its path: Python's own way imports what `module` lies in, models' libraries too.
+    """
+    package, *parts = module.split(".")
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        return None
+    place = Path(spec.origin).parent.joinpath(*parts)
+    for file in (place / "__init__.py", place.with_name(f"{place.name}.py")):
+        if file.is_file():
+            return file
+    return None
+
+
+@lru_cache
+def _imports(path: Path) -> tuple[str, ...]:
+    """Return the modules of Bibim that the file names in its imports."""
+    found: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        found += [name for name in names if name.split(".")[0] in PACKAGES]
+    return tuple(found)
+
+
+@lru_cache
+def code_version(*modules: str) -> str:
+    """Return a hash of the source of `modules` and of all they import from Bibim's packages.
+
+    A change anywhere else does not alter it, so a step is run again only for its own code.
+    A package among `modules` (`filters.signals`) counts with all of its files; one that is named
+    in an import counts with its `__init__` only.
+    """
+    seen: dict[str, Path] = {}
+    waiting = list(modules)
+    while waiting:
+        module = waiting.pop()
+        if module in seen or module in NOT_FOLLOWED or module.split(".")[0] not in PACKAGES:
+            continue
+        path = _source(module)
+        if path is None:
+            continue
+        seen[module] = path
+        waiting += _imports(path)
+        if path.name == "__init__.py" and module in modules:
+            waiting += [f"{module}.{file.stem}" for file in sorted(path.parent.glob("*.py"))]
+    digest = hashlib.blake2b(digest_size=12)
+    for module, path in sorted(seen.items()):
+        digest.update(module.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()

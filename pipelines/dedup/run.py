@@ -1,0 +1,67 @@
+"""Deduplication: keys, pairs, verified edges, connected components, labels by shard.
+
+Every result is sorted and every choice made by content, so nothing depends on which worker was
+first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import apache_beam as beam
+
+from pipelines.dedup.clusters import DEDUP, Label, clusters_of, work_folder
+from pipelines.dedup.common_lines import count_lines
+from pipelines.dedup.connect import connect
+from pipelines.dedup.pairs import EmitKeys, find_pairs, plan
+from pipelines.dedup.prior_runs import earlier_shards
+from pipelines.dedup.verify import verify_pairs
+from pipelines.engine.context import Context
+from pipelines.engine.exchange import save_array
+from pipelines.runners.runner import Runner, deal
+from pipelines.storage.shards import ShardTask
+from pipelines.storage.store import remove_tree
+
+__all__ = ["DEDUP", "run_dedup"]
+
+
+def run_dedup(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
+    """Find and label the duplicates among the documents that the rules so far keep.
+
+    `tasks` must name every document shard: duplicates know no shards.
+    """
+    work = work_folder(ctx)
+    remove_tree(work)
+    work.mkdir(parents=True)
+    settings = ctx.config.dedup
+    numbered = list(enumerate(sorted(tasks, key=lambda task: task.name)))
+    places = [(ctx, task) for _, task in numbered]
+    if settings.enabled:
+        places += earlier_shards(ctx.config)
+        cut = plan(work, len(numbered), sum(task.rows for _, task in places), settings)
+        emit = [(EmitKeys(here, settings, cut), shards) for here, shards in _by_run(places)]
+        find_pairs(runner, cut, emit)
+        if settings.verify:
+            verify_pairs(runner, ctx, work, numbered, places)
+    nodes, labels = connect(runner, work, sorted(work.glob("edges-*.npy")))
+    save_array(work / "clusters.npy", clusters_of(places, len(numbered), settings, nodes, labels))
+    if settings.lines.enabled:
+        count_lines(runner, ctx, numbered)
+
+    def label(pipeline: beam.Pipeline) -> None:
+        deal(pipeline, "label", numbered) | "label: write" >> beam.ParDo(Label(ctx))
+
+    runner.run("dedup-label", label)
+    remove_tree(work)
+
+
+def _by_run(
+    places: Sequence[tuple[Context, ShardTask]],
+) -> list[tuple[Context, list[tuple[int, ShardTask]]]]:
+    """Return each run's context with its (ordinal, task) pairs, in order."""
+    runs: list[tuple[Context, list[tuple[int, ShardTask]]]] = []
+    for ordinal, (context, task) in enumerate(places):
+        if not runs or runs[-1][0] is not context:
+            runs.append((context, []))
+        runs[-1][1].append((ordinal, task))
+    return runs

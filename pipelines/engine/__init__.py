@@ -1,0 +1,1 @@
+"""What every stage runs through: context, keys, annotate loop, exchange of rows, progress."""

@@ -1,0 +1,205 @@
+"""An annotate stage: document shard in, annotation shard out, one fused step.
+
+The worker streams the row groups of a document shard, joined with the columns of earlier
+stages, through an annotator. A stage over survivors computes the rows that survive and have
+no value yet, keeps the values that are there, and leaves the rest null: widening a rule
+costs what it adds, narrowing costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import apache_beam as beam
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from apache_beam.utils.shared import Shared
+
+from filters.annotator import Annotator
+from pipelines.engine.context import Context
+from pipelines.runners.runner import Runner, deal
+from pipelines.storage.shards import DOCUMENTS, KEY, ShardTask, write_receipt, write_shard
+from pipelines.storage.store import open_parquet
+from schemas.config import Config
+from schemas.manifest import Shard, sha256_file
+
+Compute = Callable[[pa.RecordBatch], pa.RecordBatch]
+
+
+def stored_batches(path: Path, task: ShardTask) -> list[pa.RecordBatch] | None:
+    """Return the row groups of the annotation shard at `path` if its values still hold.
+
+    They hold when the shard carries the task's key (same config, code and models) and belongs
+    to the same document shard; None otherwise.
+    """
+    if not path.exists():
+        return None
+    file = open_parquet(path)
+    try:
+        tags = file.schema_arrow.metadata or {}
+        if (
+            tags.get(KEY, b"").decode() != task.key
+            or tags.get(DOCUMENTS, b"").decode() != task.documents_sha256
+        ):
+            return None
+        return [
+            file.read_row_group(group, use_threads=False).combine_chunks().to_batches()[0]
+            if file.metadata.row_group(group).num_rows
+            else pa.RecordBatch.from_pylist([], schema=file.schema_arrow)
+            for group in range(file.num_row_groups)
+        ]
+    finally:
+        file.close(force=True)
+
+
+def fill_rows(
+    schema: pa.Schema,
+    rows: int,
+    selected: npt.NDArray[np.bool_],
+    computed: pa.RecordBatch | None,
+    stored: pa.RecordBatch | None,
+) -> pa.RecordBatch:
+    """Return `rows` rows: `computed` at the `selected` ones, `stored` or null elsewhere."""
+    pieces = [batch for batch in (stored, computed) if batch is not None]
+    base = stored.num_rows if stored is not None else 0
+    count = computed.num_rows if computed is not None else 0
+    indices = np.arange(rows) if stored is not None else np.full(rows, base + count)
+    indices[selected] = base + np.arange(count)
+    parts: list[list[pa.Array]] = [
+        [*(piece.column(column).cast(field.type) for piece in pieces), pa.nulls(1, field.type)]
+        for column, field in enumerate(schema)
+    ]
+    take = pa.array(indices)
+    return pa.RecordBatch.from_arrays(
+        [pa.concat_arrays(part).take(take) for part in parts], schema=schema
+    )
+
+
+def annotate_shard(
+    ctx: Context,
+    task: ShardTask,
+    schema: pa.Schema,
+    reads: Sequence[str],
+    compute: Compute,
+    survivors_only: bool,
+) -> Shard:
+    """Write the annotation shard of `task`, computing only what is not there yet.
+
+    `compute` takes a batch with the columns `reads` and returns `schema`'s columns. On a
+    computed row the first column is never null: that is how stored rows are known.
+    """
+    folder = ctx.folder("annotations", ctx.stage)
+    path = folder / task.name
+    stored = stored_batches(path, task)
+    wanted = ctx.survivors(task.name) if survivors_only else np.ones(task.rows, dtype=bool)
+    if stored is not None:
+        done = (
+            np.concatenate([np.asarray(batch.column(0).is_valid()) for batch in stored])
+            if stored
+            else np.zeros(0, dtype=bool)
+        )
+        if not (wanted & ~done).any():
+            shard = Shard(
+                name=task.name,
+                rows=len(done),
+                bytes=path.stat().st_size,
+                sha256=sha256_file(path),
+                key=task.key,
+                stats={"computed": 0},
+            )
+            write_receipt(folder, shard)
+            return shard
+        wanted = wanted & ~done
+    stats: dict[str, Any] = {"computed": int(wanted.sum())}
+    return write_shard(
+        path,
+        schema,
+        _annotated(ctx, task, schema, reads, compute, wanted, stored),
+        key=task.key,
+        documents_sha256=task.documents_sha256,
+        stats=stats,
+    )
+
+
+def _annotated(
+    ctx: Context,
+    task: ShardTask,
+    schema: pa.Schema,
+    reads: Sequence[str],
+    compute: Compute,
+    wanted: npt.NDArray[np.bool_],
+    stored: Sequence[pa.RecordBatch] | None,
+) -> Iterator[pa.RecordBatch]:
+    start = 0
+    for group, batch in enumerate(ctx.read(task.name, reads, task.documents_sha256)):
+        selected = wanted[start : start + batch.num_rows]
+        start += batch.num_rows
+        old = stored[group] if stored is not None else None
+        if selected.all() and batch.num_rows:
+            yield compute(batch)
+            continue
+        computed = compute(batch.filter(pa.array(selected))) if selected.any() else None
+        yield fill_rows(schema, batch.num_rows, selected, computed, old)
+
+
+@dataclass(frozen=True)
+class AnnotateStep:
+    """Which annotator a step uses. Names only, so that it travels and loads nothing."""
+
+    module: str
+    name: str
+    sections: tuple[str, ...]
+    """Sections of the config that the annotator's constructor takes, in order."""
+    survivors_only: bool
+
+    @property
+    def annotator(self) -> type[Annotator]:
+        """The class; reading its `schema` and `reads` loads no model."""
+        return cast(type[Annotator], getattr(importlib.import_module(self.module), self.name))
+
+    def make(self, config: Config) -> Annotator:
+        """Make the annotator with its sections of `config`."""
+        make = cast(Callable[..., Annotator], self.annotator)
+        return make(*(getattr(config, section) for section in self.sections))
+
+
+class AnnotateShard(beam.DoFn):
+    """Shard task in, shard name out. The annotator is made once per worker process.
+
+    It is Beam's to keep: Spark makes a DoFn for every partition.
+    """
+
+    def __init__(self, ctx: Context, step: AnnotateStep) -> None:
+        self._ctx = ctx
+        self._step = step
+        self._annotator = Shared()
+
+    def process(self, task: ShardTask) -> Iterator[str]:
+        """Write the task's annotation shard and yield its name."""
+        step = self._step
+        kind = step.annotator
+
+        def compute(batch: pa.RecordBatch) -> pa.RecordBatch:
+            # Asked for late: a shard with nothing to do loads no model.
+            annotator: Annotator = self._annotator.acquire(lambda: step.make(self._ctx.config))
+            return annotator(batch)
+
+        yield annotate_shard(
+            self._ctx, task, kind.schema, kind.reads, compute, step.survivors_only
+        ).name
+
+
+def run_annotate(runner: Runner, ctx: Context, step: AnnotateStep, tasks: list[ShardTask]) -> None:
+    """Run one annotate step over `tasks`."""
+
+    def build(pipeline: beam.Pipeline) -> None:
+        deal(pipeline, ctx.stage, tasks) | f"{ctx.stage}: annotate" >> beam.ParDo(
+            AnnotateShard(ctx, step)
+        )
+
+    runner.run(ctx.stage, build)

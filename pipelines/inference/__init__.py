@@ -1,0 +1,1 @@
+"""Stages that run a model through Beam's RunInference."""

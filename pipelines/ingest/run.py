@@ -1,0 +1,271 @@
+"""Ingest: files to document shards, one split a shard, in one fused step."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import orjson
+import pyarrow as pa
+
+from filters.text.repair import META, repair
+from pipelines.engine.context import Context
+from pipelines.ingest.readers import read_split
+from pipelines.ingest.readers.base import ReadStats, Record, Reject, Split, excerpt
+from pipelines.ingest.readers.plan import plan_splits
+from pipelines.runners.runner import Runner, deal
+from pipelines.storage.files import remove_temporary
+from pipelines.storage.shards import RECEIPTS, read_receipts, write_shard
+from pipelines.storage.store import read_parquet
+from schemas.config import Config, Repair, Source
+from schemas.documents import BATCH_BYTES, BATCH_ROWS, DOCUMENT, REJECT, document_id
+from schemas.errors import InputError, RunFault
+from schemas.manifest import Manifest, content_key, read_manifest
+
+CODE = "code"
+SHOWN = 3
+"""Rejects that the message about too many of them shows."""
+
+
+@dataclass(frozen=True)
+class IngestTask:
+    """A split and the content key of the shard that it makes."""
+
+    name: str
+    key: str
+    split: Split
+
+
+def ingest_tasks(config: Config) -> list[IngestTask]:
+    """Return a task for every document shard of the config's sources, sources in order."""
+    from pipelines.code_version import code_version
+
+    code = code_version("pipelines.ingest.run")
+    tasks = []
+    for name, source in config.sources.items():
+        settings = source.model_dump(mode="json", exclude={"path", "limit"})
+        for split in plan_splits(name, source, config.ingest):
+            limits = config.ingest.model_dump(mode="json", exclude={"max_reject_share"})
+            key = content_key(code, split.fingerprint, settings, limits)
+            tasks.append(IngestTask(split.name, key, split))
+    return tasks
+
+
+class Collector:
+    """Gathers the rows of one split, and counts what it lets through."""
+
+    def __init__(self, split: Split, source: Source, repairs: Sequence[Repair]) -> None:
+        self.split = split
+        self.component = source.component
+        self.license = source.license
+        # Code is what its bytes are: only what every document undergoes is done to it.
+        self.repairs: Sequence[Repair] = () if source.component == CODE else repairs
+        self.stats: dict[str, Any] = Counter(
+            records=0,
+            documents=0,
+            rejects=0,
+            faults=0,
+            raw_bytes=0,
+            text_bytes=0,
+            text_chars=0,
+            repaired=0,
+        )
+        self.rejected: list[dict[str, Any]] = []
+
+    def reject(self, reject: Reject) -> None:
+        """Note what could not become a document."""
+        self.stats["records"] += 1
+        self.stats["rejects"] += 1
+        self.stats["faults"] += reject.fault
+        self.stats["raw_bytes"] += reject.raw_bytes
+        self.rejected.append(
+            {
+                "source": self.split.source,
+                "origin": f"{reject.file}:{reject.position}",
+                "reason": reject.reason,
+                "fault": reject.fault,
+                "raw_bytes": reject.raw_bytes,
+                "detail": reject.detail,
+                "excerpt": reject.excerpt,
+            }
+        )
+
+    def row(self, record: Record) -> dict[str, Any] | None:
+        """Return the document's row, or None after rejecting text that is not Unicode."""
+        try:
+            text, repairs = repair(record.text, self.repairs)
+        except UnicodeEncodeError as error:
+            detail = f"a lone surrogate at character {error.start}"
+            shown = excerpt(record.text.encode("utf-8", "replace"))
+            self.reject(
+                Reject(
+                    record.file, record.position, record.raw_bytes, "invalid_unicode", detail, shown
+                )
+            )
+            return None
+        if not text.strip():
+            detail = "nothing is left without NUL, control and zero-width characters"
+            self.reject(Reject(record.file, record.position, record.raw_bytes, "no_text", detail))
+            return None
+        origin = f"{record.file}:{record.position}"
+        meta = {**(record.meta or {}), META: repairs} if repairs else record.meta
+        self.stats["records"] += 1
+        self.stats["documents"] += 1
+        self.stats["repaired"] += bool(repairs)
+        self.stats["raw_bytes"] += record.raw_bytes
+        self.stats["text_bytes"] += len(text.encode())
+        self.stats["text_chars"] += len(text)
+        return {
+            "id": document_id(self.split.source, origin),
+            "text": text,
+            "source": self.split.source,
+            "component": self.component,
+            "url": record.url,
+            "license": record.license or self.license,
+            "timestamp": record.timestamp,
+            "meta": orjson.dumps(meta, default=str).decode() if meta else None,
+            "origin": origin,
+            "raw_bytes": record.raw_bytes,
+        }
+
+
+class IngestSplit(beam.DoFn):
+    """Task in, shard name out: reads a split, writes its document shard and its rejects."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+
+    def process(self, task: IngestTask) -> Iterator[str]:
+        """Write `documents/NAME`, and `rejects/NAME` where there are rejects."""
+        source = self._ctx.config.sources[task.split.source]
+        collector = Collector(task.split, source, self._ctx.config.ingest.repair)
+        read = ReadStats()
+        stats: dict[str, Any] = {}
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            rows: list[dict[str, Any]] = []
+            size = 0
+            for item in read_split(task.split, source, self._ctx.config.ingest, read):
+                if isinstance(item, Reject):
+                    collector.reject(item)
+                elif (row := collector.row(item)) is not None:
+                    rows.append(row)
+                    size += len(row["text"])
+                if len(rows) >= BATCH_ROWS or size >= BATCH_BYTES:
+                    yield pa.RecordBatch.from_pylist(rows, schema=DOCUMENT)
+                    rows, size = [], 0
+            if rows:
+                yield pa.RecordBatch.from_pylist(rows, schema=DOCUMENT)
+            stats.update(collector.stats)
+            stats["structural_bytes"] = read.structural_bytes
+            stats["raw_bytes"] += read.structural_bytes
+            stats["inputs"] = [
+                asdict(file) for file in read.files if file.records or file.file_bytes
+            ]
+            self._write_rejects(task, collector.rejected)
+
+        folder = self._ctx.folder("documents")
+        write_shard(folder / task.name, DOCUMENT, batches(), key=task.key, stats=stats)
+        yield task.name
+
+    def _write_rejects(self, task: IngestTask, rows: list[dict[str, Any]]) -> None:
+        path = self._ctx.folder("rejects", task.name)
+        if rows:
+            batch = pa.RecordBatch.from_pylist(rows, schema=REJECT)
+            write_shard(path, REJECT, [batch], key=task.key)
+        else:
+            path.unlink(missing_ok=True)
+            (path.parent / RECEIPTS / f"{task.name}.json").unlink(missing_ok=True)
+
+
+def run_ingest(runner: Runner, ctx: Context, tasks: list[IngestTask]) -> None:
+    """Run one pipeline over `tasks`, the slowest formats and largest files first."""
+
+    def cost(task: IngestTask) -> tuple[bool, float, str]:
+        size = sum(file.size for file in task.split.files) / task.split.count
+        return (task.split.format not in ("warc", "html"), -size, task.name)
+
+    ordered = sorted(tasks, key=cost)
+
+    def build(pipeline: beam.Pipeline) -> None:
+        deal(pipeline, "ingest", ordered) | "ingest: write" >> beam.ParDo(IngestSplit(ctx))
+
+    runner.run("ingest", build)
+
+
+def finish_rejects(out: Path, key: str, tasks: list[IngestTask]) -> Manifest:
+    """Bring the rejects' receipts and the last manifest together in a new manifest."""
+    from pipelines.storage.files import write_manifest
+
+    folder = out / "rejects"
+    folder.mkdir(parents=True, exist_ok=True)
+    remove_temporary(folder)
+    last = read_manifest(folder)
+    known = {**(last.by_name() if last else {}), **read_receipts(folder)}
+    keys = {task.name: task.key for task in tasks}
+    shards = [
+        shard
+        for name, shard in sorted(known.items())
+        if keys.get(name) == shard.key and (folder / name).exists()
+    ]
+    names = {shard.name for shard in shards}
+    for path in folder.glob("*.parquet"):
+        if path.name not in names:
+            path.unlink()
+    manifest = Manifest(stage="ingest", key=key, shards=shards)
+    write_manifest(folder, manifest)
+    return manifest
+
+
+def check_rejects(out: Path, config: Config) -> list[str]:
+    """Return a line for each source of which no document came.
+
+    Raises RunFault if a source has more faults than `ingest.max_reject_share` allows, with the
+    reasons and their counts, the first places and what to do; InputError if no source has a
+    document. Pages that are simply no pages (a 404, an image) are no faults.
+    """
+    documents: Counter[str] = Counter()
+    for shard in read_receipts(out / "documents").values():
+        documents[shard.name.rsplit("-", 1)[0]] += shard.rows
+    manifest = read_manifest(out / "rejects")
+    faults: dict[str, list[dict[str, Any]]] = {}
+    why: dict[str, Counter[str]] = defaultdict(Counter)
+    for shard in manifest.shards if manifest else ():
+        rows = read_parquet(out / "rejects" / shard.name).to_pylist()
+        source = shard.name.rsplit("-", 1)[0]
+        faults.setdefault(source, []).extend(r for r in rows if r["fault"])
+        why[source].update(row["reason"] for row in rows)
+    for source, rows in faults.items():
+        share = len(rows) / (len(rows) + documents[source]) if rows else 0.0
+        if share > config.ingest.max_reject_share:
+            reasons = ", ".join(
+                f"{reason} {count}"
+                for reason, count in Counter(r["reason"] for r in rows).most_common()
+            )
+            places = "\n".join(
+                f"  {row['origin']}: {row['reason']}: {row['detail']}" for row in rows[:SHOWN]
+            )
+            raise RunFault(
+                f"source {source}: {share:.2%} of {len(rows) + documents[source]:,} records "
+                f"could not be read, more than ingest.max_reject_share = "
+                f"{config.ingest.max_reject_share:.2%} ({reasons})\n{places}\n"
+                f"See {out / 'rejects'}; mend the input, or raise ingest.max_reject_share."
+            )
+    empty = []
+    for source in config.sources:
+        if not documents[source]:
+            told = ", ".join(f"{reason} {count}" for reason, count in why[source].most_common())
+            empty.append(
+                f"source {source}: no document came of {config.sources[source].path}"
+                + (f" (rejected: {told})" if told else " (it holds none)")
+            )
+    if len(empty) == len(config.sources):
+        raise InputError(
+            "\n".join(empty) + f"\nThere is nothing to go on with; look at {out / 'rejects'}, "
+            "and at `path` and `format` of the sources"
+        )
+    return empty

@@ -1,0 +1,1 @@
+"""From token runs to the shards of the mixture."""

@@ -1,0 +1,1 @@
+"""The engines that a pipeline runs on: local processes, Spark, Dataflow."""

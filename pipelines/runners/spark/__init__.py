@@ -1,0 +1,1 @@
+"""Spark: the job server, the workers' launcher, a cluster on this machine."""

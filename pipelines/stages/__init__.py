@@ -1,0 +1,1 @@
+"""Declarations: one file per stage, which loads no Beam, no runner and no model."""

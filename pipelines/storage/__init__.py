@@ -1,0 +1,1 @@
+"""Where a run is kept: folders, shards, manifests, local and remote file systems."""

@@ -1,0 +1,85 @@
+"""Files that are whole or absent: write under a temporary name, sync, rename.
+
+Inputs are opened by `open_input`, wherever they lie; the output folder is on a file system
+that this machine (and every worker) mounts, or on a store (see `pipelines.storage.store`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from pipelines.storage.store import TEMPORARY, StorePath, upload
+from schemas.errors import InputError
+from schemas.manifest import MANIFEST, Manifest
+
+REMOTE = ("gs://", "s3://", "hdfs://", "hf://")
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on leaving, sync it and rename it to `path`.
+
+    If the block raises, the temporary file is removed and `path` is as it was. A path on a store
+    gets a file of this machine, which is uploaded whole; RunFault if that fails.
+    """
+    if isinstance(path, StorePath):
+        with tempfile.TemporaryDirectory(prefix="bibim-") as folder:
+            yield Path(folder) / path.name
+            upload(Path(folder) / path.name, path)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.parent / f"{TEMPORARY}{path.name}-{uuid.uuid4().hex}"
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a small text file atomically, UTF-8."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, "utf-8")
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write `_manifest.json`: the last act of a stage."""
+    write_text(folder / MANIFEST, manifest.model_dump_json(indent=1) + "\n")
+
+
+def remove_temporary(folder: Path) -> int:
+    """Remove what a killed run left half-written below `folder`; return how many files."""
+    left = [*folder.glob(f"{TEMPORARY}*"), *folder.glob(f"*/{TEMPORARY}*")]
+    for path in left:
+        path.unlink(missing_ok=True)
+    return len(left)
+
+
+def is_remote(path: str) -> bool:
+    return path.startswith(REMOTE)
+
+
+def open_input(path: str) -> BinaryIO:
+    """Open an input for reading bytes: local, or an address that Beam or the hub knows.
+
+    Raises OSError as `open` does, InputError where the package that serves the address is
+    not installed.
+    """
+    if not is_remote(path):
+        return open(path, "rb")  # the caller closes it
+    if path.startswith("hf://"):
+        try:
+            from huggingface_hub import HfFileSystem
+        except ImportError:
+            raise InputError(f"{path}: reading hf:// needs `pip install huggingface_hub`") from None
+        opened: BinaryIO = HfFileSystem().open(path, "rb")
+        return opened
+    return cast(BinaryIO, StorePath(path).open("rb"))

@@ -1,0 +1,1 @@
+"""The tokenizer's training sample, the tokenizer and the token runs."""

@@ -1,0 +1,173 @@
+"""The tokenizer alone: train from files, encode a text, measure against others.
+
+These are what `bibim tokenizer train|encode|stats` call.
+"""
+
+from __future__ import annotations
+
+import gzip
+import heapq
+import io
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+import orjson
+import pyarrow as pa
+import xxhash
+import zstandard
+
+from mixtures.keys import named_key
+from mixtures.tokenizer.fertility import Fertility, compare
+from mixtures.tokenizer.tokenizer import Tokenizer
+from mixtures.tokenizer.training import Card, train_tokenizer
+from pipelines.engine.context import Context
+from pipelines.runners.runner import usable_cores
+from pipelines.storage.files import open_input
+from pipelines.tokenize.run import FOLDER
+from pipelines.tokenize.sample import batch_sums, budgets, component_bytes, draw, sample_keys
+from schemas.config import Tokenizer as Settings
+from schemas.errors import InputError
+from schemas.manifest import read_manifest
+
+MEASURED: int = 2_000_000
+"""Bytes of text of each component that `stats` looks at."""
+
+
+@dataclass(frozen=True)
+class Token:
+    """One token of `encode`: its id and the text it stands for (bytes where it is none)."""
+
+    id: int
+    text: str
+
+
+def train_from_files(paths: Sequence[str], settings: Settings, out: Path) -> Card:
+    """Train on texts of files (JSONL with a `text` field, or plain text; .gz and .zst too).
+
+    Each file gives an even part of `settings.sample` bytes, drawn by a hash of the text.
+    Raises InputError for a file that cannot be read.
+    """
+    if not paths:
+        raise InputError("no file to train on; name JSONL or text files")
+    budget = settings.sample // len(paths)
+    texts = [text for path in paths for text in drawn(path, budget, settings.seed)]
+    return train_tokenizer(texts, settings, out, workers=usable_cores())
+
+
+def drawn(path: str, budget: int, seed: int) -> list[str]:
+    """Return texts of `path` of about `budget` bytes: those with the smallest keys."""
+    salt = int(named_key("tokenizer sample", seed))
+    heap: list[tuple[int, str]] = []
+    held = 0
+    known: set[int] = set()
+    for text in file_texts(path):
+        key = xxhash.xxh3_64_intdigest(text.encode(), salt)
+        if key in known or not text:
+            continue
+        known.add(key)
+        heapq.heappush(heap, (-key, text))
+        held += len(text.encode())
+        while len(heap) > 1 and held - len(heap[0][1].encode()) >= budget:
+            held -= len(heapq.heappop(heap)[1].encode())
+    return [text for _, text in sorted(heap, reverse=True)]
+
+
+def file_texts(path: str) -> Iterator[str]:
+    """Yield the texts of a JSONL or plain-text file (a text a paragraph)."""
+    try:
+        with open_input(path) as raw:
+            data: IO[bytes] = raw
+            if path.endswith(".zst"):
+                reader = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
+                data = cast(IO[bytes], io.BufferedReader(reader))
+            elif path.endswith(".gz"):
+                data = cast(IO[bytes], gzip.GzipFile(fileobj=raw))
+            if ".jsonl" in path or ".ndjson" in path:
+                for line in data:
+                    yield orjson.loads(line)["text"]
+            else:
+                yield from data.read().decode("utf-8").split("\n\n")
+    except (OSError, EOFError, ValueError, KeyError, zstandard.ZstdError) as error:
+        raise InputError(
+            f"{path}: {type(error).__name__}: {error}; JSONL needs a `text` field a line, "
+            "other files UTF-8 text"
+        ) from None
+
+
+def encode_text(tokenizer: Tokenizer, text: str) -> list[Token]:
+    """Return the tokens of `text`, each with what it stands for."""
+    return [
+        Token(number, tokenizer.piece_bytes[number].decode("utf-8", "backslashreplace"))
+        for number in tokenizer.encode(text)
+    ]
+
+
+def run_stats(
+    ctx: Context, others: Mapping[str, Path], measured: int = MEASURED
+) -> list[Fertility]:
+    """Measure the tokenizer of a run, plain BPE of its size, and `others` (name → model file).
+
+    Plain BPE (no morphemes) is trained here on the same sample. The texts measured are other ones
+    than the sample's, as far as there are any. `ctx.stage` is `tokenize`. Raises InputError where
+    the run has no tokenizer yet.
+    """
+    own = Tokenizer.load(ctx.folder(FOLDER))
+    manifest = read_manifest(ctx.folder("documents"))
+    if manifest is None:
+        raise InputError(f"{ctx.out}: no documents; run `bibim run … --out {ctx.out}` first")
+    names = [shard.name for shard in manifest.shards]
+    sizes = component_bytes(ctx, names)
+    limits = budgets(ctx, sizes)
+    sample, held_out = _texts(ctx, names, sizes, limits, measured)
+    tokenizers = {"bibim": own}
+    plain = ctx.config.tokenizer.model_copy(
+        update={"morphemes": False, "path": None, "vocab_size": own.vocab_size}
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        train_tokenizer(sample, plain, Path(folder))
+        tokenizers["plain BPE"] = Tokenizer.load(Path(folder))
+    tokenizers.update({name: Tokenizer.load(path) for name, path in others.items()})
+    return compare(held_out, tokenizers, workers=usable_cores())
+
+
+def _texts(
+    ctx: Context,
+    names: Sequence[str],
+    sizes: Mapping[str, int],
+    limits: Mapping[str, int],
+    measured: int,
+) -> tuple[list[str], dict[str, list[str]]]:
+    """Return the texts to train on, and those to measure on by component.
+
+    Keys below the budget's share are the sample, those above (wrapping around) are measured.
+    """
+    seed = ctx.config.tokenizer.seed
+    share = {name: min(1.0, limits[name] / max(1, sizes.get(name, 0))) for name in limits}
+    sample: list[str] = []
+    held_out: dict[str, list[str]] = {name: [] for name in sorted(limits)}
+    thresholds = {name: min(2**64 - 1, int(share[name] * 2**64)) for name in limits}
+    for name in names:
+        for batch in ctx.read(name, ["id", "assigned", "exact_hash", "text"]):
+            sample += draw(batch, thresholds, seed).column("text").to_pylist()
+            keys = sample_keys(batch.column("exact_hash"), seed)
+            for component in held_out:
+                own = pa.array(
+                    [value == component for value in batch.column("assigned").to_pylist()]
+                )
+                rest = measured / max(1, sizes.get(component, 0))
+                low = share[component] if share[component] + rest < 1 else max(0.0, 1 - rest)
+                within = (keys >= low * 2.0**64) & (keys < (low + rest) * 2.0**64)
+                chosen = batch.filter(own).filter(
+                    pa.array(within[own.to_numpy(zero_copy_only=False)])
+                )
+                held_out[component] += chosen.column("text").to_pylist()
+    return sample, held_out
+
+
+def total_tokens(rows: Sequence[Fertility]) -> dict[str, int]:
+    """Return the tokens that each tokenizer needs for all components."""
+    names = pa.array([row.tokenizer for row in rows])
+    return dict(batch_sums(names, pa.array([row.tokens for row in rows])))

@@ -1,0 +1,120 @@
+"""What encodings, editors and web pages broke is put right; what is whole stays."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from filters.text.repair import META, normalise, repair, repaired_share
+from schemas.config import Ingest
+from tests.support.columns import records
+
+KINDS = Ingest().repair
+SENTENCE = "동해 물과 백두산이 마르고 닳도록"
+
+
+def repaired(text: str) -> str:
+    return repair(text, KINDS)[0]
+
+
+@pytest.mark.parametrize(
+    ("broken", "whole", "kind"),
+    [
+        ("a\x07b\x1b[0m", "ab[0m", "controls"),
+        ("형\x85용", "형용", "controls"),
+        ("정\u200b수\u00ad기 \u202e앞", "정수기 앞", "zero_width"),
+        ("ÇÑ±Û ÀÌ¸§ÀÔ´Ï´Ù", "한글 이름입니다", "mojibake"),
+        ("naÃ¯ve cafÃ©", "naïve café", "mojibake"),
+        ("ㅎㅏㄴㄱㅡㄹ", "한글", "jamo"),
+        ("ㅂㅏㄹㅏㅁㅇㅣ ㅂㅜㄴㄷㅏ", "바람이 분다", "jamo"),
+        ("\uffbe\uffc2\uffa4\uffa1\uffda\uffa9", "한글", "jamo"),
+        ("별점 &#39;다섯&#39; &hearts;&nbsp;추천", "별점 '다섯' ♥ 추천", "html"),
+        ("첫째<br/>둘째<br>셋째</p>", "첫째\n둘째\n셋째\n", "html"),
+        ("&amp;lt;안내&amp;gt;", "<안내>", "html"),
+    ],
+)
+def test_a_broken_text_is_made_whole_and_counted(broken: str, whole: str, kind: str) -> None:
+    text, counts = repair(broken, KINDS)
+    assert text == whole
+    assert list(counts) == [kind]
+    assert 0 < counts[kind] <= len(broken)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_utf_8_read_as_windows_1252_comes_back(times: int) -> None:
+    broken = SENTENCE
+    for _ in range(times):
+        broken = "".join(
+            chr(byte) if byte in (0x81, 0x8D, 0x8F, 0x90, 0x9D) else bytes([byte]).decode("cp1252")
+            for byte in broken.encode()
+        )
+    assert repaired(broken) == SENTENCE
+
+
+def test_euc_kr_read_as_latin_1_comes_back() -> None:
+    assert repaired(SENTENCE.encode("euc-kr").decode("latin-1")) == SENTENCE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ㅋㅋㅋ ㅠㅠ ㅇㅅㅇ ㅎㅎ",
+        "말줄임표······ 끝",
+        "Ça été décidé à l'été; ÀÉÈÙ",
+        "ĞİŞÖÜ, Åse, ÆØÅ, München",
+        "👩\u200d💻 and क्\u200dष",
+        "if a < b && c > d",
+        "AT&T; R&D",
+        "문서에는 `&lt;div&gt;`라고 쓴다",
+        "[링크](https://example.com?a=1&copy=2)",
+        "탭\t과 줄\n바꿈",
+        "３월 １일 ＡＢＣ",
+    ],
+)
+def test_a_whole_text_stays(text: str) -> None:
+    assert repair(text, KINDS) == (text, {})
+
+
+def test_what_the_config_leaves_out_is_left() -> None:
+    assert repair("a\x07&quot;", [])[0] == "a\x07&quot;"
+    assert repair("a\x07&quot;", ["html"])[0] == 'a\x07"'
+
+
+def test_decomposed_hangul_composes_and_line_ends_are_one_kind() -> None:
+    text = unicodedata.normalize("NFD", SENTENCE) + "\r\n끝\r\ufeff\0"
+    assert normalise(text) == SENTENCE + "\n끝\n"
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_a_second_repair_of_any_text_changes_no_more_than_what_the_first_uncovered(
+    text: str,
+) -> None:
+    once, counts = repair(text, KINDS)
+    assert unicodedata.is_normalized("NFC", once)
+    assert not set(once) & {"\0", "\r", "\ufeff", "\x07", "\u200b"}
+    assert counts.keys() <= set(KINDS)
+    if not counts:
+        assert once == normalise(text)
+
+
+@given(st.text(st.characters(categories=["Lo"], max_codepoint=0xD7A3, min_codepoint=0xAC00)))
+def test_any_hangul_survives_being_taken_apart(text: str) -> None:
+    assert repaired(unicodedata.normalize("NFD", text)) == text
+
+
+@pytest.mark.parametrize("corpus", ["ko_docs", "en_docs"])
+def test_good_corpora_are_hardly_touched(corpus: str) -> None:
+    texts = [row["text"] for row in records(f"corpora/{corpus}", every=5)]
+    assert sum(bool(repair(text, KINDS)[1]) for text in texts) <= 0.002 * len(texts)
+
+
+def test_the_share_is_read_from_meta() -> None:
+    meta = [None, '{"a": 1}', orjson.dumps({META: {"jamo": 3, "html": 2}}).decode(), '"repaired"']
+    share = repaired_share(pa.array(meta, pa.string()), np.array([10.0, 10, 50, 10]))
+    assert share.tolist() == [0, 0, 0.1, 0]

@@ -1,0 +1,1 @@
+"""Fine-tuning on few labelled texts: SBR and its baselines."""
