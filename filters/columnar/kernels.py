@@ -9,12 +9,12 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib
-from collections.abc import Sequence
-from functools import lru_cache
+import threading
+from collections.abc import Callable, Sequence
+from functools import cached_property, lru_cache, update_wrapper
 from pathlib import Path
 from typing import Any, Literal
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -32,29 +32,69 @@ FNV_OFFSET = np.uint64(14695981039346656037)
 FNV_PRIME = np.uint64(1099511628211)
 
 
-def inlined(function: Any) -> Any:
+def inlined(function: Callable[..., Any]) -> Any:
     """Compile `function` as `kernel` does, and into its callers.
 
     For what is asked at every byte: a call with arrays costs more than a small answer.
     """
-    return kernel(function, inline="always")
+    return Kernel(function, "always")
 
 
-def kernel(function: Any, inline: Literal["never", "always"] = "never") -> Any:
-    """Compile `function` without the GIL and keep the machine code for the next process.
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compile `function` at its first call, without the GIL (see `Kernel`)."""
+    return Kernel(function, "never")
 
-    Numba looks only at the file of a function to tell whether its machine code is stale, not at
-    the functions compiled into it. So the code lies in a folder that is named by the sources
-    of the file and of all that it imports from here.
+
+class Kernel:
+    """A function that Numba compiles, and loads, no earlier than its first call.
+
+    So a module of kernels is imported without Numba. Its machine code is kept for the next
+    process. Numba looks only at the file of a function to tell whether its machine code is stale,
+    not at the functions compiled into it. So the code is stored in a folder that is named by the
+    sources of the file and of all that it imports from Bibim's packages.
     """
-    config: Any = numba.config
-    usual = config.CACHE_DIR
-    base = Path(usual) if usual else Path(__file__).parent / "__pycache__"
-    config.CACHE_DIR = str(base / f"kernels-{_sources(function.__code__.co_filename)}")
-    try:
-        return numba.njit(nogil=True, cache=True, boundscheck=False, inline=inline)(function)
-    finally:
-        config.CACHE_DIR = usual
+
+    def __init__(self, function: Callable[..., Any], inline: Literal["never", "always"]) -> None:
+        self.py_func = function
+        self._inline = inline
+        update_wrapper(self, function)
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.dispatcher(*arguments)
+
+    @cached_property
+    def dispatcher(self) -> Any:
+        """Numba's function; where NUMBA_DISABLE_JIT is set the Python function."""
+        with _COMPILING:
+            numba = _numba()
+            usual = numba.config.CACHE_DIR
+            base = Path(usual) if usual else Path(__file__).parent / "__pycache__"
+            folder = f"kernels-{_sources(self.py_func.__code__.co_filename)}"
+            numba.config.CACHE_DIR = str(base / folder)
+            try:
+                return numba.njit(nogil=True, cache=True, boundscheck=False, inline=self._inline)(
+                    self.py_func
+                )
+            finally:
+                numba.config.CACHE_DIR = usual
+
+    @property
+    def targetoptions(self) -> dict[str, Any]:
+        """What Numba asks of a function that it may compile into its callers."""
+        return {"inline": self._inline}
+
+
+_COMPILING = threading.RLock()
+
+
+@lru_cache(1)
+def _numba() -> Any:
+    """Return Numba, told that a Kernel inside another one stands for its compiled function."""
+    import numba
+    from numba.extending import typeof_impl
+
+    typeof_impl.register(Kernel)(lambda value, context: typeof_impl(value.dispatcher, context))
+    return numba
 
 
 @lru_cache

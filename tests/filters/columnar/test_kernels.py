@@ -8,6 +8,7 @@ import unicodedata
 from itertools import pairwise
 from pathlib import Path
 
+import numba
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -107,7 +108,7 @@ def test_machine_code_is_new_when_an_imported_kernel_changes(tmp_path: Path, mon
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.setattr(kernels, "_ROOT", tmp_path)
-    monkeypatch.setattr(kernels.numba.config, "CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "cache"))
 
     def outer_with(factor: int) -> int:
         (package / "inner.py").write_text(
