@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import sys
 from collections.abc import Iterator
@@ -13,14 +12,13 @@ import numpy as np
 
 
 def records(data: Path, name: str) -> Iterator[dict[str, Any]]:
-    import zstandard
+    from schemas.files import read_lines  # the caller has set the path
 
     path = data / f"{name}.jsonl.zst"
     if not path.exists():
         sys.exit(f"{path} is not here; name the folder of the corpora with --data")
-    with path.open("rb") as file:
-        for line in io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(file), "utf-8"):
-            yield json.loads(line)
+    for _, line in read_lines(path, "records"):
+        yield json.loads(line)
 
 
 def sample(data: Path, name: str, documents: int) -> list[str]:

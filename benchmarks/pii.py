@@ -13,7 +13,6 @@ data and belongs nowhere else.
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import random
 import resource
@@ -35,7 +34,7 @@ BATCH_ROWS, BATCH_BYTES = 1000, 8 << 20
 
 def documents(data: Path, name: str, limit: float) -> Iterator[str]:
     """Yield texts of a corpus, spread over the file, about `limit` bytes in all."""
-    import zstandard
+    from schemas.files import read_lines
 
     path = data / "corpora" / f"{name}.jsonl.zst"
     if not path.exists():
@@ -44,16 +43,14 @@ def documents(data: Path, name: str, limit: float) -> Iterator[str]:
     if limit < float("inf"):
         step = max(1, int(path.stat().st_size * 6 / limit))
     seen = 0
-    with path.open("rb") as file:
-        lines = io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(file), "utf-8")
-        for number, line in enumerate(lines):
-            if number % step:
-                continue
-            text = json.loads(line)["text"]
-            seen += len(text.encode())
-            yield text
-            if seen >= limit:
-                return
+    for number, line in read_lines(path, "records"):
+        if (number - 1) % step:
+            continue
+        text = json.loads(line)["text"]
+        seen += len(text.encode())
+        yield text
+        if seen >= limit:
+            return
 
 
 def batches(texts: Iterator[str] | list[str], component: str) -> Iterator[pa.RecordBatch]:

@@ -36,7 +36,6 @@ import numpy as np
 import sbr_page
 import torch
 import xxhash
-import zstandard
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.profiler import ProfilerActivity, profile
@@ -45,6 +44,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from mixtures.tokenizer.tokenizer import Tokenizer  # noqa: E402
+from schemas.files import read_lines  # noqa: E402
 from trainer.config import ModelConfig  # noqa: E402
 from trainer.export import load_model  # noqa: E402
 from trainer.finetune.card import class_figures  # noqa: E402
@@ -242,10 +242,8 @@ class Task:
 
 
 def _rows(name: str) -> Iterator[dict[str, Any]]:
-    raw = zstandard.ZstdDecompressor().decompressobj().decompress((DATA / name).read_bytes())
-    for line in raw.decode("utf-8").split("\n"):
-        if line.strip():
-            yield json.loads(line)
+    for _, line in read_lines(DATA / name, "records"):
+        yield json.loads(line)
 
 
 def _passage(text: str, key: str) -> str:

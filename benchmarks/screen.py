@@ -10,7 +10,6 @@ the default thresholds, and the worst of them by score.
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import os
 import time
@@ -21,20 +20,19 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pyarrow as pa
-import zstandard
 
 from filters.quality import annotator as quality
 from filters.toxicity import annotator as toxicity
 from schemas.config import Quality, Toxicity
+from schemas.files import read_lines
 
 CORPORA = ("ko_docs", "en_docs", "code", "ko_reviews")
 BATCH = 500
 
 
 def batches(path: Path, every: int) -> list[pa.RecordBatch]:
-    with path.open("rb") as file:
-        lines = io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(file), "utf-8")
-        rows = [json.loads(line) for number, line in enumerate(lines) if number % every == 0]
+    lines = read_lines(path, "records")
+    rows = [json.loads(line) for number, line in lines if (number - 1) % every == 0]
     return [
         pa.RecordBatch.from_pydict(
             {

@@ -244,7 +244,7 @@ def submit_spark(
     """
     with exit_codes():
         settings = load(config, overrides)
-        from pipelines.spark.submit import job_of, submission, write_job
+        from bibim.spark_submit import job_of, submission, write_job
 
         write_job(job_of(settings, out, parse_stages(stages), workers, context.args), output)
         print(submission(output, "MASTER"))

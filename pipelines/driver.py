@@ -310,12 +310,14 @@ class Run:
             ShardTask(shard.name, shard.sha256, shard.rows, content_key(parameters, shard.sha256))
             for shard in documents.shards
         ]
-        if step.name in ("dedup", "semantic"):  # any change may move any cluster
+        if step.whole:  # any change may move any cluster
             tasks = [ShardTask(t.name, t.documents_sha256, t.rows, key) for t in tasks]
         elif step.name == "mix":
             tasks = mix_tasks(self.config, key)
         sizes = {shard.name: int(shard.stats.get("text_bytes", 0)) for shard in documents.shards}
         todo = begin(folder, key, tasks, keep=not step.survivors)
+        if todo and step.whole:
+            todo = tasks  # the remaining shards alone would miss duplicates of the others
         largest = sorted(todo, key=lambda task: (-sizes.get(task.name, 0), task.name))
         with self.reporter.step(step.name, len(tasks), _polled(folder, sizes)):
             if todo or step.name == "mix":

@@ -15,8 +15,8 @@ import torch
 
 from mixtures.tokenizer.tokenizer import Tokenizer
 from schemas.errors import InputError
+from schemas.files import read_lines
 from trainer.data import Corpus
-from trainer.finetune.samples import jsonl_lines
 from trainer.model.loss import IGNORE
 from trainer.model.model import Decoder
 from trainer.processes import World
@@ -117,13 +117,13 @@ NLI = {"entailment": 0, "neutral": 1, "contradiction": 2}
 
 
 def read_questions(path: Path, limit: int | None = None) -> Iterator[Question]:
-    """Yield the questions of a JSONL file (`.zst` too).
+    """Yield the questions of a JSONL file (gzip and zstd too).
 
     Rows are {prompt, choices, answer}, sentence pairs {sentence1, sentence2, label} (entailment,
     neutral, contradiction) or reviews {text, label} (0 bad, 1 good). Raises InputError naming
     the line, or where there is none.
     """
-    lines = jsonl_lines(path, "questions")
+    lines = list(read_lines(path, "questions"))
     if not lines:
         raise InputError(f"{path}: no question is here")
     for number, line in lines[:limit]:

@@ -28,6 +28,7 @@ from torch import nn
 from mixtures.tokenizer.tokenizer import CHAT, Tokenizer
 from schemas.config import Count, Section
 from schemas.errors import InputError
+from schemas.files import read_lines
 from schemas.load import load_section
 from trainer.checkpoint import (
     checkpoint_path,
@@ -37,7 +38,6 @@ from trainer.checkpoint import (
 )
 from trainer.config import OptimiserConfig
 from trainer.export import load_model
-from trainer.finetune.samples import jsonl_lines
 from trainer.finetune.sbr import Distance, sbr_loss
 from trainer.model.loss import IGNORE
 from trainer.optimise import learning_rate, make_optimiser
@@ -129,12 +129,12 @@ def _turn(message: Any, number: int) -> tuple[str, str]:
 
 
 def read_chats(tokenizer: Tokenizer, path: Path) -> list[Chat]:
-    """Return the chats of a JSONL file (`.zst` too).
+    """Return the chats of a JSONL file, plain or packed (gzip, zstd).
 
     Raises InputError naming file and line, or where no chat is there.
     """
     chats = []
-    lines = jsonl_lines(path, "chats")
+    lines = list(read_lines(path, "chats"))
     if not lines:
         raise InputError(f"{path}: no chat is here")
     for number, line in lines:

@@ -7,7 +7,6 @@ whole if it has at least MIN_WORDS or MIN_CHARS units; a shorter one says nothin
 
 from __future__ import annotations
 
-import io
 import json
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -30,6 +29,7 @@ from filters.columnar.kernels import (
 )
 from filters.dedup.minhash import BASE, fold
 from schemas.errors import InputError
+from schemas.files import read_lines
 
 MIN_WORDS = 8
 MIN_CHARS = 20
@@ -196,26 +196,15 @@ def item_units(text: str, by_char: bool) -> npt.NDArray[np.uint64]:
 
 
 def read_items(path: str) -> list[tuple[str, str, str]]:
-    """Return (id, text, language) of every item of a JSONL file (`.zst`, `.gz`, plain).
+    """Return (id, text, language) of every item of a JSONL file, plain or packed (gzip, zstd).
 
     Raises InputError naming file and line.
     """
-    import gzip
-
-    import zstandard
-
     file = Path(path)
     if not file.exists():
         raise InputError(f"decontaminate.against: {path}: there is no such file")
-    raw = file.read_bytes()
-    if path.endswith(".zst"):
-        raw = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(raw)).read()
-    elif path.endswith(".gz"):
-        raw = gzip.decompress(raw)
     items = []
-    for number, line in enumerate(raw.decode("utf-8").splitlines(), 1):
-        if not line.strip():
-            continue
+    for number, line in read_lines(file, "items", f"decontaminate.against: {path}"):
         try:
             value = json.loads(line)
             items.append(

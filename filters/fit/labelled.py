@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import gzip
-import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import xxhash
-import zstandard
 
 from schemas.errors import InputError
+from schemas.files import read_lines
 
 HELD_PARTS = 5
 """One of so many parts is held out of training, and what the card's figures are measured on."""
@@ -46,18 +43,13 @@ def is_held(identity: str) -> bool:
 
 
 def read_texts(path: Path) -> Iterator[Row]:
-    """Yield the rows of a JSON Lines file (plain, `.gz`, `.zst`).
+    """Yield the rows of a JSON Lines file, plain or packed (gzip, zstd).
 
     `label` may be 0, 1, false or true. Raises InputError with file and line where a record
     is no object, has no `text`, or has another label; where the file cannot be read.
     """
-    try:
-        with _lines(path) as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    yield _row(path, number, line)
-    except (OSError, EOFError, zstandard.ZstdError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); name a JSON Lines file") from None
+    for number, line in read_lines(path, "JSON Lines"):
+        yield _row(path, number, line)
 
 
 def read_labelled(paths: list[Path]) -> list[Row]:
@@ -92,15 +84,6 @@ def _row(path: Path, number: int, line: str) -> Row:
         str(record.get("source") or ""),
         tuple(part.strip() for part in str(record.get("fine") or "").split(",") if part.strip()),
     )
-
-
-def _lines(path: Path) -> IO[str]:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8")
-    if path.suffix == ".zst":
-        raw = zstandard.ZstdDecompressor().stream_reader(path.open("rb"), closefd=True)
-        return io.TextIOWrapper(raw, "utf-8")
-    return path.open(encoding="utf-8")
 
 
 def out_and_files(

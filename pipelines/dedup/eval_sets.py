@@ -7,7 +7,6 @@ then depends on a file, not on a hub.
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-import zstandard
 
 from schemas.errors import InputError
+from schemas.files import read_lines, read_whole
 
 
 @dataclass(frozen=True)
@@ -138,28 +137,23 @@ def _texts(benchmark: Benchmark, row: dict[str, Any], field: str) -> list[str]:
 
 
 def local_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a JSONL, JSON, CSV or Parquet file (`.gz` and `.zst` too)."""
+    """Yield the rows of a JSONL, JSON, CSV or Parquet file (gzip and zstd too)."""
     if not path.exists():
         raise InputError(f"{path}: there is no such file")
     if path.suffix == ".parquet":
         yield from _parquet_rows([path])
         return
-    raw = path.read_bytes()
-    kind = path.suffix
-    if kind == ".gz":
-        raw, kind = gzip.decompress(raw), path.with_suffix("").suffix
-    elif kind == ".zst":
-        raw = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(raw)).read()
-        kind = path.with_suffix("").suffix
+    packed = path.suffix in (".gz", ".zst")
+    kind = path.with_suffix("").suffix if packed else path.suffix
     try:
-        text = raw.decode("utf-8")
         if kind == ".csv":
+            text = read_whole(path, "rows").decode("utf-8")
             yield from csv.DictReader(io.StringIO(text))
         elif kind == ".json":
-            value = json.loads(text)
+            value = json.loads(read_whole(path, "rows"))
             yield from value if isinstance(value, list) else value.values()
         else:
-            yield from (json.loads(line) for line in text.splitlines() if line.strip())
+            yield from (json.loads(line) for _, line in read_lines(path, "rows"))
     except (UnicodeDecodeError, ValueError) as error:
         raise InputError(f"{path}: {error}; give JSONL, JSON, CSV or Parquet in UTF-8") from None
 

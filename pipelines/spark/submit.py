@@ -1,7 +1,7 @@
 """`bibim submit spark`: one jar that spark-submit takes, on any cluster.
 
 It holds Beam's job server and the job: config, folder, stages, options. Its main class is the
-one by which Spark itself starts Python drivers; pipelines.spark.driver is what it is to start.
+one by which Spark itself starts Python drivers; bibim.spark_driver is what it is to start.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bibim import spark_driver as driver
+
 from pipelines.runners.spark.install import JAR, installed
-from pipelines.spark import driver
 from pipelines.storage.files import atomic_path
 from schemas.config import Config
 

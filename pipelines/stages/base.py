@@ -48,6 +48,8 @@ class Step:
     """Steps whose values it reads, survivors aside."""
     survivors: bool
     run: Run
+    whole: bool = False
+    """Whether any shard may change the rows of all others: then it runs over all shards."""
 
     def parameter_key(self, config: Config) -> str:
         """Return the key of everything but the documents that its values depend on."""
@@ -67,9 +69,8 @@ class Step:
             active = active_steps(config)
             earlier = active[1 : active.index(self.name)]
             parts += [step_named(name).parameter_key(config) for name in earlier]
-            for whole in ("dedup", "semantic"):  # any change may move any document
-                if whole in earlier:
-                    parts.append(step_named(whole).step_key(config, documents))
+            whole = [step for name in earlier if (step := step_named(name)).whole]
+            parts += [step.step_key(config, documents) for step in whole]
         return content_key(*parts)
 
 
@@ -287,6 +288,7 @@ _STEPS = (
         reads=("sign",),
         survivors=True,
         run=_dedup,
+        whole=True,
     ),
     Step(
         name="redact",
@@ -329,6 +331,7 @@ _STEPS = (
         reads=("score", "measure"),
         survivors=True,
         run=_semantic,
+        whole=True,
     ),
     Step(
         name="tokenize",

@@ -5,19 +5,15 @@ These are what `bibim tokenizer train|encode|stats` call.
 
 from __future__ import annotations
 
-import gzip
 import heapq
-import io
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
 
 import orjson
 import pyarrow as pa
 import xxhash
-import zstandard
 
 from mixtures.keys import named_key
 from mixtures.tokenizer.fertility import Fertility, compare
@@ -30,6 +26,7 @@ from pipelines.tokenize.run import FOLDER
 from pipelines.tokenize.sample import batch_sums, budgets, component_bytes, draw, sample_keys
 from schemas.config import Tokenizer as Settings
 from schemas.errors import InputError
+from schemas.files import read_lines, read_whole
 from schemas.manifest import read_manifest
 
 MEASURED: int = 2_000_000
@@ -45,7 +42,7 @@ class Token:
 
 
 def train_from_files(paths: Sequence[str], settings: Settings, out: Path) -> Card:
-    """Train on texts of files (JSONL with a `text` field, or plain text; .gz and .zst too).
+    """Train on texts of files (JSONL with a `text` field, or plain text; gzip and zstd too).
 
     Each file gives an even part of `settings.sample` bytes, drawn by a hash of the text.
     Raises InputError for a file that cannot be read.
@@ -79,18 +76,12 @@ def file_texts(path: str) -> Iterator[str]:
     """Yield the texts of a JSONL or plain-text file (a text a paragraph)."""
     try:
         with open_input(path) as raw:
-            data: IO[bytes] = raw
-            if path.endswith(".zst"):
-                reader = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
-                data = cast(IO[bytes], io.BufferedReader(reader))
-            elif path.endswith(".gz"):
-                data = cast(IO[bytes], gzip.GzipFile(fileobj=raw))
             if ".jsonl" in path or ".ndjson" in path:
-                for line in data:
+                for _, line in read_lines(raw, "texts", path):
                     yield orjson.loads(line)["text"]
             else:
-                yield from data.read().decode("utf-8").split("\n\n")
-    except (OSError, EOFError, ValueError, KeyError, zstandard.ZstdError) as error:
+                yield from read_whole(raw, "text", path).decode("utf-8").split("\n\n")
+    except (OSError, ValueError, KeyError) as error:
         raise InputError(
             f"{path}: {type(error).__name__}: {error}; JSONL needs a `text` field a line, "
             "other files UTF-8 text"

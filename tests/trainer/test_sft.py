@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -138,6 +139,13 @@ def test_wrong_chats_are_named_by_line(tokenizer: Tokenizer, tmp_path: Path):
     file.write_bytes(b"\n" + '{"messages": "가"}'.encode("cp949"))
     with pytest.raises(InputError, match=r"line 2 is not UTF-8"):
         read_chats(tokenizer, file)
+
+
+def test_chats_of_every_frame_of_a_file_are_read(tokenizer: Tokenizer, tmp_path: Path):
+    file = tmp_path / "chats.jsonl.zst"
+    line = json.dumps({"messages": MESSAGES}).encode() + b"\n"
+    file.write_bytes(zstandard.compress(line * 3) + zstandard.compress(line * 2))
+    assert len(read_chats(tokenizer, file)) == 5
 
 
 @pytest.mark.parametrize("content", [5, None, ["가"], True, {"text": "가"}])

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import zstandard
 
 from schemas.errors import InputError
+from schemas.files import read_lines
 
 Kind = Literal["classification", "pairs", "regression"]
 Label = str | int | float
@@ -28,7 +28,7 @@ class Sample:
 
 
 def read_samples(path: Path, kind: Kind, labels: Sequence[Label] | None = None) -> list[Sample]:
-    """Return the samples of a JSONL file (`.zst` too).
+    """Return the samples of a JSONL file, plain or packed (gzip, zstd).
 
     Rows are {text, label}, pairs {sentence1, sentence2, label}. Labels are strings, or whole
     numbers; in regression, numbers. `labels`: the ones that are known. Raises InputError naming
@@ -36,7 +36,7 @@ def read_samples(path: Path, kind: Kind, labels: Sequence[Label] | None = None) 
     """
     fields = ("sentence1", "sentence2") if kind == "pairs" else ("text",)
     found: list[Sample] = []
-    for number, line in jsonl_lines(path, "samples"):
+    for number, line in read_lines(path, "samples"):
         place = f"{path}: line {number}"
         try:
             row = json.loads(line)
@@ -79,27 +79,6 @@ def _sample(row: dict[str, Any], fields: Sequence[str], kind: Kind, place: str) 
 
 def _type(label: Label) -> str:
     return "string" if isinstance(label, str) else "number"
-
-
-def jsonl_lines(path: Path, of: str) -> list[tuple[int, str]]:
-    """Return the lines of a JSONL file (`.zst` too) with their numbers, from 1; no blank ones.
-
-    Only a line feed ends a line: JSON's strings may hold every other separator of Unicode. `of`:
-    what the file should hold. Raises InputError where it cannot be read or is not UTF-8.
-    """
-    try:
-        raw = path.read_bytes()
-        if path.suffix == ".zst":
-            raw = zstandard.ZstdDecompressor().decompressobj().decompress(raw)
-        lines = raw.decode("utf-8").split("\n")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; name a JSONL file of {of}") from None
-    except zstandard.ZstdError as error:
-        raise InputError(f"{path}: cannot be unpacked ({error}); is it cut off?") from None
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise InputError(f"{path}: line {line} is not UTF-8; write the file in UTF-8") from None
-    return [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
 
 
 def find_labels(

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 
 from pipelines.storage.files import open_input
-
-CHUNK = 1 << 20
-ZSTD_INPUT = 1024
-"""zstd gives back all that an input piece holds: a run-length block makes 128 KiB of 4 bytes."""
+from schemas.files import CHUNK, gunzip, unzstd
 
 
 class StreamFault(Exception):
@@ -33,9 +29,9 @@ def chunks(path: str) -> Iterator[bytes]:
         with open_input(path) as file:
             raw = iter(lambda: file.read(CHUNK), b"")
             if path.endswith(".gz"):
-                pieces = _gzip(raw)
+                pieces = gunzip(raw)
             elif path.endswith(".zst"):
-                pieces = _zstd(raw)
+                pieces = unzstd(raw)
             else:
                 pieces = raw
             for piece in pieces:
@@ -49,52 +45,3 @@ def chunks(path: str) -> Iterator[bytes]:
     except ValueError as error:
         reason = "corrupt_stream" if position else "unreadable"
         raise StreamFault(reason, position, str(error)) from None
-
-
-def _gzip(raw: Iterator[bytes]) -> Iterator[bytes]:
-    member = zlib.decompressobj(wbits=31)
-    fresh = True
-    for data in raw:
-        rest = data
-        while rest:
-            try:
-                out = member.decompress(rest, CHUNK)
-            except zlib.error as error:
-                raise ValueError(f"not gzip: {error}") from None
-            fresh = False
-            yield out
-            if member.eof:
-                rest = member.unused_data
-                member = zlib.decompressobj(wbits=31)
-                fresh = True
-                if not rest.strip(b"\0"):  # padding after the last member
-                    rest = b""
-            else:
-                rest = member.unconsumed_tail
-    if not fresh:
-        yield member.flush()
-        raise EOFError("the gzip stream ends before its end mark")
-
-
-def _zstd(raw: Iterator[bytes]) -> Iterator[bytes]:
-    import zstandard
-
-    frame = zstandard.ZstdDecompressor().decompressobj()
-    fresh = True
-    for data in raw:
-        for start in range(0, len(data), ZSTD_INPUT):
-            rest = data[start : start + ZSTD_INPUT]
-            while rest:
-                try:
-                    out = frame.decompress(rest)
-                except zstandard.ZstdError as error:
-                    raise ValueError(f"not zstd: {error}") from None
-                fresh = False
-                yield out
-                rest = b""
-                if frame.eof:
-                    rest = frame.unused_data
-                    frame = zstandard.ZstdDecompressor().decompressobj()
-                    fresh = True
-    if not fresh:
-        raise EOFError("the zstd stream ends before its frame does")

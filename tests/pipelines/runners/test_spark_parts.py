@@ -22,6 +22,8 @@ from apache_beam.portability.api import (
     beam_provision_api_pb2_grpc,
     endpoints_pb2,
 )
+from bibim import spark_driver as driver
+from bibim.spark_submit import ENTRY, job_of, write_job
 from google.protobuf import json_format
 
 from pipelines.cli import load
@@ -30,8 +32,6 @@ from pipelines.runners.spark import install
 from pipelines.runners.spark.harness import START_FOLDER, family, settings
 from pipelines.runners.spark.options import spark_options
 from pipelines.runners.spark.server import ServerSettings, command
-from pipelines.spark import driver
-from pipelines.spark.submit import ENTRY, job_of, write_job
 from schemas.config import Config
 from schemas.errors import InputError
 
