@@ -31,7 +31,7 @@ from urllib.request import urlopen
 import typer
 
 from audit.stats import write_stats
-from pipelines.cli import load_run
+from bibim.cli.app import load_run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -40,7 +40,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MANIFEST = "_manifest.json"
 DRAGS = 12
 """Changes of a threshold that are timed, one after the other."""
-BIBIM = (sys.executable, "-m", "pipelines.cli")
+BIBIM = (sys.executable, "-m", "bibim")
 
 app = typer.Typer(add_completion=False, help=__doc__, rich_markup_mode=None)
 

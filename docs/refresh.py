@@ -273,7 +273,7 @@ def demo_output() -> str:
         for command in DEMO:
             arguments = [str(out) if part == OUT else part for part in command]
             done = subprocess.run(
-                [sys.executable, "-m", "pipelines.cli", *arguments],
+                [sys.executable, "-m", "bibim", *arguments],
                 capture_output=True,
                 text=True,
                 cwd=ROOT,

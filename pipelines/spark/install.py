@@ -29,7 +29,7 @@ HEAD = (
     "Manifest-Version: 1.0\r\nMulti-Release: true\r\n"
     "Main-Class: org.apache.spark.deploy.PythonRunner\r\n"
 )
-"""Of the jar; the main class is what spark-submit calls, see pipelines.spark.submit."""
+"""Of the jar; the main class is what spark-submit calls, see bibim.spark_submit."""
 SUMS = Path(__file__).with_name("jars.sha256")
 
 

@@ -41,7 +41,7 @@ def test_one_worker_writes_the_same_bytes_as_two(demo: Path, tmp_path: Path):
 
 def test_a_run_killed_in_three_stages_ends_with_the_same_bytes(demo: Path, tmp_path: Path):
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "pipelines.cli", "run", str(RECIPE), "--out", str(out)]
+    command = [sys.executable, "-m", "bibim", "run", str(RECIPE), "--out", str(out)]
     command += [*SMALLER, "--workers", "1"]
     for step in ("documents", "annotations/redact", "annotations/tokenize"):
         process = subprocess.Popen(

@@ -12,10 +12,10 @@ from test_tokenizer import ANY_TEXT, NASTY
 from typer.testing import CliRunner
 from words_of import CODE, KOREAN, texts
 
+from bibim.cli.app import app
 from mixtures.huggingface import export_tokenizer
 from mixtures.modelfile import Piece, PieceType, write_model
 from mixtures.tokenizer import SPECIAL, Tokenizer
-from pipelines.cli import app
 from schemas.errors import InputError
 
 

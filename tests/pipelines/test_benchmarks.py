@@ -12,9 +12,9 @@ import pytest
 import zstandard
 from typer.testing import CliRunner
 
+from bibim.cli.app import app
 from filters.contamination import build_index, contamination, read_items
 from pipelines.benchmarks import BENCHMARKS, BY_NAME, items, read_benchmark
-from pipelines.cli import app
 from schemas.errors import InputError
 
 QUESTION = "다음 중 조선 시대에 훈민정음을 만들어 반포한 임금의 이름으로 알맞은 것은?"

@@ -10,8 +10,8 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from bibim.cli.app import app
 from pipelines.catalog import STAGES
-from pipelines.cli import app
 from pipelines.progress import LogReporter
 from pipelines.run import Run
 from pipelines.runners import Runner

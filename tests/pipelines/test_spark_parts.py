@@ -24,13 +24,14 @@ from apache_beam.portability.api import (
 )
 from google.protobuf import json_format
 
-from pipelines.cli import load
+from bibim import spark_driver
+from bibim.cli.app import load
+from bibim.spark_submit import ENTRY, job_of, write_job
 from pipelines.exchange import save_array
-from pipelines.spark import driver, install
+from pipelines.spark import install
 from pipelines.spark.harness import START_FOLDER, family, settings
 from pipelines.spark.options import spark_options
 from pipelines.spark.server import ServerSettings, command
-from pipelines.spark.submit import ENTRY, job_of, write_job
 from schemas.config import Config
 from schemas.errors import InputError
 
@@ -269,12 +270,12 @@ def test_a_submitted_jar_holds_the_job_server_and_the_job(folder: Path, tmp_path
 def test_what_spark_submit_says_of_cores_counts(folder: Path) -> None:
     said = {"spark.master": "yarn", "spark.executor.cores": "3"}
     own = [f"--spark_job_server_jar={folder / install.JAR}"]
-    options, properties = driver.settings(said.get, 0, own)
+    options, properties = spark_driver.settings(said.get, 0, own)
     found = portable([o for o in options if o.startswith("--sdk")])
     assert found.sdk_worker_parallelism == "3"
     assert "spark.executor.cores" not in properties
     assert properties["spark.default.parallelism"]
-    options, properties = driver.settings({"spark.master": "yarn"}.get, 0, own)
+    options, properties = spark_driver.settings({"spark.master": "yarn"}.get, 0, own)
     assert properties["spark.executor.cores"] == "1"
 
 

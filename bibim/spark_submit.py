@@ -1,7 +1,7 @@
 """`bibim submit spark`: one jar that spark-submit takes, on any cluster.
 
 It holds Beam's job server and the job: config, folder, stages, options. Its main class is the
-one by which Spark itself starts Python drivers; pipelines.spark.driver is what it is to start.
+one by which Spark itself starts Python drivers; bibim.spark_driver is what it is to start.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bibim import spark_driver
 from pipelines.files import atomic_path
-from pipelines.spark import driver
 from pipelines.spark.install import JAR, installed
 from schemas.config import Config
 
-ENTRY = driver.ENTRY
+ENTRY = spark_driver.ENTRY
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,6 @@ def submission(path: Path, master: str) -> str:
     words = [
         *("spark-submit", "--master", master, "--name", "bibim"),
         *("--conf", f"spark.pyspark.python={python}"),
-        *(str(path), driver.__file__, ""),
+        *(str(path), spark_driver.__file__, ""),
     ]
     return " ".join(shlex.quote(word) for word in words)

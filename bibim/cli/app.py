@@ -163,10 +163,10 @@ def run(
         chosen = parse_stages(stages)
         if runner not in ("local", "spark", "dataflow"):
             raise InputError(f"--runner {runner}: no such runner; known: local, spark, dataflow")
+        from bibim.cli.plan import print_summary
         from pipelines.progress import reporter
         from pipelines.run import Run
         from pipelines.runners import Runner, usable_cores
-        from pipelines.summary import print_summary
 
         count = workers
         if runner == "local":
@@ -244,7 +244,7 @@ def submit_spark(
     """
     with exit_codes():
         settings = load(config, overrides)
-        from pipelines.spark.submit import job_of, submission, write_job
+        from bibim.spark_submit import job_of, submission, write_job
 
         write_job(job_of(settings, out, parse_stages(stages), workers, context.args), output)
         print(submission(output, "MASTER"))
@@ -332,7 +332,7 @@ def plan(
             size = target_bytes(scale, finished)
             print_forecast(console(), forecast(settings, finished, size, workers), finished)
             return
-        from pipelines.summary import print_plan
+        from bibim.cli.plan import print_plan
 
         print_plan(console(), settings, out, offline)
 
@@ -678,8 +678,8 @@ def tokenizer_stats(
     """Compare a run's tokenizer with plain BPE of its size and with others, by component."""
     with exit_codes():
         settings = load_run(out)
+        from bibim.cli.plan import print_fertility
         from pipelines.context import Context
-        from pipelines.summary import print_fertility
         from pipelines.tokenizers import run_stats
 
         others = {}
