@@ -31,7 +31,7 @@ from urllib.request import urlopen
 import typer
 
 from audit.stats import write_stats
-from bibim.cli.app import load_run
+from bibim.cli.options import load_run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -64,7 +64,7 @@ def slice_corpora(corpora: Path, folder: Path, share: float) -> None:
 
 def run(data: Path, work: Path, megabytes: float) -> None:
     """Run the slices, foretell the largest, print and keep the comparison."""
-    from bibim.cli.app import load_run
+    from bibim.cli.options import load_run
     from pipelines.scale import costs, measured
 
     outs = []

@@ -60,8 +60,8 @@ def settings(get: Any, workers: int, options: list[str]) -> tuple[list[str], dic
 
 def run(java: Any) -> None:
     """Read the job from the jar, start the job server, run the stages."""
-    from bibim.cli.app import console, guard, quiet_libraries
-    from bibim.cli.plan import print_summary
+    from bibim.cli.options import console, quiet_libraries
+    from bibim.finish import guard, print_summary
     from pipelines.progress import reporter
     from pipelines.run import Run
     from pipelines.runners import Runner
@@ -97,7 +97,7 @@ def run(java: Any) -> None:
         done = Run(config, out, runner, reporter())
         done.execute(job["stages"])
         print_summary(console(), out, done)
-        guard(out, config)
+        guard(console(), out, config)
     finally:
         server.stop()
 

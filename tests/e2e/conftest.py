@@ -58,7 +58,7 @@ def demo_views(demo: Path) -> Views:
     """The demo's views, made ready as `serve` makes them."""
     from audit.frame import Frame
     from audit.views import Views
-    from bibim.cli.app import load_run
+    from bibim.cli.options import load_run
 
     views = Views(Frame(demo, load_run(demo)))
     views.texts.prepare()

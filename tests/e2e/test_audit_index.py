@@ -15,7 +15,7 @@ from audit.index import INDEX, index_key, read_index
 from audit.reading import finished_steps, rules_of, stored_schemas
 from audit.views import Views
 from audit.what_if import WhatIf
-from bibim.cli.app import load_run
+from bibim.cli.options import load_run
 from pipelines.catalog import step_schemas
 from schemas.config import Config
 

@@ -15,7 +15,7 @@ from serving import served
 from audit.frame import Frame
 from audit.report.page import write_report
 from audit.views import Views
-from bibim.cli.app import load_run
+from bibim.cli.options import load_run
 
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 375, "height": 800}
 

@@ -14,7 +14,7 @@ from audit.ledger import ledger
 from audit.server import application
 from audit.stats import STATS, known_stats, stats
 from audit.views import Views
-from bibim.cli.app import load_run
+from bibim.cli.options import load_run
 from filters.decide import KEPT, decide
 from pipelines.catalog import rule_columns
 from schemas.config import Config

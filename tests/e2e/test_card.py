@@ -20,7 +20,7 @@ from audit.card import card_licences, dataset_card, facts_of
 from audit.check import check_run
 from audit.ledger import ledger
 from audit.reading import mixture_of
-from bibim.cli.app import load_run
+from bibim.cli.options import load_run
 from schemas.manifest import sha256_file
 
 PEERS = ROOT / "build" / "peers"

@@ -10,7 +10,7 @@ from commandline import bibim, run_demo
 
 from audit.compare import Difference, compare_runs
 from audit.ledger import ledger
-from bibim.cli.app import load_run
+from bibim.cli.options import load_run
 
 RULE = ("--set", 'rules.ko.words=">=150"', "--set", "sources.stdlib.limit=110")
 

@@ -14,7 +14,7 @@ from commandline import run_demo
 from audit.guards import Finding, find, neighbours
 from audit.ledger import ledger
 from audit.what_if import compare_rules
-from bibim.cli.app import load_run
+from bibim.cli.options import load_run
 from schemas.config import Config
 from schemas.rules import parse_rule
 

@@ -13,7 +13,7 @@ from commandline import bibim
 
 from audit.balance import balance_run
 from audit.ledger import Count, Flow, ledger, sum_counts
-from bibim.cli.app import load_run
+from bibim.cli.options import load_run
 
 AMOUNTS = ("documents", "raw_bytes", "chars", "text_bytes", "tokens")
 SHARD = "ko-00000.parquet"

@@ -25,7 +25,7 @@ from apache_beam.portability.api import (
 from google.protobuf import json_format
 
 from bibim import spark_driver
-from bibim.cli.app import load
+from bibim.cli.options import load
 from bibim.spark_submit import ENTRY, job_of, write_job
 from pipelines.exchange import save_array
 from pipelines.spark import install
