@@ -34,7 +34,7 @@ from schemas import config  # noqa: E402  (the path is set above)
 OPENING = "<!-- demo-output -->"
 CLOSING = "<!-- /demo-output -->"
 OUT = "out/demo"
-DEMO = (("run", "mixtures/demo.yaml", "--out", OUT), ("audit", OUT))
+DEMO = (("run", "mixtures/demo.yaml", "--out", OUT), ("audit", "show", OUT))
 KINDS = {
     config.Count: "count (`60M`)",
     config.Bytes: "size (`64MB`)",
