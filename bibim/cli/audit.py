@@ -47,7 +47,13 @@ class AuditGroup(TyperGroup):
 
 
 app = commands()
-audit_app = commands("Show, check, serve and compare the figures of a run.", AuditGroup)
+audit_app = commands(
+    "Show, check, serve and compare the figures of a run.",
+    "bibim audit show out/demo",
+    "bibim audit check out/demo",
+    "bibim audit serve out/demo",
+    cls=AuditGroup,
+)
 app.add_typer(audit_app, name="audit")
 
 Report = Annotated[
@@ -258,7 +264,7 @@ def old_form(
             "--tolerance": tolerance is not None,
         }
         command = new_form([option for option, present in given.items() if present])
-        complain(f"bibim: use `{command}`; `bibim audit OUT …` will go in the next release")
+        complain(f"bibim: use `{command}`; the form `bibim audit OUT …` ends with the next release")
         if html is not None:
             write_html(out, html)
         elif serve:

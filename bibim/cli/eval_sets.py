@@ -11,7 +11,11 @@ import typer
 from bibim.cli.options import commands, console, exit_codes
 
 app = commands()
-benchmarks_app = commands("The evaluation sets that decontamination looks for.")
+benchmarks_app = commands(
+    "The evaluation sets that decontamination looks for.",
+    "bibim benchmarks list",
+    "bibim benchmarks fetch kmmlu gsm8k --out benchmarks.jsonl",
+)
 app.add_typer(benchmarks_app, name="benchmarks")
 
 

@@ -9,9 +9,14 @@ from typing import Annotated
 import typer
 
 from bibim.cli.options import commands, console, exit_codes
+from schemas.errors import InputError
 
 app = commands()
-fit_app = commands("Train a classifier from labelled JSONL.")
+fit_app = commands(
+    "Train a classifier from labelled JSONL.",
+    "bibim fit toxicity --data comments.jsonl --out toxicity.npz",
+    "bibim fit quality --data pages.jsonl --out quality.npz",
+)
 app.add_typer(fit_app, name="fit")
 
 Data = Annotated[
@@ -60,6 +65,8 @@ def fit_toxicity_command(
                 data, out, text or [], epochs, seed, note=note, licence=licence, say=progress
             )
         else:
+            if text:
+                raise InputError("--text needs --transformer; the linear model takes --data only")
             from filters.fit import fit_toxicity
 
             card = fit_toxicity(data, out, note, licence)

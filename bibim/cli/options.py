@@ -53,11 +53,14 @@ class StageName(StrEnum):
     mix = "mix"
 
 
-def commands(help: str | None = None, cls: type[TyperGroup] | None = None) -> typer.Typer:
-    """Return an empty Typer app: a group of commands, described by `help`."""
+def commands(
+    help: str | None = None, *examples: str, cls: type[TyperGroup] | None = None
+) -> typer.Typer:
+    """Return an empty Typer app: a group of commands, described by `help` and command lines."""
     return typer.Typer(
         cls=cls,
         help=help,
+        epilog="\n\n".join(("Examples:", *examples)) if examples else None,
         no_args_is_help=True,
         add_completion=False,
         rich_markup_mode=MARKUP,

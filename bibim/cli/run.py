@@ -29,7 +29,10 @@ BYTES_PER_WORKER = 16_000_000
 """Text below which another worker costs more to start, at every stage, than it saves."""
 
 app = commands()
-submit_app = commands("Write a job for another machine's cluster.")
+submit_app = commands(
+    "Write a job for another machine's cluster.",
+    "bibim submit spark mixtures/ko-en-code.yaml --out /shared/out/full --output job.jar",
+)
 app.add_typer(submit_app, name="submit")
 
 

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from mixtures.stats import Fertility
 
 app = commands()
-tokenizer_app = commands("Train, use and measure a tokenizer without a run.")
+tokenizer_app = commands(
+    "Train, use and measure a tokenizer without a run.",
+    "bibim tokenizer train ko.jsonl.zst en.jsonl --out tok",
+    "bibim tokenizer encode tok 비빔밥",
+)
 app.add_typer(tokenizer_app, name="tokenizer")
 
 

@@ -12,7 +12,10 @@ from bibim.cli.options import Json, Overrides, commands, console, exit_codes, pa
 from schemas.errors import InputError
 
 app = commands()
-train_app = commands("Pre-train and fine-tune on a mixture.")
+train_app = commands(
+    "Pre-train and fine-tune on a mixture.",
+    "bibim train pretrain trainer/configs/tiny.yaml --out out/tiny",
+)
 app.add_typer(train_app, name="train")
 
 TrainFile = Annotated[

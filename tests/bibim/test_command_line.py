@@ -81,6 +81,17 @@ def test_every_example_of_a_help_is_a_command_line_that_parses(path: tuple[str, 
         command.make_context(line, words[len(path) :])
 
 
+@pytest.mark.parametrize(
+    "name", [name for name in COMMANDS if hasattr(group().load(name), "commands")]
+)
+def test_a_group_shows_examples_of_its_commands(name: str):
+    for line in examples(group().load(name)):
+        words = shlex.split(line)[1:]
+        assert words[0] == name
+        LEAVES[tuple(words[:2])].make_context(line, words[2:])
+    assert examples(group().load(name))
+
+
 @pytest.mark.parametrize("command", [("run",), ("audit", "check")])
 def test_the_help_shows_exit_codes(command: tuple[str, ...]):
     done = CliRunner().invoke(app, [*command, "--help"])
@@ -118,6 +129,17 @@ def test_a_help_loads_no_library_of_data(arguments: tuple[str, ...]):
     assert loaded(*arguments) == set()
 
 
+def test_what_plan_prints_is_imported_without_beam_and_kernels():
+    program = (
+        "import sys, bibim.cli.plan\n"
+        "print(*({'apache_beam', 'numba', 'scipy', 'duckdb'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert done.stdout.split() == []
+
+
 def test_an_interrupt_says_how_to_resume(capsys: pytest.CaptureFixture[str]):
     with pytest.raises(typer.Exit) as stop, exit_codes():
         raise KeyboardInterrupt
@@ -126,18 +148,13 @@ def test_an_interrupt_says_how_to_resume(capsys: pytest.CaptureFixture[str]):
     assert shown == "bibim: interrupted; run the same command again to resume\n"
 
 
-def test_control_c_ends_a_command_with_130_and_no_traceback():
-    command = [sys.executable, "-m", "bibim", "tokenizer", "encode", "nowhere"]
-    process = subprocess.Popen(
-        [*command[:3], "measure", "-"], stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
-    )
-    wait = Path(f"/proc/{process.pid}/wchan")
-    if not wait.exists():
-        process.kill()
-        pytest.skip("needs /proc to know when the command reads its input")
-    while "pipe" not in wait.read_text() and process.poll() is None:
-        os.sched_yield()
-    process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
+def test_control_c_ends_a_command_with_130_and_no_traceback(tmp_path: Path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    command = [sys.executable, "-m", "bibim", "measure", "--file", str(pipe)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, cwd=ROOT)
+    with pipe.open("wb"):  # returns when the command has opened its end
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=60)
     assert process.returncode == 130
     assert error.decode() == "bibim: interrupted; run the same command again to resume\n"
