@@ -73,7 +73,7 @@ lock: ## Pin every dependency with its hashes (Linux x86_64, Python 3.11)
 
 clean: ## Remove outputs and caches; .venv stays
 	rm -rf out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find schemas filters mixtures pipelines trainer audit tests benchmarks docs \
+	find bibim schemas filters mixtures pipelines trainer audit tests benchmarks docs \
 		-name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/.python:

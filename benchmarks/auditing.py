@@ -31,7 +31,7 @@ from urllib.request import urlopen
 import typer
 
 from audit.accounting.stats import write_stats
-from pipelines.cli import load_run
+from bibim.cli.options import load_run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -40,7 +40,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MANIFEST = "_manifest.json"
 DRAGS = 12
 """Changes of a threshold that are timed, one after the other."""
-BIBIM = (sys.executable, "-m", "pipelines.cli")
+BIBIM = (sys.executable, "-m", "bibim")
 
 app = typer.Typer(add_completion=False, help=__doc__, rich_markup_mode=None)
 
@@ -89,7 +89,7 @@ def served(out: Path) -> Iterator[tuple[str, int, float]]:
     """Serve the run in `out`; gives the address, the process and the seconds until it listened."""
     begun = time.perf_counter()
     server = subprocess.Popen(
-        [*BIBIM, "audit", str(out), "--serve", "--port", "0"],
+        [*BIBIM, "audit", "serve", str(out), "--port", "0"],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         env={**os.environ, "COLUMNS": "200"},
     )  # fmt: skip
@@ -233,7 +233,9 @@ def report(run: Path) -> None:
     with tempfile.TemporaryDirectory() as folder, browser() as page:
         path = Path(folder) / "report.html"
         begun = time.perf_counter()
-        subprocess.run([*BIBIM, "audit", str(run), "--html", str(path)], cwd=ROOT, check=True)
+        subprocess.run(
+            [*BIBIM, "audit", "report", str(run), "--html", str(path)], cwd=ROOT, check=True
+        )
         print(f"written in {time.perf_counter() - begun:.1f} s, {path.stat().st_size:,} bytes")
         seconds = [opened(page, path.as_uri()) for _ in range(3)]
         print(f"opens in {seconds[0]:.2f} s, again in {min(seconds[1:]):.2f} s")
@@ -257,7 +259,7 @@ def rerun(
         command = [*BIBIM, "run", recipe, "--out", folder, "--stages", steps, *options]
         subprocess.run([*command, "--workers", str(workers)], cwd=ROOT, check=True)
         books = subprocess.run(
-            [*BIBIM, "audit", folder, "--json"], cwd=ROOT, check=True, capture_output=True
+            [*BIBIM, "audit", "show", folder, "--json"], cwd=ROOT, check=True, capture_output=True
         )
         sources = json.loads(books.stdout)["sources"]
     print(f"what-if {rule}: {seconds:.2f} s in the terminal, with Python's start")

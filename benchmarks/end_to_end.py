@@ -22,7 +22,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 
 def measured(recipe: str, out: Path) -> dict[str, Any]:
     """Run `recipe` into `out`; return its record in run.json with the bytes of text it read."""
-    command = [sys.executable, "-m", "pipelines.cli", "run", recipe, "--out", str(out)]
+    command = [sys.executable, "-m", "bibim", "run", recipe, "--out", str(out)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr}")

@@ -64,7 +64,7 @@ def slice_corpora(corpora: Path, folder: Path, share: float) -> None:
 
 def run(data: Path, work: Path, megabytes: float) -> None:
     """Run the slices, foretell the largest, print and keep the comparison."""
-    from pipelines.cli import load_run
+    from bibim.cli.options import load_run
     from pipelines.forecast import costs, measured
 
     outs = []
@@ -78,7 +78,7 @@ def run(data: Path, work: Path, megabytes: float) -> None:
         recipe["tokenizer"] |= {"sample": "1MB", "vocab_size": 8000}
         recipe["mixture"] |= {"tokens": int(times * megabytes * 1e5), "allow_short": True}
         (place / "recipe.yaml").write_text(yaml.safe_dump(recipe), "utf-8")
-        command = [sys.executable, "-m", "pipelines.cli", "run", str(place / "recipe.yaml")]
+        command = [sys.executable, "-m", "bibim", "run", str(place / "recipe.yaml")]
         subprocess.run([*command, "--out", str(out), "--workers", "1"], check=True, cwd=ROOT)
         outs.append(measured(out, load_run(out)))
     *known, large = outs

@@ -115,7 +115,7 @@ class Watch:
 
 def run(out: Path, given: argparse.Namespace, workers: int, master: str | None) -> dict[str, Any]:
     """Run the recipe; return seconds and processor seconds by step."""
-    command = [sys.executable, "-m", "pipelines.cli", "run", given.recipe, "--out", str(out)]
+    command = [sys.executable, "-m", "bibim", "run", given.recipe, "--out", str(out)]
     command += [part for text in given.set for part in ("--set", text)]
     command += ["--workers", str(workers)]
     if given.stages:

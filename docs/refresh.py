@@ -34,7 +34,7 @@ from schemas import config  # noqa: E402  (the path is set above)
 OPENING = "<!-- demo-output -->"
 CLOSING = "<!-- /demo-output -->"
 OUT = "out/demo"
-DEMO = (("run", "mixtures/demo.yaml", "--out", OUT), ("audit", OUT))
+DEMO = (("run", "mixtures/demo.yaml", "--out", OUT), ("audit", "show", OUT))
 KINDS = {
     config.Count: "count (`60M`)",
     config.Bytes: "size (`64MB`)",
@@ -273,7 +273,7 @@ def demo_output() -> str:
         for command in DEMO:
             arguments = [str(out) if part == OUT else part for part in command]
             done = subprocess.run(
-                [sys.executable, "-m", "pipelines.cli", *arguments],
+                [sys.executable, "-m", "bibim", *arguments],
                 capture_output=True,
                 text=True,
                 cwd=ROOT,

@@ -426,7 +426,7 @@ GuardName = Literal["source_loss", "idle_rule", "steep_rule", "large_cluster", "
 
 
 class Guards(Section):
-    """Warnings about what a run did: at its end, in `bibim audit` and in `audit/stats.json`.
+    """Warnings about what a run did: at its end, in `bibim audit show` and in `audit/stats.json`.
 
     A limit of null switches its guard off.
     """

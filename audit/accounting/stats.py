@@ -1,4 +1,4 @@
-"""The figures of a run in one piece: `audit/stats.json`, and what `bibim audit --json` prints."""
+"""The figures of a run: `audit/stats.json`, and what `bibim audit show --json` prints."""
 
 from __future__ import annotations
 

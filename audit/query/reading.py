@@ -38,7 +38,7 @@ class Damaged(RunFault):
         first = "" if fault == MISSING else "delete it: "
         super().__init__(
             f"{path} {fault}; {first}`bibim run … --out {out}` writes it again, "
-            f"`bibim audit {out} --check` names all that is damaged"
+            f"`bibim audit check {out}` names everything that is damaged"
         )
 
 

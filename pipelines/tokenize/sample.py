@@ -81,7 +81,7 @@ def budgets(ctx: Context, sizes: dict[str, int]) -> dict[str, int]:
     if not any(sizes.get(name) for name, budget in found.items() if budget):
         raise InputError(
             f"no document belongs to {', '.join(found)}, so there is nothing to train a tokenizer "
-            "on; see `bibim audit` for where documents went"
+            "on; `bibim audit show OUT` shows where documents were dropped"
         )
     return found
 

@@ -59,7 +59,7 @@ def demo_views(demo: Path) -> Views:
     """The demo's views, made ready as `serve` makes them."""
     from audit.query.frame import Frame
     from audit.query.views import Views
-    from pipelines.cli import load_run
+    from bibim.cli.options import load_run
 
     views = Views(Frame(demo, load_run(demo)))
     views.texts.prepare()

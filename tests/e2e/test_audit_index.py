@@ -14,7 +14,7 @@ from audit.query.index import INDEX, index_key, read_index
 from audit.query.reading import finished_steps, rules_of, stored_schemas
 from audit.query.views import Views
 from audit.query.what_if import WhatIf
-from pipelines.cli import load_run
+from bibim.cli.options import load_run
 from pipelines.stages.catalog import step_schemas
 from schemas.config import Config
 from tests.support import ROOT
@@ -55,7 +55,7 @@ def test_a_run_ends_with_the_index(demo: Path):
 def test_a_question_by_the_index_loads_no_annotator(demo: Path):
     Frame(demo, load_run(demo))
     program = (
-        "import sys; from pipelines.cli import app\n"
+        "import sys; from bibim.cli.app import app\n"
         f"app(['what-if', {str(demo)!r}, '--rule', {RULE!r}], standalone_mode=False)\n"
         "print('LOADED', *({'apache_beam', 'numba', 'pandas', 'filters.measure.annotator'} & {*sys.modules}))"
     )

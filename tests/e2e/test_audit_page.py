@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page
 from audit.query.frame import Frame
 from audit.query.views import Views
 from audit.report.page import write_report
-from pipelines.cli import load_run
+from bibim.cli.options import load_run
 from tests.support.serving import served
 
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 375, "height": 800}

@@ -13,8 +13,8 @@ from audit.accounting.stats import STATS, known_stats, stats
 from audit.query.frame import Frame
 from audit.query.views import Views
 from audit.report.server import application
+from bibim.cli.options import load_run
 from filters.decide import KEPT, decide
-from pipelines.cli import load_run
 from pipelines.stages.catalog import rule_columns
 from schemas.config import Config
 from tests.support.altered import linked, replace_json

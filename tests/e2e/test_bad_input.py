@@ -81,7 +81,7 @@ def test_the_run_goes_on_and_every_fault_is_told_with_its_place(recipe: Path, tm
     assert sum(origin.startswith("good.jsonl:") for origin in documents) == 1000
     assert sum(origin.startswith("cut.jsonl.zst:") for origin in documents) >= 1500
     assert sum(origin.startswith("cut.jsonl.gz:") for origin in documents) > 3000
-    checked = bibim("audit", out, "--check")
+    checked = bibim("audit", "check", out)
     assert checked.returncode == 0, checked.stdout
 
 

@@ -18,7 +18,7 @@ from audit.accounting.check import check_run
 from audit.accounting.ledger import ledger
 from audit.query.reading import mixture_of
 from audit.report.card import card_licences, dataset_card, facts_of
-from pipelines.cli import load_run
+from bibim.cli.options import load_run
 from schemas.manifest import sha256_file
 from tests.support.altered import linked
 from tests.support.commandline import ROOT, bibim

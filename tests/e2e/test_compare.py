@@ -9,7 +9,7 @@ import pytest
 
 from audit.accounting.compare import Difference, compare_runs
 from audit.accounting.ledger import ledger
-from pipelines.cli import load_run
+from bibim.cli.options import load_run
 from tests.support.commandline import bibim, run_demo
 
 RULE = ("--set", 'rules.ko.words=">=150"', "--set", "sources.stdlib.limit=110")
@@ -76,7 +76,7 @@ def test_documents_that_are_there_no_more_are_absent(difference: Difference):
 
 
 def test_the_gate_fails_on_change_and_tells_it_as_json(demo: Path, other: Path):
-    done = bibim("audit", other, "--against", demo, "--json", "--fail-on-change")
+    done = bibim("audit", "compare", other, demo, "--json", "--fail-on-change")
     assert done.returncode == 1
     told = json.loads(done.stdout)
     assert "stdlib read: 120 before, 110 after" in told["changes"]

@@ -79,7 +79,7 @@ def test_what_can_be_checked_of_a_damaged_run_is(
 ):
     out = linked(demo, tmp_path / "out")
     damage(out)
-    done = bibim("audit", out, "--check")
+    done = bibim("audit", "check", out)
     assert "Traceback" not in done.stderr
     assert done.returncode == 1, done.stderr
     lines = done.stdout.splitlines()
@@ -93,7 +93,7 @@ def test_what_can_be_checked_of_a_damaged_run_is(
 def test_a_check_that_is_not_made_names_the_file_it_needs(demo: Path, tmp_path: Path):
     out = linked(demo, tmp_path / "out")
     append(out)
-    done = bibim("audit", out, "--check", "--json")
+    done = bibim("audit", "check", out, "--json")
     assert done.returncode == 1, done.stderr
     missing = [check for check in json.loads(done.stdout) if not check["made"]]
     assert missing
@@ -110,14 +110,14 @@ def test_other_questions_to_a_damaged_run_name_its_file(
     damage(out)
     (out / "audit/index.arrow").unlink(missing_ok=True)
     rule = ("--rule", "ko.words>=30")
-    for arguments in (("audit", out), ("what-if", out, *rule), ("explain", out, "0" * 32)):
+    for arguments in (("audit", "show", out), ("what-if", out, *rule), ("explain", out, "0" * 32)):
         done = bibim(*arguments)
         if damage is delete and arguments[0] == "explain":
             continue  # no document has the id: the annotations are not read
         assert done.returncode == 1, (arguments, done.stdout, done.stderr)
         assert done.stderr.count("bibim:") == 1
         assert SHARD in done.stderr
-        assert "--check" in done.stderr and "bibim run" in done.stderr
+        assert "audit check" in done.stderr and "bibim run" in done.stderr
         assert "Traceback" not in done.stderr
 
 
@@ -136,6 +136,6 @@ def test_what_if_on_an_indexed_run_names_the_file_that_its_examples_need(
 def test_a_half_way_run_is_audited_as_far_as_it_got(demo: Path, tmp_path: Path):
     out = linked(demo, tmp_path / "out")
     stop_half_way(out)
-    for arguments in (("audit", out), ("what-if", out, "--rule", "ko.words>=30")):
+    for arguments in (("audit", "show", out), ("what-if", out, "--rule", "ko.words>=30")):
         done = bibim(*arguments)
         assert done.returncode == 0, done.stderr

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from audit.accounting.guards import Finding, find, neighbours
 from audit.accounting.ledger import ledger
 from audit.query.what_if import compare_rules
-from pipelines.cli import load_run
+from bibim.cli.options import load_run
 from schemas.config import Config
 from schemas.rules import parse_rule
 from tests.support.altered import linked, replace_json

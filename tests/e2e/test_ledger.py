@@ -11,7 +11,7 @@ import pytest
 
 from audit.accounting.ledger import Count, Flow, ledger, sum_counts
 from audit.accounting.recount import balance_run
-from pipelines.cli import load_run
+from bibim.cli.options import load_run
 from tests.support.altered import alter, linked, replace_json, rows_of
 from tests.support.commandline import bibim
 
@@ -140,7 +140,7 @@ def test_a_mixture_whose_manifest_counts_what_is_not_there(broken: Path):
 
 def test_the_command_names_the_residue_and_ends_with_1(broken: Path):
     alter(broken / "annotations/measure", SHARD, lambda r: r.update(chars=r["chars"] + 1), 0)
-    done = bibim("audit", broken, "--check")
+    done = bibim("audit", "check", broken)
     assert done.returncode == 1
     assert "FAILS ledger of measure: measure: source ko/" in done.stdout
     assert "1 too many" in done.stdout
@@ -153,6 +153,6 @@ def test_a_token_run_that_changed_is_found(broken: Path):
     data[-1] ^= 1
     run.unlink()
     run.write_bytes(data)
-    done = bibim("audit", broken, "--check")
+    done = bibim("audit", "check", broken)
     assert done.returncode == 1
     assert f"{run.name} differs" in done.stdout

@@ -70,14 +70,15 @@ def test_no_planted_value_is_in_any_file_outside_documents(demo: Path):
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("audit",),
-        ("audit", "--json"),
-        ("audit", "--check"),
-        ("what-if", "--rule", "ko.hangul_ratio>=0.9"),
+        ("audit", "show", "OUT"),
+        ("audit", "show", "OUT", "--json"),
+        ("audit", "check", "OUT"),
+        ("what-if", "OUT", "--rule", "ko.hangul_ratio>=0.9"),
     ],
 )
 def test_no_planted_value_is_in_what_a_command_says(demo: Path, arguments: tuple[str, ...]):
-    done = bibim(arguments[0], demo, *arguments[1:])
+    done = bibim(*(demo if part == "OUT" else part for part in arguments))
+    assert done.returncode == 0, done.stderr
     assert leaks(done.stdout + done.stderr) == []
 
 

@@ -27,7 +27,7 @@ def last_run(out: Path) -> dict[str, dict[str, object]]:
 
 
 def test_the_books_balance(demo: Path):
-    done = bibim("audit", demo, "--check")
+    done = bibim("audit", "check", demo)
     assert done.returncode == 0, done.stdout
     assert "FAILS" not in done.stdout
     assert "conservation of" in done.stdout
@@ -41,7 +41,7 @@ def test_one_worker_writes_the_same_bytes_as_two(demo: Path, tmp_path: Path):
 
 def test_a_run_killed_in_three_stages_ends_with_the_same_bytes(demo: Path, tmp_path: Path):
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "pipelines.cli", "run", str(RECIPE), "--out", str(out)]
+    command = [sys.executable, "-m", "bibim", "run", str(RECIPE), "--out", str(out)]
     command += [*SMALLER, "--workers", "1"]
     for step in ("documents", "annotations/redact", "annotations/tokenize"):
         process = subprocess.Popen(
@@ -59,7 +59,7 @@ def test_a_run_killed_in_three_stages_ends_with_the_same_bytes(demo: Path, tmp_p
     done = run_demo(out)
     assert done.returncode == 0, done.stderr[-4000:]
     assert digests(out / "mixture") == digests(demo / "mixture")
-    assert bibim("audit", out, "--check").returncode == 0
+    assert bibim("audit", "check", out).returncode == 0
 
 
 def test_a_second_run_with_nothing_changed_does_nothing(demo: Path):
@@ -149,7 +149,7 @@ def test_explain_says_when_no_document_has_the_id(demo: Path):
 
 
 def test_the_audit_as_json_adds_up(demo: Path):
-    books = json.loads(bibim("audit", demo, "--json").stdout)
+    books = json.loads(bibim("audit", "show", demo, "--json").stdout)
     for book in books["sources"].values():
         dropped = sum(count["documents"] for count in book["dropped"].values())
         rejected = sum(count["documents"] for count in book["rejected"].values())
@@ -163,7 +163,7 @@ def test_a_changed_byte_is_found(demo: Path, tmp_path: Path):
     data = bytearray(victim.read_bytes())
     data[len(data) // 2] ^= 1
     victim.write_bytes(data)
-    done = bibim("audit", broken, "--check")
+    done = bibim("audit", "check", broken)
     assert done.returncode == 1
     assert victim.name in done.stdout
 
@@ -175,7 +175,7 @@ def test_a_lost_document_is_found(demo: Path, tmp_path: Path):
     books = json.loads(manifest.read_text("utf-8"))
     books["shards"][0]["stats"]["records"] += 1
     manifest.write_text(json.dumps(books), "utf-8")
-    done = bibim("audit", broken, "--check")
+    done = bibim("audit", "check", broken)
     assert done.returncode == 1
     assert "FAILS conservation of" in done.stdout
 

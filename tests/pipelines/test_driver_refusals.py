@@ -10,7 +10,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from pipelines.cli import app
+from bibim.cli.app import app
 from pipelines.driver import Run
 from pipelines.engine.progress import LogReporter
 from pipelines.runners.runner import Runner

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pipelines.cli import app
+from bibim.cli.app import app
 from pipelines.dedup.connect import IN_PROCESS
 from pipelines.driver import Run
 from pipelines.engine.progress import LogReporter

@@ -27,7 +27,7 @@ def test_two_executors_write_the_bytes_of_a_local_run(
     bibim("run", *RECIPE, "--out", out, *spark.options())
     assert (out / "spark.log").read_text("utf-8", "replace").count("Granted executor ID") == 2
     assert digests(out) == digests(local)
-    bibim("audit", out, "--check")
+    bibim("audit", "check", out)
 
 
 def killed_in(spark: Cluster, job: subprocess.Popen[bytes], folder: Path) -> None:
@@ -79,7 +79,7 @@ def test_executors_killed_in_measure_and_in_dedup_change_nothing(
     }
     assert ran["ingest"] == ran["measure"] == ran["dedup"] == 0
     assert digests(out) == digests(local)
-    bibim("audit", out, "--check")
+    bibim("audit", "check", out)
 
 
 def story(number: int) -> str:
@@ -123,4 +123,4 @@ def test_a_thousand_oddly_named_files_are_read_as_on_one_machine(
     assert len(manifest["shards"]) == FILES
     assert sum(shard["rows"] for shard in manifest["shards"]) == FILES - FILES // EMPTY
     assert digests(there) == digests(here)
-    bibim("audit", there, "--check")
+    bibim("audit", "check", there)

@@ -15,7 +15,7 @@ SMALLER = ("--set", "sources.stdlib.limit=120", "--set", "mixture.tokens=300k")
 
 def bibim(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Run the command line as a user does and return what it printed."""
-    command = [sys.executable, "-m", "pipelines.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "bibim", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
 
 

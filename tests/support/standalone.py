@@ -51,7 +51,7 @@ class Cluster(NamedTuple):
 
 
 def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "pipelines.cli", *map(str, arguments)]
+    return [sys.executable, "-m", "bibim", *map(str, arguments)]
 
 
 def bibim(*arguments: object) -> str:

@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from pipelines.cli import app
+from bibim.cli.app import app
 from schemas.errors import InputError, RunFault
 from tests.support import ROOT
 from trainer.checkpoint import checkpoint_path, checkpoints, load_checkpoint

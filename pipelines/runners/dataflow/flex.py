@@ -31,7 +31,7 @@ class Drive(beam.DoFn):
 
     def process(self, arguments: Sequence[str]) -> Iterator[int]:
         """Yield the exit code, 0. Raises RunFault with the end of the output for any other."""
-        command = [sys.executable, "-m", "pipelines.cli", *arguments]
+        command = [sys.executable, "-m", "bibim", *arguments]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         if done.returncode:
             lines = (done.stdout + done.stderr).strip().splitlines()

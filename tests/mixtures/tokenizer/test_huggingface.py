@@ -10,10 +10,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from bibim.cli.app import app
 from mixtures.tokenizer.huggingface import export_tokenizer
 from mixtures.tokenizer.modelfile import Piece, PieceType, write_model
 from mixtures.tokenizer.tokenizer import SPECIAL, Tokenizer
-from pipelines.cli import app
 from schemas.errors import InputError
 from tests.mixtures.tokenizer.test_tokenizer import ANY_TEXT, NASTY
 from tests.support.words_of import CODE, KOREAN, texts

@@ -12,8 +12,8 @@ import pytest
 import zstandard
 from typer.testing import CliRunner
 
+from bibim.cli.app import app
 from filters.dedup.contamination import build_index, contamination, read_items
-from pipelines.cli import app
 from pipelines.dedup.eval_sets import BENCHMARKS, BY_NAME, items, read_benchmark
 from schemas.errors import InputError
 

@@ -22,11 +22,11 @@ from apache_beam.portability.api import (
     beam_provision_api_pb2_grpc,
     endpoints_pb2,
 )
-from bibim import spark_driver as driver
-from bibim.spark_submit import ENTRY, job_of, write_job
 from google.protobuf import json_format
 
-from pipelines.cli import load
+from bibim import spark_driver
+from bibim.cli.options import load
+from bibim.spark_submit import ENTRY, job_of, write_job
 from pipelines.engine.exchange import save_array
 from pipelines.runners.spark import install
 from pipelines.runners.spark.harness import START_FOLDER, family, settings
@@ -270,12 +270,12 @@ def test_a_submitted_jar_holds_the_job_server_and_the_job(folder: Path, tmp_path
 def test_what_spark_submit_says_of_cores_counts(folder: Path) -> None:
     said = {"spark.master": "yarn", "spark.executor.cores": "3"}
     own = [f"--spark_job_server_jar={folder / install.JAR}"]
-    options, properties = driver.settings(said.get, 0, own)
+    options, properties = spark_driver.settings(said.get, 0, own)
     found = portable([o for o in options if o.startswith("--sdk")])
     assert found.sdk_worker_parallelism == "3"
     assert "spark.executor.cores" not in properties
     assert properties["spark.default.parallelism"]
-    options, properties = driver.settings({"spark.master": "yarn"}.get, 0, own)
+    options, properties = spark_driver.settings({"spark.master": "yarn"}.get, 0, own)
     assert properties["spark.executor.cores"] == "1"
 
 

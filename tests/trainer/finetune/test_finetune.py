@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from typer.testing import CliRunner
 
-from pipelines.cli import app
+from bibim.cli.app import app
 from schemas.errors import InputError
 from trainer.checkpoint import checkpoints
 from trainer.finetune.finetune import (

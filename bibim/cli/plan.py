@@ -1,129 +1,33 @@
-"""What the command line prints before and after a run."""
+"""What `bibim plan` prints: sources, stages, rules and the solved mixture."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
-from mixtures.mixing.solver import SourcePlan
-from mixtures.tokenizer.fertility import Fertility
-from pipelines.driver import Run, pending_steps
-from pipelines.engine.context import Context
-from pipelines.ingest.readers.plan import expansion, plan_splits
-from pipelines.stages.base import check_inputs
 from pipelines.stages.catalog import STAGES, effective_rules, rule_step
-from pipelines.storage.store import read_parquet
 from schemas.config import Config
 from schemas.documents import AUTO
-from schemas.manifest import read_manifest
 from schemas.rules import Rule
 
-
-def print_summary(console: Console, out: Path, run: Run) -> None:
-    """Print the mixture's table, where things lie and what to try next."""
-    seconds = sum(result.seconds for result in run.results)
-    ran = [result for result in run.results if result.ran]
-    console.print(
-        f"{len(ran)} of {len(run.results)} steps had work to do; {seconds:.1f} s, "
-        f"peak memory of all processes {run.memory.peak / 2**20:,.0f} MiB",
-        highlight=False,
-    )
-    manifest = out / "mixture" / "manifest.json"
-    if not manifest.exists():
-        console.print(
-            f"\nThere is no mixture yet; `bibim plan CONFIG --out {out}` shows what is left"
-        )
-        return
-    print_mixture(console, json.loads(manifest.read_text("utf-8")))
-    console.print(f"\nmixture   {out / 'mixture'}", highlight=False)
-    console.print(f"report    bibim audit {out}", highlight=False)
-    console.print("\nTry next:", highlight=False)
-    for command in (
-        f"bibim audit {out} --check",
-        f'bibim what-if {out} --rule "ko.hangul_ratio>=0.5"',
-        f"bibim explain {out} {_any_document(out)}",
-    ):
-        console.print(f"  {command}", highlight=False, soft_wrap=True)
-
-
-def print_mixture(console: Console, manifest: dict[str, Any]) -> None:
-    """Print what the mixture holds by component and source."""
-    total = manifest["achieved_tokens"]
-    table = Table(title=f"Mixture: {total:,} tokens in {len(manifest['shards'])} shards")
-    table.add_column("component")
-    table.add_column("source")
-    for column in ("tokens", "share", "wanted", "epochs", "documents"):
-        table.add_column(column, justify="right")
-    for component in manifest["components"]:
-        name = component["component"]
-        table.add_row(
-            name,
-            "",
-            f"{component['achieved']:,}",
-            f"{component['achieved_share']:.3%}",
-            f"{component['share']:.3%}",
-            "",
-            f"{component['sequences']:,}",
-            style="bold",
-        )
-        for source in manifest["sources"]:
-            if source["component"] == name and source["achieved"]:
-                table.add_row(
-                    "",
-                    source["source"],
-                    f"{source['achieved']:,}",
-                    f"{source['achieved'] / total:.3%}",
-                    "",
-                    f"{source['achieved'] / source['available']:.2f}",
-                    f"{source['sequences']:,}",
-                )
-    console.print(table)
-
-
-def _any_document(out: Path) -> str:
-    """Return the id of a document in the mixture, to show `explain` with."""
-
-    for path in sorted((out / "mixture").glob("shard-*.parquet")):
-        ids = read_parquet((path), columns=["id"]).column("id")
-        if len(ids):
-            return str(ids[0].as_py().hex())
-    return "ID"
-
-
-def print_fertility(console: Console, rows: Sequence[Fertility]) -> None:
-    """Print tokens a document and bytes a token, by tokenizer and component."""
-    table = Table(title="Tokenizers on the same documents", title_justify="left")
-    table.add_column("tokenizer")
-    table.add_column("component")
-    for column in ("vocabulary", "tokens/document", "bytes/token", "on morphemes"):
-        table.add_column(column, justify="right")
-    for row in rows:
-        share = row.morpheme_alignment
-        aligned = "–" if share is None else f"{share:.1%}"
-        table.add_row(
-            row.tokenizer,
-            row.component,
-            f"{row.vocab_size:,}",
-            f"{row.tokens_per_document:,.1f}",
-            f"{row.bytes_per_token:.3f}",
-            aligned,
-        )
-    console.print(table)
+if TYPE_CHECKING:
+    from mixtures.mixing.solver import SourcePlan
 
 
 def print_plan(console: Console, config: Config, out: Path | None, offline: bool) -> None:
-    """Print sources, stages, rules and the solved mixture of a config. Touches nothing.
+    """Print sources, stages, rules and the solved mixture of a config. Writes nothing.
 
     Tokens are estimated from the sizes of files until a run in `out` has counted them. With
-    `offline` no source is looked at.
+    `offline` no source is opened.
     """
     rules = effective_rules(config)
     if not offline:
+        from pipelines.stages.base import check_inputs
+
         check_inputs(config, STAGES)
     splits = None if offline else _plan_sources(console, config)
     print_rules(console, rules)
@@ -149,6 +53,8 @@ Sizes = dict[str, tuple[int, int]]
 
 
 def _plan_sources(console: Console, config: Config) -> Sizes:
+    from pipelines.ingest.readers.plan import expansion, plan_splits
+
     table = Table(title="Sources")
     for column in ("source", "component", "format"):
         table.add_column(column)
@@ -177,6 +83,8 @@ def _plan_sources(console: Console, config: Config) -> Sizes:
 
 def _print_stages(console: Console, config: Config, out: Path) -> None:
     """Print which steps a run into `out` would do again."""
+    from pipelines.driver import pending_steps
+
     table = Table(title=f"Stages of {out}")
     table.add_column("step")
     table.add_column("would")
@@ -187,7 +95,9 @@ def _print_stages(console: Console, config: Config, out: Path) -> None:
 
 def _print_estimate(console: Console, config: Config, sizes: Sizes, out: Path | None) -> None:
     """Print the solved mixture: exact where `out` has tokens, else estimated."""
+    from pipelines.engine.context import Context
     from pipelines.mix.run import plan_estimated, plan_exact
+    from schemas.manifest import read_manifest
 
     exact = out is not None and read_manifest(out / "annotations/tokenize") is not None
     if exact and out is not None:
@@ -223,7 +133,7 @@ def _pool_name(plan: SourcePlan) -> str:
 
 
 def _components_of(config: Config, name: str) -> list[str]:
-    """Return which components a source may feed; an `auto` source feeds several alike."""
+    """Return which components a source may feed; an `auto` source may feed several."""
     component = config.sources[name].component
     if component != AUTO:
         return [component]

@@ -16,13 +16,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bibim import spark_driver as driver
-
+from bibim import spark_driver
 from pipelines.runners.spark.install import JAR, installed
 from pipelines.storage.files import atomic_path
 from schemas.config import Config
 
-ENTRY = driver.ENTRY
+ENTRY = spark_driver.ENTRY
 
 
 @dataclass(frozen=True)
@@ -66,6 +65,6 @@ def submission(path: Path, master: str) -> str:
     words = [
         *("spark-submit", "--master", master, "--name", "bibim"),
         *("--conf", f"spark.pyspark.python={python}"),
-        *(str(path), driver.__file__, ""),
+        *(str(path), spark_driver.__file__, ""),
     ]
     return " ".join(shlex.quote(word) for word in words)

@@ -3,7 +3,7 @@
 Beam's job server is started inside that JVM, so the job has the master, the resources and the
 credentials that spark-submit was given. What to run lies in the jar.
 
-    spark-submit [SPARK OPTIONS] job.jar …/pipelines/spark/driver.py ""
+    spark-submit [SPARK OPTIONS] job.jar …/bibim/spark_driver.py ""
 """
 
 from __future__ import annotations
@@ -60,12 +60,12 @@ def settings(get: Any, workers: int, options: list[str]) -> tuple[list[str], dic
 
 def run(java: Any) -> None:
     """Read the job from the jar, start the job server, run the stages."""
-    from pipelines.cli import console, guard, quiet_libraries
+    from bibim.cli.options import console, quiet_libraries
+    from bibim.finish import guard, print_summary
     from pipelines.driver import Run
     from pipelines.engine.progress import reporter
     from pipelines.runners.runner import Runner
     from pipelines.storage.store import place
-    from pipelines.summary import print_summary
     from schemas.config import Config
 
     quiet_libraries()
@@ -97,7 +97,7 @@ def run(java: Any) -> None:
         done = Run(config, out, runner, reporter())
         done.execute(job["stages"])
         print_summary(console(), out, done)
-        guard(out, config)
+        guard(console(), out, config)
     finally:
         server.stop()
 

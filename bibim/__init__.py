@@ -1,0 +1,1 @@
+"""The command line and what joins the other packages; nothing imports this one."""

@@ -1,1 +1,0 @@
-"""Submission of a run to Spark."""
