@@ -42,8 +42,8 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from pipelines.driver import step_folder  # noqa: E402  (path above)
 from pipelines.runners.spark import cluster  # noqa: E402
+from pipelines.stages.catalog import stage  # noqa: E402  (path above)
 
 RESULTS = ROOT / "benchmarks" / "results"
 STEPS = (
@@ -87,9 +87,8 @@ class Watch:
         self._ended = threading.Event()
 
     def _manifest(self, step: str) -> Path:
-        folder = "documents" if step == "ingest" else step_folder(step)
         name = "manifest.json" if step == "mix" else "_manifest.json"
-        return self.out / folder / name
+        return self.out / stage(step).folder / name
 
     def _look(self) -> None:
         before = everyone()

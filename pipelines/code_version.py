@@ -13,8 +13,11 @@ NOT_FOLLOWED = frozenset(
     {
         "schemas.config",  # its values are part of the key already
         "schemas.errors",
-        "pipelines.stages.catalog",  # names every step, changes no value
+        # These name every stage and change no value.
+        "pipelines.stages.base",
+        "pipelines.stages.catalog",
         "pipelines.engine.context",
+        "pipelines.engine.keys",
         "pipelines.runners.runner",
     }
 )

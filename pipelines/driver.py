@@ -23,11 +23,18 @@ import yaml
 
 from pipelines.code_version import code_version
 from pipelines.engine.context import Context
+from pipelines.engine.keys import parameter_key, stage_key
 from pipelines.engine.progress import Done, MemoryWatch, Reporter
 from pipelines.runners.precompile import stamp, warm
 from pipelines.runners.runner import LISTS, Runner
-from pipelines.stages.base import Step, check_inputs, step_named, steps
-from pipelines.stages.catalog import STAGES, effective_rules
+from pipelines.stages.base import Stage
+from pipelines.stages.catalog import (
+    COMMANDS,
+    active_stages,
+    check_inputs,
+    effective_rules,
+    stage,
+)
 from pipelines.storage.files import remove_temporary, write_manifest, write_text
 from pipelines.storage.shards import RECEIPTS, ShardTask, read_receipts, write_receipt
 from pipelines.storage.store import StorePath, configure, remove_tree
@@ -38,6 +45,7 @@ from schemas.manifest import MANIFEST, Manifest, Shard, content_key, read_manife
 if TYPE_CHECKING:
     from pipelines.ingest.run import IngestTask
 
+INGEST = stage("ingest")
 STEP_KEY = "step"
 LOCK = ".lock"
 VERSIONS = (
@@ -189,8 +197,8 @@ class Run:
         self.results: list[StepResult] = []
         self.memory = MemoryWatch()
 
-    def execute(self, stages: Sequence[str] = STAGES) -> None:
-        """Run `stages` (in their fixed order), then write run.json.
+    def execute(self, stages: Sequence[str] = COMMANDS) -> None:
+        """Run `stages`, as `--stages` names them, in their fixed order; then write run.json.
 
         Raises InputError for what the user can mend, RunFault for what the run found.
         """
@@ -206,12 +214,12 @@ class Run:
             self._write_config()
             if planned is not None:
                 self._ingest(planned)
-            manifest = read_manifest(self.out / "documents")
+            manifest = read_manifest(self.out / INGEST.folder)
             if manifest is None:
                 raise InputError(f"{self.out}: no documents yet; run with --stages ingest first")
-            for step in steps(self.config):
-                if step.stage in stages:
-                    self._step(step, manifest)
+            for declared in active_stages(self.config)[1:]:
+                if declared.command in stages:
+                    self._stage(declared, manifest)
             remove_tree(self.out / LISTS)
             self._write_run(started)
 
@@ -228,17 +236,24 @@ class Run:
                 f"{self.config.name!r}; name another --out, or remove that run first"
             )
 
-    def _ready(self, step: Step) -> None:
-        """Raise InputError where a step that `step` reads from has not been run."""
-        active = [each.name for each in steps(self.config)]
-        earlier = active[: active.index(step.name)]
-        needed = earlier if step.survivors else [name for name in earlier if name in step.reads]
-        for name in needed:
-            if read_manifest(self.out / step_folder(name)) is None:
-                stage = step_named(name).stage
+    def _ready(self, declared: Stage, documents: str) -> None:
+        """Raise InputError where a stage that `declared` reads is missing or of another config."""
+        active = active_stages(self.config)
+        earlier = active[1 : active.index(declared)]
+        for needed in earlier:
+            if not (declared.survivors_only or needed.name in declared.reads):
+                continue
+            manifest = read_manifest(self.out / needed.folder)
+            remedy = f"add {needed.command} to --stages"
+            if manifest is None:
                 raise InputError(
-                    f"{self.out}: {step.stage} goes on from {stage}, which is not done here; "
-                    f"add {stage} to --stages"
+                    f"{self.out}: {declared.command} reads what {needed.command} writes, which "
+                    f"is not done here; {remedy}"
+                )
+            if manifest.key != stage_key(needed, self.config, documents):
+                raise InputError(
+                    f"{self.out}: {declared.command} reads what {needed.command} writes, and "
+                    f"that was made for another config, other documents or other code; {remedy}"
                 )
 
     def _write_config(self) -> None:
@@ -258,10 +273,7 @@ class Run:
             "runner": {"name": self.runner.name, "workers": self.runner.workers},
             "python": platform.python_version(),
             "versions": {name: importlib.metadata.version(name) for name in VERSIONS},
-            "code": {
-                "ingest": code_version("pipelines.ingest.run"),
-                **{step.name: code_version(*step.modules) for step in steps(self.config)},
-            },
+            "code": {each.name: code_version(*each.code) for each in active_stages(self.config)},
             "steps": [asdict(result) for result in self.results],
         }
         history = json.loads(path.read_text("utf-8"))["runs"] if path.exists() else []
@@ -281,7 +293,7 @@ class Run:
         from pipelines.ingest.run import check_rejects, finish_rejects, run_ingest
 
         key = content_key([[task.name, task.key] for task in tasks])
-        folder = self.out / "documents"
+        folder = self.out / INGEST.folder
         if self._up_to_date(folder, "ingest", key):
             return
         start = self._start()
@@ -295,35 +307,47 @@ class Run:
         finish(folder, "ingest", key, tasks)
         self._done("ingest", len(tasks), len(todo), start)
 
-    def _step(self, step: Step, documents: Manifest) -> None:
-        folder = self.out / step_folder(step.name)
-        key = step.step_key(self.config, documents_digest(documents))
-        if self._up_to_date(folder, step.name, key):
+    def _stage(self, declared: Stage, documents: Manifest) -> None:
+        folder = self.out / declared.folder
+        digest = documents_digest(documents)
+        self._ready(declared, digest)
+        key = stage_key(declared, self.config, digest)
+        if self._up_to_date(folder, declared.name, key):
             return
-        from pipelines.mix.run import mix_tasks
+        from pipelines.wiring import WIRING
 
-        self._ready(step)
         self._warm()
         start = self._start()
-        parameters = step.parameter_key(self.config)
-        tasks = [
-            ShardTask(shard.name, shard.sha256, shard.rows, content_key(parameters, shard.sha256))
-            for shard in documents.shards
-        ]
-        if step.whole:  # any change may move any cluster
-            tasks = [ShardTask(t.name, t.documents_sha256, t.rows, key) for t in tasks]
-        elif step.name == "mix":
-            tasks = mix_tasks(self.config, key)
+        tasks = self._tasks(declared, documents, key)
         sizes = {shard.name: int(shard.stats.get("text_bytes", 0)) for shard in documents.shards}
-        todo = begin(folder, key, tasks, keep=not step.survivors)
-        if todo and step.whole:
+        todo = begin(folder, key, tasks, keep=not declared.survivors_only)
+        if todo and declared.whole:
             todo = tasks  # the remaining shards alone would miss duplicates of the others
         largest = sorted(todo, key=lambda task: (-sizes.get(task.name, 0), task.name))
-        with self.reporter.step(step.name, len(tasks), _polled(folder, sizes)):
-            if todo or step.name == "mix":
-                step.run(self.runner, Context(self.out, self.config, step.name), largest)
-        finish(folder, step.name, key, tasks)
-        self._done(step.name, len(tasks), len(todo), start)
+        with self.reporter.step(declared.name, len(tasks), _polled(folder, sizes)):
+            if todo or declared.output == "mixture":  # the mixture's manifest is written last
+                WIRING[declared.name](
+                    self.runner, Context(self.out, self.config, declared.name), largest
+                )
+        finish(folder, declared.name, key, tasks)
+        self._done(declared.name, len(tasks), len(todo), start)
+
+    def _tasks(self, declared: Stage, documents: Manifest, key: str) -> list[ShardTask]:
+        """Return a task for each shard that the stage writes; `key`: that of the whole stage."""
+        if declared.output == "mixture":
+            from pipelines.mix.run import mix_tasks
+
+            return mix_tasks(self.config, key)
+        parameters = parameter_key(declared, self.config)
+        return [
+            ShardTask(
+                shard.name,
+                shard.sha256,
+                shard.rows,
+                key if declared.whole else content_key(parameters, shard.sha256),
+            )
+            for shard in documents.shards
+        ]
 
     def _warm(self) -> None:
         """Have the kernels compiled before the first step that needs them."""
@@ -344,24 +368,19 @@ class Run:
         self.results.append(StepResult(name, shards, ran, seconds, spent, peak))
 
 
-def pending_steps(config: Config, out: Path) -> list[tuple[str, bool]]:
-    """Return for each step whether it is done in `out` for this config. Touches nothing."""
+def pending_stages(config: Config, out: Path) -> list[tuple[str, bool]]:
+    """Return for each stage whether it is done in `out` for this config. Touches nothing."""
     from pipelines.ingest.run import ingest_tasks
 
     key = content_key([[task.name, task.key] for task in ingest_tasks(config)])
-    documents = read_manifest(out / "documents")
+    documents = read_manifest(out / INGEST.folder)
     done = documents is not None and documents.key == key
-    found = [("ingest", done)]
-    for step in steps(config):
+    found = [(INGEST.name, done)]
+    for declared in active_stages(config)[1:]:
         if documents is not None and done:
-            manifest = read_manifest(out / step_folder(step.name))
-            wanted = step.step_key(config, documents_digest(documents))
-            found.append((step.name, manifest is not None and manifest.key == wanted))
+            manifest = read_manifest(out / declared.folder)
+            wanted = stage_key(declared, config, documents_digest(documents))
+            found.append((declared.name, manifest is not None and manifest.key == wanted))
         else:
-            found.append((step.name, False))
+            found.append((declared.name, False))
     return found
-
-
-def step_folder(name: str) -> str:
-    """Return the folder of a step's shards, relative to OUT."""
-    return "mixture" if name == "mix" else f"annotations/{name}"

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from pipelines.dedup.connect import IN_PROCESS
 from pipelines.dedup.pairs import KEY, banding
-from pipelines.stages.catalog import active_steps
+from pipelines.stages.catalog import active_stages, annotating, stage
 from pipelines.storage.store import read_parquet
 from schemas.config import Config, parse_bytes, parse_count
 from schemas.errors import InputError
@@ -118,7 +118,7 @@ def measured(out: Path, config: Config) -> Measured:
             if step["ran"] == step["shards"] and step.get("cpu_seconds"):
                 steps[step["step"]] = Spent(step["cpu_seconds"], step["peak_rss_bytes"])
                 workers = int(run["runner"]["workers"])
-    missing = [name for name in ("ingest", *active_steps(config)[1:]) if name not in steps]
+    missing = [each.name for each in active_stages(config) if each.name not in steps]
     if missing:
         raise InputError(
             f"{path}: no costs of {', '.join(missing)}: run all stages once, from an empty folder, "
@@ -131,7 +131,7 @@ def measured(out: Path, config: Config) -> Measured:
         column = read_parquet(out / "annotations/dedup" / shard.name, ["duplicate"]).column(0)
         duplicates += pc.sum(column).as_py() or 0
     mixture = json.loads((out / "mixture/manifest.json").read_text("utf-8"))
-    manifests = [_manifest(out, f"annotations/{name}") for name in active_steps(config)[1:-1]]
+    manifests = [_manifest(out, each.folder) for each in annotating(config)]
     left = sum(shard.bytes for one in (documents, *manifests) for shard in one.shards)
     left += sum(int(shard.stats.get("run_bytes", 0)) for shard in tokenize.shards)
     return Measured(
@@ -202,13 +202,13 @@ def forecast(config: Config, runs: Sequence[Measured], size: int, workers: int) 
     mixture_shards = max(config.mixture.shards, math.ceil(token_bytes / FILE_BYTES))
     wall = {}
     for name, cost in costs(runs).items():
-        tasks = mixture_shards if name == "mix" else shards
+        tasks = mixture_shards if stage(name).output == "mixture" else shards
         rounds = math.ceil(tasks / workers)  # the last round is as long as the others
         wall[name] = cost.fixed + cost.slope * (size / tasks) * rounds
     pieces = sorted(_pieces(config, kept, duplicates), key=lambda piece: -piece.bytes)
     bands, _ = banding(config.dedup)
     keys = bands + 1 + int(config.dedup.urls)
-    folders = 1 + len(active_steps(config)[1:-1])
+    folders = 1 + len(annotating(config))
     return Forecast(
         text_bytes=size,
         documents=documents,

@@ -30,7 +30,7 @@ from audit.query.reading import (
     stored_schemas,
 )
 from mixtures.shards.token_runs import run_path
-from pipelines.stages.catalog import active_steps, effective_rules
+from pipelines.stages.catalog import active_stages, effective_rules
 from pipelines.storage.shards import DOCUMENTS
 from pipelines.storage.store import open_parquet
 from schemas.config import Config
@@ -118,7 +118,7 @@ def check_files(out: Path, config: Config) -> Check:
 def _gaps(out: Path, config: Config) -> Iterator[str]:
     """Yield the steps' folders in which nothing is although a later step has finished."""
     missing: list[str] = []
-    for folder in (*(f"annotations/{step}" for step in active_steps(config)[1:-1]), "mixture"):
+    for folder in (each.folder for each in active_stages(config)[1:]):
         if read_manifest(out / folder) is not None:
             yield from missing
             missing = []

@@ -27,7 +27,8 @@ from audit.query.reading import (
 )
 from filters.decide import KEPT
 from mixtures.keys import id_matrix
-from pipelines.stages.catalog import STEPS, cut_columns, rule_step
+from pipelines.stages.catalog import position, rule_stage
+from pipelines.stages.tokenize import cut_columns
 from schemas.config import Config
 from schemas.manifest import read_manifest
 from schemas.rules import Rule
@@ -183,7 +184,7 @@ def ledger(out: Path, config: Config, mixed: bool = True) -> Ledger:
     sources = _by_source(out, lines)
     flows = _read_flows(sources, lines)
     stored = stored_schemas(out, config)
-    stage_of = [STEPS.index(rule_step(rule.scope, rule.column, stored)) for rule in rules]
+    stage_of = [position(rule_stage(rule.scope, rule.column, stored)) for rule in rules]
     for step in steps:
         edits = edited if step == "tokenize" else {}
         flows += _step_flows(step, ranked, rules, stage_of, edits)
@@ -292,7 +293,7 @@ def _step_flows(
 
     `stage_of`: the place among the steps of the one whose column each rule reads.
     """
-    number = STEPS.index(step)
+    number = position(step)
     flows: dict[Place, Flow] = {}
     for (place, verdict), whole in totals:
         count = whole.model_copy(update={"tokens": 0})

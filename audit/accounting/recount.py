@@ -33,7 +33,8 @@ from filters.pii.mask import apply_spans
 from mixtures.shards.megatron import read_starts
 from mixtures.shards.token_runs import Run, run_path
 from mixtures.tokenizer.tokenizer import Tokenizer
-from pipelines.stages.catalog import cut_columns, effective_rules, rule_columns
+from pipelines.stages.catalog import effective_rules, rule_columns, stage
+from pipelines.stages.tokenize import cut_columns
 from schemas.config import Config
 from schemas.manifest import read_manifest
 
@@ -109,8 +110,8 @@ class Balance:
     def stages(self) -> dict[str, int]:
         """Return how many equations each stage has."""
         found: dict[str, int] = defaultdict(int)
-        for stage, *_ in self._sides:
-            found[stage] += 1
+        for name, *_ in self._sides:
+            found[name] += 1
         return dict(found)
 
 
@@ -201,8 +202,7 @@ def _documents(out: Path, config: Config, steps: list[str]) -> Balance:
                     balance.add(key, value, 0)
                 for place, value in groups.sums(amounts * (left.astype(np.int64) + dropped)):
                     balance.add((step, place, count, "entered, left or dropped"), 0, value)
-            # `dedup` has no nulls, and a null of `semantic` says that a document stays
-            if step not in ("dedup", "semantic"):
+            if not stage(step).whole:  # a null there says that a document stays
                 for place, value in groups.sums(entered[step].astype(np.int64)):
                     balance.add((step, place, "documents", "entered, annotated"), value, value)
                 for place, value in groups.sums(missing):

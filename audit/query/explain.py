@@ -19,7 +19,8 @@ from audit.query.reading import (
     stored_schemas,
 )
 from filters.decide import breaks, in_scope
-from pipelines.stages.catalog import cut_columns, folders
+from pipelines.stages.catalog import folders
+from pipelines.stages.tokenize import cut_columns
 from pipelines.storage.shards import read_batches
 from schemas.config import Config
 from schemas.documents import DOCUMENT

@@ -35,7 +35,7 @@ from audit.query.reading import (
     rules_of,
     stored_schemas,
 )
-from pipelines.stages.catalog import STEPS, folders, step_of
+from pipelines.stages.catalog import STAGES, folders, position, stage_of
 from pipelines.storage.shards import DOCUMENTS
 from schemas.config import Config
 from schemas.errors import InputError, RunFault
@@ -48,8 +48,8 @@ BLOCK = 1 << 20
 NO_INT = np.iinfo(np.int32).min
 KEEP_BYTES = 400_000_000
 """Memory for columns that were asked for once (those of the run's own rules stay)."""
-LATE = (("redact", "pii_count"), ("screen", "toxicity"), ("score", "quality"))
-"""A column of each step that annotates survivors only: null says that it never saw the row."""
+LATE = tuple(stage for stage in STAGES if stage.annotator and stage.survivors_only)
+"""Stages that annotate survivors only: null in a flat column says that one never saw the row."""
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -229,7 +229,7 @@ class Frame:
         if column in self._known:
             return self._known.folder(column).removeprefix("annotations/")
         try:
-            step = step_of(column)
+            step = stage_of(column)
         except KeyError:
             known = "no stage adds this column; docs/signals.md lists them"
             raise InputError(f"{column}: {known}") from None
@@ -310,7 +310,7 @@ class Frame:
 
     def _load(self) -> None:
         """Read what every view needs, and put the rows into groups."""
-        late = [column for step, column in LATE if step in self.steps]
+        late = [_flat(self.schemas[each.name]) for each in LATE if each.name in self.steps]
         wanted = {"bytes", "chars", *(r.column for r in self.rules if self.numeric(r.column))}
         wanted |= {"tokens"} if "tokenize" in self.steps else set()
         by_folder: dict[str, list[str]] = {}
@@ -491,7 +491,7 @@ class Frame:
     def step_index(self, rule: Rule) -> int:
         """Return the place among all steps of the one whose column `rule` reads."""
         folder = self.folder_of(rule.column)
-        return STEPS.index("ingest" if folder == "documents" else folder)
+        return position("ingest" if folder == "documents" else folder)
 
 
 def breaks_values(rule: Rule, values: Values) -> Bools:
@@ -508,3 +508,8 @@ def _quoted(value: object) -> str:
     if isinstance(value, bool | float):
         return str(value).lower()
     return "'" + str(value).replace("'", "''") + "'"
+
+
+def _flat(schema: pa.Schema) -> str:
+    """Return the first column that is not a list: its nulls are read without its values."""
+    return str(next(field.name for field in schema if not pa.types.is_nested(field.type)))

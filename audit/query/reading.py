@@ -15,12 +15,13 @@ import pyarrow as pa
 from filters.decide import KEPT, decide
 from mixtures.shards.megatron import read_manifest as read_mixture
 from pipelines.stages.catalog import (
-    active_steps,
+    active_stages,
+    annotating,
     effective_rules,
     folders,
     rule_columns,
-    rule_step,
-    step_schemas,
+    rule_stage,
+    stage_schemas,
 )
 from pipelines.storage.shards import read_batches
 from pipelines.storage.store import open_parquet, read_parquet
@@ -87,17 +88,17 @@ def documents_of(out: Path) -> Manifest:
 def finished_steps(out: Path, config: Config) -> list[str]:
     """Return the annotating steps whose folders are complete, without a gap, in order."""
     finished = []
-    for step in active_steps(config)[1:-1]:
-        if read_manifest(out / "annotations" / step) is None:
+    for each in annotating(config):
+        if read_manifest(out / each.folder) is None:
             break
-        finished.append(step)
+        finished.append(each.name)
     return finished
 
 
 def next_step(out: Path, config: Config) -> str | None:
     """Return the first step that is not complete, or None when all are."""
     finished = len(finished_steps(out, config))
-    steps = active_steps(config)
+    steps = [each.name for each in active_stages(config)]
     return steps[1 + finished] if finished < len(steps) - 2 else None
 
 
@@ -111,12 +112,12 @@ def mixture_of(out: Path) -> dict[str, Any] | None:
 def stored_schemas(out: Path, config: Config) -> dict[str, pa.Schema]:
     """Return the columns of each finished step, in order, as its first shard has them.
 
-    The run's own word, and a quick one: the code's (`step_schemas`) imports every annotator. That
+    The run's own word, and a quick one: the code's (`stage_schemas`) imports every annotator. That
     is asked only where a run has no shards.
     """
     steps, shards = finished_steps(out, config), documents_of(out).shards
     if not shards:
-        return {step: schema for step, schema in step_schemas().items() if step in steps}
+        return {step: schema for step, schema in stage_schemas().items() if step in steps}
     found = {}
     for step in steps:
         path = out / "annotations" / step / shards[0].name
@@ -162,7 +163,7 @@ def decided(
         step = next_step(out, config)
         raise InputError(f"{out}: {step} has not finished; run `bibim run … --out {out}` first")
     for rule in rules:
-        rule_step(rule.scope, rule.column, stored)
+        rule_stage(rule.scope, rule.column, stored)
     names = list(dict.fromkeys([*columns, *rule_columns(rules)]))
     wanted = known.by_folder(names)
     for shard in documents_of(out).shards:

@@ -25,14 +25,14 @@ import pyarrow as pa
 from pydantic import BaseModel
 
 from audit.query.frame import NO_INT, Frame, breaks_values, first_bit
-from pipelines.stages.catalog import STEPS, rule_step
+from pipelines.stages.catalog import STAGES, position, rule_stage
 from schemas.config import Config
 from schemas.errors import InputError
 from schemas.load import rule_scopes
 from schemas.rules import Rule, parse_rules
 
 MOST_CHANGES = 8
-DEDUP_STEP = STEPS.index("dedup")
+DEDUP_STEP = next(at for at, stage in enumerate(STAGES) if stage.whole)
 
 
 class Change(BaseModel):
@@ -82,7 +82,7 @@ def altered(
     changed = list(rules)
     replaced = []
     for rule in asked(texts):
-        step = STEPS.index(rule_step(rule.scope, rule.column, schemas))
+        step = position(rule_stage(rule.scope, rule.column, schemas))
         same = [
             index
             for index, old in enumerate(changed)
@@ -96,7 +96,7 @@ def altered(
         after = [
             i
             for i, old in enumerate(changed)
-            if STEPS.index(rule_step("", old.column, schemas)) <= step
+            if position(rule_stage("", old.column, schemas)) <= step
         ]
         changed.insert(after[-1] + 1 if after else 0, rule)
     return changed, replaced

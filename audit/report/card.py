@@ -20,7 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from audit.accounting.ledger import KEPT_NAME, Count, sum_counts
 from audit.accounting.stats import Stats, stats
 from audit.query.reading import decided, mixture_of, rules_of, stored_schemas
-from pipelines.stages.catalog import rule_step
+from pipelines.stages.catalog import rule_stage
 from pipelines.storage.files import write_text
 from schemas.config import Config, Entity
 from schemas.errors import InputError
@@ -231,7 +231,7 @@ def _filters(out: Path, config: Config, figures: Stats) -> list[dict[str, Any]]:
     rules: dict[tuple[str, str], list[str]] = {}
     stored = stored_schemas(out, config)
     for rule in rules_of(out, config):
-        step = rule_step(rule.scope, rule.column, stored)
+        step = rule_stage(rule.scope, rule.column, stored)
         rules.setdefault((step, rule.reason), []).append(str(rule))
     rows = []
     for (stage, reason), texts in rules.items():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.stages.catalog import STAGES, effective_rules, rule_step
+from pipelines.stages.catalog import COMMANDS, check_inputs, effective_rules, rule_stage
 from schemas.config import Config
 from schemas.documents import AUTO
 from schemas.rules import Rule
@@ -26,9 +26,7 @@ def print_plan(console: Console, config: Config, out: Path | None, offline: bool
     """
     rules = effective_rules(config)
     if not offline:
-        from pipelines.stages.base import check_inputs
-
-        check_inputs(config, STAGES)
+        check_inputs(config, COMMANDS)
     splits = None if offline else _plan_sources(console, config)
     print_rules(console, rules)
     if splits is not None and out is not None:
@@ -44,7 +42,7 @@ def print_rules(console: Console, rules: Sequence[Rule]) -> None:
     for column in ("stage", "keeps where", "reason"):
         table.add_column(column)
     for rule in rules:
-        table.add_row(rule_step(rule.scope, rule.column), str(rule), rule.reason)
+        table.add_row(rule_stage(rule.scope, rule.column), str(rule), rule.reason)
     console.print(table)
 
 
@@ -83,12 +81,12 @@ def _plan_sources(console: Console, config: Config) -> Sizes:
 
 def _print_stages(console: Console, config: Config, out: Path) -> None:
     """Print which steps a run into `out` would do again."""
-    from pipelines.driver import pending_steps
+    from pipelines.driver import pending_stages
 
     table = Table(title=f"Stages of {out}")
     table.add_column("step")
     table.add_column("would")
-    for name, done in pending_steps(config, out):
+    for name, done in pending_stages(config, out):
         table.add_row(name, "be kept" if done else "run (only what is missing or changed)")
     console.print(table)
 

@@ -6,35 +6,20 @@ of earlier runs come after this run's own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import apache_beam as beam
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from filters.columnar.arrays import fixed_binary, fixed_matrix
+from filters.columnar.arrays import fixed_matrix
 from filters.dedup.lsh import Pairs
-from filters.text.removed_spans import CUTS, build_cuts
 from pipelines.engine.context import Context
 from pipelines.engine.exchange import load_array
-from pipelines.storage.shards import ShardTask, write_shard
+from pipelines.storage.shards import ShardTask
 from schemas.config import Dedup
-
-DEDUP = pa.schema(
-    [
-        pa.field("duplicate", pa.bool_(), nullable=False),  # dropped in favour of another
-        pa.field("duplicate_of", pa.binary(16)),  # id of the survivor; null for survivors
-        pa.field("duplicate_kind", pa.string()),  # exact, url, near, or earlier: of another run
-        pa.field("cluster_id", pa.binary(16)),  # smallest id of the cluster; null outside one
-        pa.field("cluster_size", pa.int32(), nullable=False),  # 1 outside a cluster
-        pa.field("repeats", CUTS, nullable=False),  # passages that many documents hold
-        pa.field("repeated", pa.float32()),  # their share of the bytes; null unless counted
-    ]
-)
-"""Columns of `annotations/dedup`. Rows that earlier rules drop take no part."""
 
 ROW_BITS = 32
 WORK = "_work"
@@ -44,45 +29,7 @@ def work_folder(ctx: Context) -> Path:
     return ctx.folder("annotations", "dedup", WORK)
 
 
-class Label(beam.DoFn):
-    """(ordinal, task) in; writes the shard's annotation from the tables of clusters."""
-
-    def __init__(self, ctx: Context) -> None:
-        self._ctx = ctx
-
-    def process(self, element: tuple[int, ShardTask]) -> Iterator[str]:
-        """Write `annotations/dedup/NAME` in the row groups of the document shard."""
-        ordinal, task = element
-        path = self._ctx.folder("annotations", "dedup", task.name)
-        batches = self._batches(ordinal, task)
-        write_shard(path, DEDUP, batches, key=task.key, documents_sha256=task.documents_sha256)
-        yield task.name
-
-    def _batches(self, ordinal: int, task: ShardTask) -> Iterator[pa.RecordBatch]:
-        from pipelines.dedup.common_lines import READS, kept_rows, repeats_of
-
-        ctx = self._ctx
-        mine = _entries(ctx, ordinal)
-        rows = mine["document"] & ((1 << ROW_BITS) - 1)
-        settings = ctx.config.dedup.lines
-        if settings.enabled:
-            counts = load_array(work_folder(ctx) / "lines.npy")
-            kept = kept_rows(ctx, ordinal, task)
-        start = 0
-        columns = READS if settings.enabled else ("id",)
-        for batch in ctx.read(task.name, columns, task.documents_sha256):
-            count = batch.num_rows
-            chosen = (rows >= start) & (rows < start + count)
-            at, here = rows[chosen] - start, mine[chosen]
-            if settings.enabled:
-                repeats = repeats_of(batch, kept[start : start + count], counts, settings)
-            else:
-                repeats = (build_cuts(count, (), ()), pa.nulls(count, pa.float32()))
-            start += count
-            yield _labelled(count, at, here, repeats)
-
-
-def _entries(ctx: Context, ordinal: int) -> npt.NDArray[np.void]:
+def entries(ctx: Context, ordinal: int) -> npt.NDArray[np.void]:
     """Return the entries of a shard's documents in `clusters.npy`."""
     clusters = load_array(work_folder(ctx) / "clusters.npy")
     low, high = np.int64(ordinal) << ROW_BITS, np.int64(ordinal + 1) << ROW_BITS
@@ -92,45 +39,8 @@ def _entries(ctx: Context, ordinal: int) -> npt.NDArray[np.void]:
 
 def duplicate_rows(ctx: Context, ordinal: int) -> npt.NDArray[np.int64]:
     """Return the rows of a shard that are duplicates, once the clusters are known."""
-    mine = _entries(ctx, ordinal)
+    mine = entries(ctx, ordinal)
     return np.asarray(mine["document"][mine["duplicate"]] & ((1 << ROW_BITS) - 1))
-
-
-def _labelled(
-    count: int,
-    at: npt.NDArray[np.int64],
-    here: npt.NDArray[np.void],
-    repeats: tuple[pa.ListArray, pa.Array],
-) -> pa.RecordBatch:
-    """Return DEDUP's columns for `count` rows; those at `at` have the entries `here`."""
-    duplicate = np.zeros(count, bool)
-    clustered = np.zeros(count, bool)
-    size = np.ones(count, np.int32)
-    survivor = np.zeros((count, 16), np.uint8)
-    cluster = np.zeros((count, 16), np.uint8)
-    kinds = np.zeros(count, np.int8)
-    clustered[at] = True
-    duplicate[at] = here["duplicate"]
-    kinds[at] = here["kind"]
-    size[at] = here["size"]
-    survivor[at] = here["survivor"]
-    cluster[at] = here["cluster"]
-    return pa.RecordBatch.from_arrays(
-        [
-            pa.array(duplicate),
-            _nullable(survivor, duplicate),
-            pa.array(np.array(KINDS, object)[kinds], pa.string(), mask=~duplicate),
-            _nullable(cluster, clustered),
-            pa.array(size),
-            *repeats,
-        ],
-        schema=DEDUP,
-    )
-
-
-def _nullable(values: npt.NDArray[np.uint8], valid: npt.NDArray[np.bool_]) -> pa.Array:
-    rows = fixed_binary(values, 16)
-    return rows.take(pa.array(np.arange(len(values)), mask=~valid))
 
 
 KINDS = ("near", "url", "exact", "earlier")

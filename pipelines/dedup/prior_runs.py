@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipelines.engine.context import Context
-from pipelines.stages.catalog import active_steps
+from pipelines.stages.catalog import active_stages
 from pipelines.storage.shards import ShardTask
 from pipelines.storage.store import place
 from schemas.config import Config
@@ -19,16 +19,6 @@ from schemas.manifest import Manifest, read_manifest
 
 SIGNED = ("unit", "ngram", "permutations", "seed")
 """Settings of `dedup` under which signatures of two runs may be compared."""
-
-
-def manifests(config: Config) -> list[Path]:
-    """Return the files that tell what the earlier runs hold: their configs and manifests."""
-    found = []
-    for name in config.dedup.against:
-        out = place(name)
-        found += [out / "config.yaml", out / "documents/_manifest.json"]
-        found += sorted(out.glob("annotations/*/_manifest.json"))
-    return found
 
 
 def earlier_shards(config: Config) -> list[tuple[Context, ShardTask]]:
@@ -61,7 +51,7 @@ def _open(out: Path, config: Config) -> tuple[Context, Manifest]:
                 f"dedup.against: {out} was signed with dedup.{key} = {theirs}, this run has "
                 f"{mine}; set dedup.{key}: {theirs}"
             )
-    steps = active_steps(other)
+    steps = [each.name for each in active_stages(other)]
     unfinished = next(
         (step for step in steps[1:-1] if read_manifest(out / "annotations" / step) is None),
         steps[-1],

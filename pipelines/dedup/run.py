@@ -10,9 +10,10 @@ from collections.abc import Sequence
 
 import apache_beam as beam
 
-from pipelines.dedup.clusters import DEDUP, Label, clusters_of, work_folder
+from pipelines.dedup.clusters import clusters_of, work_folder
 from pipelines.dedup.common_lines import count_lines
 from pipelines.dedup.connect import connect
+from pipelines.dedup.label import Label
 from pipelines.dedup.pairs import EmitKeys, find_pairs, plan
 from pipelines.dedup.prior_runs import earlier_shards
 from pipelines.dedup.verify import verify_pairs
@@ -21,8 +22,6 @@ from pipelines.engine.exchange import save_array
 from pipelines.runners.runner import Runner, deal
 from pipelines.storage.shards import ShardTask
 from pipelines.storage.store import remove_tree
-
-__all__ = ["DEDUP", "run_dedup"]
 
 
 def run_dedup(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:

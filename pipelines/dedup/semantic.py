@@ -21,16 +21,10 @@ from pipelines.dedup.clusters import ROW_BITS
 from pipelines.engine.context import Context
 from pipelines.engine.exchange import Exchange, Place, load_array, save_array
 from pipelines.runners.runner import Runner, deal
+from pipelines.stages.semantic import SEMANTIC
 from pipelines.storage.shards import ShardTask, write_shard
 from pipelines.storage.store import remove_tree
 
-SEMANTIC = pa.schema(
-    [
-        pa.field("semantic_of", pa.binary(16)),  # id of the document that stays; null for those
-        pa.field("semantic_similarity", pa.float32()),  # cosine with it; null likewise
-    ]
-)
-"""Columns of `annotations/semantic`."""
 SAMPLE = 50_000
 """Documents whose embeddings decide the cells."""
 DROP = np.dtype([("document", "<i8"), ("of", "u1", 16), ("similarity", "<f4")])

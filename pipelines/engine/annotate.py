@@ -8,11 +8,9 @@ costs what it adds, narrowing costs nothing.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -23,9 +21,9 @@ from apache_beam.utils.shared import Shared
 from filters.annotator import Annotator
 from pipelines.engine.context import Context
 from pipelines.runners.runner import Runner, deal
+from pipelines.stages.catalog import stage
 from pipelines.storage.shards import DOCUMENTS, KEY, ShardTask, write_receipt, write_shard
 from pipelines.storage.store import open_parquet
-from schemas.config import Config
 from schemas.manifest import Shard, sha256_file
 
 Compute = Callable[[pa.RecordBatch], pa.RecordBatch]
@@ -147,59 +145,37 @@ def _annotated(
         yield fill_rows(schema, batch.num_rows, selected, computed, old)
 
 
-@dataclass(frozen=True)
-class AnnotateStep:
-    """Which annotator a step uses. Names only, so that it travels and loads nothing."""
-
-    module: str
-    name: str
-    sections: tuple[str, ...]
-    """Sections of the config that the annotator's constructor takes, in order."""
-    survivors_only: bool
-
-    @property
-    def annotator(self) -> type[Annotator]:
-        """The class; reading its `schema` and `reads` loads no model."""
-        return cast(type[Annotator], getattr(importlib.import_module(self.module), self.name))
-
-    def make(self, config: Config) -> Annotator:
-        """Make the annotator with its sections of `config`."""
-        make = cast(Callable[..., Annotator], self.annotator)
-        return make(*(getattr(config, section) for section in self.sections))
-
-
 class AnnotateShard(beam.DoFn):
     """Shard task in, shard name out. The annotator is made once per worker process.
 
     It is Beam's to keep: Spark makes a DoFn for every partition.
     """
 
-    def __init__(self, ctx: Context, step: AnnotateStep) -> None:
+    def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
-        self._step = step
         self._annotator = Shared()
 
     def process(self, task: ShardTask) -> Iterator[str]:
         """Write the task's annotation shard and yield its name."""
-        step = self._step
-        kind = step.annotator
+        declared = stage(self._ctx.stage)
+        kind = declared.load()
 
         def compute(batch: pa.RecordBatch) -> pa.RecordBatch:
             # Asked for late: a shard with nothing to do loads no model.
-            annotator: Annotator = self._annotator.acquire(lambda: step.make(self._ctx.config))
+            annotator: Annotator = self._annotator.acquire(lambda: declared.make(self._ctx.config))
             return annotator(batch)
 
         yield annotate_shard(
-            self._ctx, task, kind.schema, kind.reads, compute, step.survivors_only
+            self._ctx, task, kind.schema, kind.reads, compute, declared.survivors_only
         ).name
 
 
-def run_annotate(runner: Runner, ctx: Context, step: AnnotateStep, tasks: list[ShardTask]) -> None:
-    """Run one annotate step over `tasks`."""
+def run_annotate(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
+    """Run the stage of `ctx`, which declares an annotator, over `tasks`."""
 
     def build(pipeline: beam.Pipeline) -> None:
         deal(pipeline, ctx.stage, tasks) | f"{ctx.stage}: annotate" >> beam.ParDo(
-            AnnotateShard(ctx, step)
+            AnnotateShard(ctx)
         )
 
     runner.run(ctx.stage, build)

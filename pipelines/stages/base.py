@@ -1,376 +1,119 @@
-"""The steps of a run: what decides each one's content key, and how it is run.
+"""What a stage declares about itself: the one place where a stage is described.
 
-A step's *parameter key* covers its settings, code, models and those earlier steps whose
-values it reads; with a document shard's hash it says whether stored rows still hold. Its
-*step key* adds the documents as a whole and, for a step over survivors, the rules so far:
-while it stays the same, the step has nothing to do.
+A declaration loads no Beam, no runner and no model library. Order, the folder of each column,
+effective rules, content keys, `plan` and the audit are loops over the declarations
+(`pipelines.stages.catalog`, `pipelines.engine.keys`); the function that runs a stage stands in
+`pipelines.wiring`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import importlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
-from pipelines.code_version import code_version
-from pipelines.engine.annotate import AnnotateStep, run_annotate
-from pipelines.engine.context import Context
-from pipelines.runners.runner import Runner
-from pipelines.stages.catalog import (
-    active_steps,
-    cut_columns,
-    effective_rules,
-    only_rules,
-    upsample_rules,
-)
-from pipelines.storage.shards import ShardTask
+import pyarrow as pa
+
+from filters.annotator import Annotator
 from schemas.config import Config
-from schemas.errors import InputError
-from schemas.manifest import content_key, sha256_file
-
-Run = Callable[[Runner, Context, list[ShardTask]], None]
+from schemas.rules import ALL, Rule, parse_condition
 
 
-@dataclass(frozen=True)
-class Step:
-    """One pipeline of a run. `stage` is the name that `--stages` knows it by."""
-
-    name: str
-    stage: str
-    settings: Callable[[Config], Any]
-    """What of the config alters its values; thresholds that only decide are left out."""
-    modules: tuple[str, ...]
-    """Where its code is, for the code version."""
-    models: Callable[[Config], list[Path]]
-    """Files whose content alters its values."""
-    reads: tuple[str, ...]
-    """Steps whose values it reads, survivors aside."""
-    survivors: bool
-    run: Run
-    whole: bool = False
-    """Whether any shard may change the rows of all others: then it runs over all shards."""
-
-    def parameter_key(self, config: Config) -> str:
-        """Return the key of everything but the documents that its values depend on."""
-        return content_key(
-            self.name,
-            self.settings(config),
-            code_version(*self.modules),
-            [file_key(path) for path in self.models(config)],
-            [step_named(name).parameter_key(config) for name in self.reads],
-        )
-
-    def step_key(self, config: Config, documents: str) -> str:
-        """Return the key under which the whole step is done. `documents`: their digest."""
-        parts = [self.parameter_key(config), documents]
-        if self.survivors:
-            parts += [f"{rule}: {rule.reason}" for rule in effective_rules(config, self.name)]
-            active = active_steps(config)
-            earlier = active[1 : active.index(self.name)]
-            parts += [step_named(name).parameter_key(config) for name in earlier]
-            whole = [step for name in earlier if (step := step_named(name)).whole]
-            parts += [step.step_key(config, documents) for step in whole]
-        return content_key(*parts)
+def _nothing(config: Config) -> Any:
+    return None
 
 
-def check_inputs(config: Config, stages: Sequence[str]) -> None:
-    """Raise InputError, naming the key, for what `stages` would stop at only when it is their turn.
-
-    That are files that are not there, and conditions of the mixture on columns that nobody adds.
-    """
-    for step in steps(config):
-        if step.stage not in stages:
-            continue
-        for path in step.models(config):
-            if not path.exists():
-                named = _strings(config.model_dump(mode="json"))
-                keys = (
-                    key
-                    for key, text in named
-                    if text not in ("", ".") and path.is_relative_to(text)
-                )
-                key = next(keys, step.stage)
-                raise InputError(f"{key}: {path}: there is no such file; name one that is there")
-    if "mix" in stages:
-        upsample_rules(config)
-        only_rules(config)
-
-
-def _strings(section: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the dotted key and the value of every string in a config."""
-    if isinstance(section, str):
-        yield key, section
-    elif isinstance(section, dict):
-        for name, value in section.items():
-            yield from _strings(value, f"{key}.{name}" if key else name)
-    elif isinstance(section, list):
-        for number, value in enumerate(section):
-            yield from _strings(value, f"{key}[{number}]")
-
-
-_FILE_KEYS: dict[tuple[str, int, int], str] = {}
-
-
-def file_key(path: Path) -> str:
-    """Return the SHA-256 of a file, remembered while its size and time stay the same."""
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; name a file that is there") from None
-    known = (str(path), status.st_size, status.st_mtime_ns)
-    if known not in _FILE_KEYS:
-        _FILE_KEYS[known] = sha256_file(path)
-    return _FILE_KEYS[known]
-
-
-def _annotate(step: AnnotateStep) -> Run:
-    def run(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
-        run_annotate(runner, ctx, step, tasks)
-
-    return run
-
-
-def _dedup(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
-    from pipelines.dedup.run import run_dedup
-
-    run_dedup(runner, ctx, tasks)
-
-
-def _score(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
-    from pipelines.inference.score import run_score
-
-    run_score(runner, ctx, tasks)
-
-
-def _screen(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
-    from filters.toxicity.annotator import is_transformer
-
-    if is_transformer(ctx.config.toxicity):
-        from pipelines.inference.screen import run_screen
-
-        run_screen(runner, ctx, tasks)
-    else:
-        run_annotate(runner, ctx, ANNOTATE["screen"], tasks)
-
-
-def _screen_settings(config: Config) -> Any:
-    """A hub's name for a model stands for its files, which are not here to be hashed."""
-    from filters.toxicity.annotator import is_transformer
-
-    if not is_transformer(config.toxicity):
-        return {}
-    name = None if Path(config.toxicity.model).is_dir() else config.toxicity.model
-    return [
-        name,
-        config.toxicity.label,
-        code_version("filters.toxicity.classifier", "pipelines.inference.screen"),
-    ]
-
-
-def _semantic(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
-    from pipelines.dedup.semantic import run_semantic
-
-    run_semantic(runner, ctx, tasks)
-
-
-def _tokenize(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
-    from pipelines.tokenize.run import run_tokenize
-
-    run_tokenize(runner, ctx, tasks)
-
-
-def _mix(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
-    from pipelines.mix.run import run_mix
-
-    run_mix(runner, ctx, tasks)
-
-
-def _without(section: Any, *thresholds: str) -> Any:
-    return section.model_dump(mode="json", exclude=set(thresholds))
-
-
-def _no_models(config: Config) -> list[Path]:
+def _no_files(config: Config) -> list[Path]:
     return []
 
 
-def _lid_model(config: Config) -> list[Path]:
-    from filters.language.lid import model_path
-
-    return [model_path(config.identify.model)]
+def _no_rules(config: Config) -> list[Rule]:
+    return []
 
 
-def _benchmarks(config: Config) -> list[Path]:
-    return [Path(path) for path in config.decontaminate.against if "://" not in path]
+def _always(config: Config) -> bool:
+    return True
 
 
-def _earlier_runs(config: Config) -> list[Path]:
-    from pipelines.dedup.prior_runs import manifests
-
-    return manifests(config)
+def _all_computed(config: Config) -> Mapping[str, str]:
+    return {}
 
 
-def _toxicity_models(config: Config) -> list[Path]:
-    from filters.toxicity.annotator import model_files
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a run. Whatever its result depends on is a field here, so it is in its key."""
 
-    return model_files(config.toxicity)
+    name: str
+    command: str = ""
+    """What `--stages` calls it, where that is not its name: `dedup` for `sign` and `dedup`."""
+    annotator: str = ""
+    """`module:Class` of the filter that makes its columns; empty where a pipeline does."""
+    sections: tuple[str, ...] = ()
+    """Sections of the config that the annotator's constructor takes, in order."""
+    columns: pa.Schema | None = None
+    """The columns that it adds, where no annotator says so; None for those of the annotator."""
+    reads: tuple[str, ...] = ()
+    """Stages whose values it reads, survivors aside."""
+    settings: Callable[[Config], Any] = _nothing
+    """What of the config alters its values; thresholds that only decide are left out."""
+    modules: tuple[str, ...] = ()
+    """Modules of its code besides the annotator's; a package counts with all its files."""
+    models: Callable[[Config], list[Path]] = _no_files
+    """Files whose content alters its values."""
+    rules: Callable[[Config], list[Rule]] = _no_rules
+    """Rules on its columns that sections of the config ask for; those under `rules` follow."""
+    enabled: Callable[[Config], bool] = _always
+    """Whether a run of the config has this stage."""
+    not_computed: Callable[[Config], Mapping[str, str]] = _all_computed
+    """Columns that the config leaves null, each with the setting that has them computed."""
+    survivors_only: bool = False
+    """It annotates documents that the rules so far keep, so its result depends on those rules."""
+    whole: bool = False
+    """Any change of the corpus may change any row: it always runs over all shards."""
+    folder: str = ""
+    """Where its shards are stored, relative to OUT, if not in `annotations/NAME`."""
+    output: Literal["documents", "mixture"] = "documents"
+    """Whether it writes one shard for each document shard, or the shards of the mixture."""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "command", self.command or self.name)
+        object.__setattr__(self, "folder", self.folder or f"annotations/{self.name}")
 
-def _quality_models(config: Config) -> list[Path]:
-    from filters.quality.annotator import model_files
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns that it adds. The first is never null on a row that was annotated."""
+        if self.columns is not None:
+            return self.columns
+        return self.load().schema if self.annotator else pa.schema([])
 
-    return model_files(config.quality)
+    @property
+    def code(self) -> tuple[str, ...]:
+        """Modules of all its code."""
+        return (*([self.annotator.partition(":")[0]] if self.annotator else []), *self.modules)
 
+    def load(self) -> type[Annotator]:
+        """Return the annotator's class. This loads no model."""
+        module, _, name = self.annotator.partition(":")
+        return cast(type[Annotator], getattr(importlib.import_module(module), name))
 
-def _tokenizer_file(config: Config) -> list[Path]:
-    return [Path(config.tokenizer.path)] if config.tokenizer.path else []
-
-
-def _sampling_weights(config: Config) -> Any:
-    """What of the mixture decides the tokenizer's training sample: the component shares."""
-    if config.tokenizer.path:
-        return None
-    return {name: str(weight.share) for name, weight in config.mixture.weights.items()}
-
-
-ANNOTATE = {
-    "identify": AnnotateStep("filters.language.annotator", "Identify", ("identify",), False),
-    "measure": AnnotateStep("filters.measure.annotator", "Measure", ("measure",), False),
-    "sign": AnnotateStep("filters.dedup.annotator", "Sign", ("dedup", "decontaminate"), False),
-    "redact": AnnotateStep("filters.pii.annotator", "Redact", ("pii",), True),
-    "screen": AnnotateStep("filters.toxicity.annotator", "Screen", ("toxicity",), True),
-}
-"""The steps that are nothing but an annotator."""
-
-_STEPS = (
-    Step(
-        name="identify",
-        stage="identify",
-        settings=lambda c: _without(c.identify, "model"),
-        modules=("filters.language.annotator",),
-        models=_lid_model,
-        reads=(),
-        survivors=False,
-        run=_annotate(ANNOTATE["identify"]),
-    ),
-    Step(
-        name="measure",
-        stage="measure",
-        settings=lambda c: _without(c.measure, "cut_tails"),
-        modules=("filters.measure.annotator", "filters.signals"),
-        models=_no_models,
-        reads=("identify",),
-        survivors=False,
-        run=_annotate(ANNOTATE["measure"]),
-    ),
-    Step(
-        name="sign",
-        stage="dedup",
-        settings=lambda c: [
-            c.dedup.unit,
-            c.dedup.ngram,
-            c.dedup.permutations,
-            c.dedup.seed,
-            c.decontaminate.ngram,
-        ],
-        modules=("filters.dedup.annotator",),
-        models=_benchmarks,
-        reads=("identify",),
-        survivors=False,
-        run=_annotate(ANNOTATE["sign"]),
-    ),
-    Step(
-        name="dedup",
-        stage="dedup",
-        settings=lambda c: _without(c.dedup, "semantic"),
-        modules=("pipelines.dedup.run",),
-        models=_earlier_runs,
-        reads=("sign",),
-        survivors=True,
-        run=_dedup,
-        whole=True,
-    ),
-    Step(
-        name="redact",
-        stage="redact",
-        settings=lambda c: _without(
-            c.pii, "action", "entities", "drop_above", "keep_demographics", "key"
-        ),
-        modules=("filters.pii.annotator",),
-        models=_no_models,
-        reads=("identify",),
-        survivors=True,
-        run=_annotate(ANNOTATE["redact"]),
-    ),
-    Step(
-        name="screen",
-        stage="screen",
-        settings=_screen_settings,
-        modules=("filters.toxicity.annotator",),
-        models=_toxicity_models,
-        reads=("identify",),
-        survivors=True,
-        run=_screen,
-    ),
-    Step(
-        name="score",
-        stage="score",
-        settings=lambda c: [c.quality.embedder, c.dedup.semantic.enabled],
-        modules=("filters.quality.annotator", "pipelines.inference.score"),
-        models=_quality_models,
-        reads=("identify",),
-        survivors=True,
-        run=_score,
-    ),
-    Step(
-        name="semantic",
-        stage="score",
-        settings=lambda c: [_without(c.dedup.semantic), c.dedup.prefer],
-        modules=("pipelines.dedup.semantic",),
-        models=_no_models,
-        reads=("score", "measure"),
-        survivors=True,
-        run=_semantic,
-        whole=True,
-    ),
-    Step(
-        name="tokenize",
-        stage="tokenize",
-        settings=lambda c: [
-            _without(c.tokenizer, "path"),
-            _sampling_weights(c),
-            _without(c.pii, "drop_above"),
-            cut_columns(c),
-        ],
-        modules=("pipelines.tokenize.run",),
-        models=_tokenizer_file,
-        reads=("identify", "sign", "redact"),
-        survivors=True,
-        run=_tokenize,
-    ),
-    Step(
-        name="mix",
-        stage="mix",
-        settings=lambda c: [
-            _without(c.mixture),
-            [str(rule) for rule, _ in upsample_rules(c)],
-            [[str(rule) for rule in rules] for rules in only_rules(c)],
-        ],
-        modules=("pipelines.mix.run",),
-        models=_no_models,
-        reads=("tokenize",),
-        survivors=True,
-        run=_mix,
-    ),
-)
+    def make(self, config: Config) -> Annotator:
+        """Make the annotator with its sections of `config`."""
+        make = cast(Callable[..., Annotator], self.load())
+        return make(*(getattr(config, section) for section in self.sections))
 
 
-def steps(config: Config) -> tuple[Step, ...]:
-    """Return every step after `ingest` that a run of `config` takes, in order."""
-    active = active_steps(config)
-    return tuple(step for step in _STEPS if step.name in active)
+def without(section: Any, *names: str) -> Any:
+    """Return a section's values but those of `names`, which alter no value of the stage."""
+    return section.model_dump(mode="json", exclude=set(names))
 
 
-def step_named(name: str) -> Step:
-    """Return the step called `name`."""
-    return next(step for step in _STEPS if step.name == name)
+def keep_where(column: str, condition: str, limit: float | None) -> list[Rule]:
+    """Return the rules for all documents of `column` against `limit`, none where it is None."""
+    if limit is None:
+        return []
+    return [
+        Rule(ALL, column, rule.op, rule.value, column)
+        for rule in parse_condition(ALL, column, f"{condition}{limit}")
+    ]

@@ -1,114 +1,109 @@
-"""The stages in order, the columns that each adds, and the rules that follow from the config.
+"""The stages in order, the folder of each column, and the rules that follow from a config.
 
-Nothing here loads a model: a stage's columns are known before it runs.
+A new stage is one more line in `STAGES`. Nothing here loads Beam or a model: a stage's columns
+are known before it runs.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
+from typing import Any
 
 import pyarrow as pa
 
-from filters.pii.entities import drop_types
-from pipelines.storage.shards import Columns
+from pipelines.stages import (
+    dedup,
+    identify,
+    ingest,
+    measure,
+    mix,
+    redact,
+    score,
+    screen,
+    semantic,
+    sign,
+    tokenize,
+)
+from pipelines.stages.base import Stage
+from pipelines.storage.columns import Columns
 from schemas.config import Config
 from schemas.documents import DOCUMENT
 from schemas.errors import InputError
-from schemas.rules import ALL, Rule, parse_condition
+from schemas.rules import Rule, parse_condition
 
-STAGES = ("ingest", "identify", "measure", "dedup", "redact", "screen", "score", "tokenize", "mix")
+STAGES: tuple[Stage, ...] = (
+    ingest.STAGE,
+    identify.STAGE,
+    measure.STAGE,
+    sign.STAGE,
+    dedup.STAGE,
+    redact.STAGE,
+    screen.STAGE,
+    score.STAGE,
+    semantic.STAGE,
+    tokenize.STAGE,
+    mix.STAGE,
+)
+"""Every stage, in the order in which they run."""
+
+COMMANDS = tuple(dict.fromkeys(stage.command for stage in STAGES))
 """What `--stages` takes, in order."""
 
-STEPS = (
-    "ingest",
-    "identify",
-    "measure",
-    "sign",
-    "dedup",
-    "redact",
-    "screen",
-    "score",
-    "semantic",
-    "tokenize",
-    "mix",
-)
-"""The pipelines that run: `sign` (signatures of all documents) is the first half of `dedup`,
-`semantic` (where it is enabled) the second of `score`."""
+
+def stage(name: str) -> Stage:
+    """Return the stage called `name`. KeyError if there is none."""
+    return _BY_NAME[name]
 
 
-def active_steps(config: Config) -> tuple[str, ...]:
-    """Return the steps that a run of `config` takes, in order."""
-    return STEPS if config.dedup.semantic.enabled else tuple(s for s in STEPS if s != "semantic")
+_BY_NAME = {each.name: each for each in STAGES}
+
+
+def position(name: str) -> int:
+    """Return the place of the stage called `name` in the order."""
+    return STAGES.index(stage(name))
+
+
+def active_stages(config: Config) -> tuple[Stage, ...]:
+    """Return the stages that a run of `config` takes, in order."""
+    return tuple(each for each in STAGES if each.enabled(config))
+
+
+def annotating(config: Config) -> tuple[Stage, ...]:
+    """Return the active stages that write annotations: all but the first and the last."""
+    return active_stages(config)[1:-1]
 
 
 @lru_cache
-def step_schemas() -> dict[str, pa.Schema]:
-    """Return the annotation schema of each step that adds columns, in order."""
-    from filters.dedup.annotator import Sign
-    from filters.language.annotator import Identify
-    from filters.measure.annotator import Measure
-    from filters.pii.annotator import Redact
-    from filters.quality.annotator import Score
-    from filters.toxicity.annotator import Screen
-    from pipelines.dedup.run import DEDUP
-    from pipelines.dedup.semantic import SEMANTIC
-    from pipelines.tokenize.run import TOKENS
-
-    return {
-        "identify": Identify.schema,
-        "measure": Measure.schema,
-        "sign": Sign.schema,
-        "dedup": DEDUP,
-        "redact": Redact.schema,
-        "screen": Screen.schema,
-        "score": Score.schema,
-        "semantic": SEMANTIC,
-        "tokenize": TOKENS,
-    }
+def stage_schemas() -> dict[str, pa.Schema]:
+    """Return the annotation schema of each stage that adds columns, in order."""
+    return {each.name: each.schema for each in STAGES[1:] if len(each.schema)}
 
 
 def columns_of(config: Config, before: str | None = None) -> Columns:
-    """Return where each column lies, of the documents and of every step before `before`."""
-    schemas = {}
-    for step, schema in step_schemas().items():
-        if before is not None and STEPS.index(step) >= STEPS.index(before):
-            break
-        if step in active_steps(config):
-            schemas[step] = schema
-    return folders(schemas)
+    """Return the folder of each column, of the documents and of every stage before `before`."""
+    last = len(STAGES) if before is None else position(before)
+    active = {each.name for each in active_stages(config) if position(each.name) < last}
+    return folders({name: s for name, s in stage_schemas().items() if name in active})
 
 
 def folders(schemas: Mapping[str, pa.Schema]) -> Columns:
-    """Return where each column lies, of the documents and of the steps of `schemas`."""
-    annotations = {f"annotations/{step}": schema for step, schema in schemas.items()}
-    return Columns({"documents": DOCUMENT, **annotations})
+    """Return the folder of each column, of the documents and of the stages of `schemas`."""
+    annotations = {stage(name).folder: schema for name, schema in schemas.items()}
+    return Columns({ingest.STAGE.folder: DOCUMENT, **annotations})
 
 
-def step_of(column: str, schemas: Mapping[str, pa.Schema] | None = None) -> str:
-    """Return the step that adds `column` (`ingest` for document columns). KeyError if none."""
+def stage_of(column: str, schemas: Mapping[str, pa.Schema] | None = None) -> str:
+    """Return the stage that adds `column` (`ingest` for document columns). KeyError if none."""
     if column in DOCUMENT.names:
-        return "ingest"
-    for step, schema in (step_schemas() if schemas is None else schemas).items():
+        return ingest.STAGE.name
+    for name, schema in (stage_schemas() if schemas is None else schemas).items():
         if column in schema.names:
-            return step
+            return name
     raise KeyError(column)
-
-
-def cut_columns(config: Config) -> list[str]:
-    """Return the columns of `filters.text.removed_spans.CUTS` that are cut from the text when it
-    is encoded."""
-    tails = ["tails"] if config.measure.cut_tails else []
-    return [*tails, "repeats"] if config.dedup.lines.enabled else tails
-
-
-def _all(column: str, condition: str, reason: str) -> list[Rule]:
-    return [
-        Rule(rule.scope, rule.column, rule.op, rule.value, reason)
-        for rule in parse_condition(ALL, column, condition)
-    ]
 
 
 def effective_rules(
@@ -116,89 +111,63 @@ def effective_rules(
     before: str | None = None,
     schemas: Mapping[str, pa.Schema] | None = None,
 ) -> list[Rule]:
-    """Return every rule in the order in which it decides, those of steps before `before`.
+    """Return every rule in the order in which it decides, those of stages before `before`.
 
-    The order is that of the steps; inside a step the config's. `schemas`: the columns of every
-    step before `before`, where they are known without importing the annotators. Raises InputError
-    for a column that no stage adds.
+    The order is that of the stages; inside a stage the config's. `schemas`: the columns of every
+    stage before `before`, where they are known without importing the annotators. Raises InputError
+    for a column that no stage adds, or that the config leaves null.
     """
-    by_step: dict[str, list[Rule]] = {step: [] for step in STEPS}
-    by_step["identify"].append(Rule(ALL, "assigned", "valid", None, "no_component"))
-    if config.decontaminate.against and config.decontaminate.action == "drop":
-        by_step["sign"].append(Rule(ALL, "contaminated_by", "null", None, "contaminated"))
-    if config.dedup.enabled:
-        by_step["dedup"].append(Rule(ALL, "duplicate_of", "null", None, "duplicate"))
-    if config.pii.drop_above is not None:
-        by_step["redact"] += _all("pii_count", f"<={config.pii.drop_above}", "pii_count")
-    by_step["redact"] += [
-        Rule(ALL, "pii_types", "lacks", entity, f"pii_{entity.lower()}")
-        for entity in drop_types(config.pii)
-    ]
-    if config.toxicity.drop_above is not None:
-        by_step["screen"] += _all("toxicity", f"<={config.toxicity.drop_above}", "toxicity")
-    if config.toxicity.spam_above is not None:
-        by_step["screen"] += _all("spam", f"<={config.toxicity.spam_above}", "spam")
-    if config.quality.drop_below is not None:
-        by_step["score"] += _all("quality", f">={config.quality.drop_below}", "quality")
-    if config.dedup.semantic.enabled:
-        by_step["semantic"].append(Rule(ALL, "semantic_of", "null", None, "semantic_duplicate"))
+    by_stage = {each.name: each.rules(config) for each in STAGES}
     for scope, conditions in config.rules.items():
         for column, condition in conditions.items():
             if schemas is not None:
-                with contextlib.suppress(KeyError):  # else of a step from `before` on
-                    by_step[step_of(column, schemas)] += parse_condition(scope, column, condition)
+                with contextlib.suppress(KeyError):  # else of a stage from `before` on
+                    by_stage[stage_of(column, schemas)] += parse_condition(scope, column, condition)
                 continue
-            by_step[rule_step(scope, column)] += parse_condition(scope, column, condition)
-            if rule_step(scope, column) not in active_steps(config):
+            name = rule_stage(scope, column)
+            by_stage[name] += parse_condition(scope, column, condition)
+            if column in (remedies := stage(name).not_computed(config)):
                 raise InputError(
-                    f"rules.{scope}.{column} reads what is not measured; "
-                    "set dedup.semantic.enabled: true"
+                    f"rules.{scope}.{column} reads what is not measured; set {remedies[column]}"
                 )
-            if column == "syntax_ok" and not config.measure.check_syntax:
-                raise InputError(
-                    f"rules.{scope}.syntax_ok reads what is not measured; "
-                    "set measure.check_syntax: true"
-                )
-    last = len(STEPS) if before is None else STEPS.index(before)
-    return [rule for step in STEPS[:last] for rule in by_step[step]]
+    last = len(STAGES) if before is None else position(before)
+    return [rule for each in STAGES[:last] for rule in by_stage[each.name]]
 
 
 def upsample_rules(config: Config) -> list[tuple[Rule, Fraction]]:
-    """Return conditions and factors of `mixture.upsample`. Raises InputError as `rule_step`."""
+    """Return conditions and factors of `mixture.upsample`. Raises InputError as `rule_stage`."""
     found = [(entry.rule, entry.factor) for entry in config.mixture.upsample]
     for number, (rule, _) in enumerate(found):
-        rule_step(rule.scope, rule.column, key=f"mixture.upsample[{number}].when")
+        rule_stage(rule.scope, rule.column, key=f"mixture.upsample[{number}].when")
     return found
 
 
 def only_rules(config: Config) -> list[list[Rule]]:
-    """Return the conditions of each stage of the mixture. Raises InputError as `rule_step`."""
+    """Return the conditions of each stage of the mixture. Raises InputError as `rule_stage`."""
     found = [stage.rules for stage in config.mixture.stages] or [[]]
     for number, rules in enumerate(found):
         for rule in rules:
-            rule_step(rule.scope, rule.column, key=f"mixture.stages[{number}].only")
+            rule_stage(rule.scope, rule.column, key=f"mixture.stages[{number}].only")
     return found
 
 
-def rule_step(
+def rule_stage(
     scope: str,
     column: str,
     schemas: Mapping[str, pa.Schema] | None = None,
     key: str | None = None,
 ) -> str:
-    """Return the step whose column a rule reads, looked for in `schemas` first.
+    """Return the stage whose column a rule reads, looked for in `schemas` first.
 
-    `key`: where the rule stands, if not in `rules`. Raises InputError with near names.
+    `key`: the rule's key in the config, if it is not in `rules`. Raises InputError with near names.
     """
     if schemas is not None:
         with contextlib.suppress(KeyError):
-            return step_of(column, schemas)
+            return stage_of(column, schemas)
     try:
-        return step_of(column)
+        return stage_of(column)
     except KeyError:
-        import difflib
-
-        known = [name for schema in step_schemas().values() for name in schema.names]
+        known = [name for schema in stage_schemas().values() for name in schema.names]
         near = difflib.get_close_matches(column, known, n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else "docs/signals.md lists them."
         raise InputError(
@@ -209,3 +178,38 @@ def rule_step(
 def rule_columns(rules: Sequence[Rule]) -> list[str]:
     """Return the columns that `decide` needs for `rules`, without repeats."""
     return list(dict.fromkeys(["source", "assigned", *(rule.column for rule in rules)]))
+
+
+def check_inputs(config: Config, commands: Sequence[str]) -> None:
+    """Check inputs that would otherwise fail late: missing files, conditions on unknown columns.
+
+    `commands`: as `--stages` names them. Raises InputError that names the key.
+    """
+    for each in active_stages(config):
+        if each.command not in commands:
+            continue
+        for path in each.models(config):
+            if not path.exists():
+                named = _strings(config.model_dump(mode="json"))
+                keys = (
+                    key
+                    for key, text in named
+                    if text not in ("", ".") and path.is_relative_to(text)
+                )
+                key = next(keys, each.command)
+                raise InputError(f"{key}: {path}: there is no such file; name one that exists")
+    if mix.STAGE.command in commands:
+        upsample_rules(config)
+        only_rules(config)
+
+
+def _strings(section: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the dotted key and the value of every string in a config."""
+    if isinstance(section, str):
+        yield key, section
+    elif isinstance(section, dict):
+        for name, value in section.items():
+            yield from _strings(value, f"{key}.{name}" if key else name)
+    elif isinstance(section, list):
+        for number, value in enumerate(section):
+            yield from _strings(value, f"{key}[{number}]")

@@ -43,23 +43,13 @@ from pipelines.code_version import code_version
 from pipelines.engine.annotate import stored_batches
 from pipelines.engine.context import Context
 from pipelines.runners.runner import Runner, deal, usable_cores
-from pipelines.stages.catalog import cut_columns
+from pipelines.stages.tokenize import TOKENS, cut_columns, sampling
 from pipelines.storage.files import atomic_path
 from pipelines.storage.shards import ShardTask, write_receipt, write_shard
 from pipelines.storage.store import remove_tree
 from pipelines.tokenize.sample import SAMPLE, DrawSample, budgets, component_bytes, sampled_texts
 from schemas.errors import RunFault
 from schemas.manifest import Shard, content_key, read_manifest, sha256_file
-
-TOKENS: Final = pa.schema(
-    [
-        pa.field("tokens", pa.int32()),
-        pa.field("run_offset", pa.int64()),
-        pa.field("cut_key", pa.int64()),
-    ]
-)
-"""Annotation columns: tokens with the document's end, where they begin in the run, and a hash of
-what was cut from the text before (0: nothing); null where the document has never survived."""
 
 FOLDER: Final = "tokenizer"
 
@@ -114,12 +104,10 @@ def training_key(ctx: Context) -> str:
         for shard in _manifest_shards(ctx.folder("annotations", step))
     ]
     settings = ctx.config.tokenizer.model_dump(mode="json", exclude={"path"})
-    mixture = ctx.config.mixture
     return content_key(
         "tokenizer",
         settings,
-        [mixture.strategy, mixture.temperature],
-        {name: str(weight.share) for name, weight in mixture.weights.items()},
+        sampling(ctx.config),
         code_version("mixtures.tokenizer.training", "pipelines.tokenize.sample"),
         annotations,
         [[shard.name, shard.sha256] for shard in _document_shards(ctx)],

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from bibim.cli.app import COMMANDS, app
 from bibim.cli.lazy import LazyGroup
 from bibim.cli.options import StageName, exit_codes
-from pipelines.stages.catalog import STAGES
+from pipelines.stages import catalog
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("pyarrow", "numpy", "numba", "apache_beam", "yaml", "torch", "fasttext")
@@ -104,7 +104,7 @@ def test_the_version_is_the_packages():
 
 
 def test_the_stages_are_those_of_the_catalog():
-    assert tuple(StageName) == STAGES
+    assert tuple(StageName) == catalog.COMMANDS
 
 
 @pytest.mark.parametrize(

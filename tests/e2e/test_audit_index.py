@@ -15,7 +15,7 @@ from audit.query.reading import finished_steps, rules_of, stored_schemas
 from audit.query.views import Views
 from audit.query.what_if import WhatIf
 from bibim.cli.options import load_run
-from pipelines.stages.catalog import step_schemas
+from pipelines.stages.catalog import stage_schemas
 from schemas.config import Config
 from tests.support import ROOT
 from tests.support.altered import linked
@@ -41,7 +41,7 @@ def test_a_frame_by_its_index_gives_the_same_answers(demo: Path, tmp_path: Path)
 def test_a_run_says_the_columns_that_the_code_adds(demo: Path):
     config = load_run(demo)
     steps = finished_steps(demo, config)
-    ours = {step: schema for step, schema in step_schemas().items() if step in steps}
+    ours = {step: schema for step, schema in stage_schemas().items() if step in steps}
     assert stored_schemas(demo, config) == ours
     assert len(steps) > 6
 

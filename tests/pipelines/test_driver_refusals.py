@@ -14,7 +14,7 @@ from bibim.cli.app import app
 from pipelines.driver import Run
 from pipelines.engine.progress import LogReporter
 from pipelines.runners.runner import Runner
-from pipelines.stages.catalog import STAGES
+from pipelines.stages.catalog import COMMANDS
 from schemas.config import Config
 from schemas.errors import InputError
 
@@ -91,7 +91,7 @@ def test_a_file_that_is_not_there_stops_plan_and_run_before_any_work(
 ):
     given = config(source, **changes)
     with pytest.raises(InputError, match=said):
-        run(given, tmp_path / "out", *STAGES)
+        run(given, tmp_path / "out", *COMMANDS)
     assert not (tmp_path / "out").exists()
     file = tmp_path / "config.yaml"
     file.write_text(yaml.safe_dump(given.model_dump(mode="json", exclude_defaults=True)), "utf-8")
@@ -101,7 +101,7 @@ def test_a_file_that_is_not_there_stops_plan_and_run_before_any_work(
 
 def test_a_stage_without_those_before_it_names_them(source: Path, tmp_path: Path):
     for stage in ("measure", "mix"):
-        with pytest.raises(InputError, match="goes on from identify, which is not done here"):
+        with pytest.raises(InputError, match="reads what identify writes, which is not done here"):
             run(config(source), tmp_path / "out", "ingest", stage)
 
 

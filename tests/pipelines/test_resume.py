@@ -8,9 +8,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from test_dedup import BASE, noisy
 
-from pipelines.dedup import clusters, semantic
+from pipelines.dedup import label, semantic
 from pipelines.driver import Run
 from pipelines.engine.progress import LogReporter
 from pipelines.runners.runner import Runner
@@ -18,9 +17,10 @@ from pipelines.storage.shards import RECEIPTS
 from schemas.config import Config
 from schemas.errors import RunFault
 from schemas.manifest import read_manifest
+from tests.pipelines.dedup.test_dedup import BASE, noisy
 
 STAGES = ("ingest", "identify", "measure", "dedup")
-LABELS = {"dedup": clusters, "semantic": semantic}
+LABELS = {"dedup": label, "semantic": semantic}
 """The modules whose last pipeline writes a step's annotation, shard by shard."""
 
 

@@ -13,9 +13,10 @@ import xxhash
 
 from filters.text.removed_spans import CUTS
 from pipelines.engine.context import Context
+from pipelines.stages.tokenize import TOKENS
+from pipelines.storage.columns import Columns
 from pipelines.storage.files import write_manifest
-from pipelines.storage.shards import Columns, ShardTask, read_batches, shard_name, write_shard
-from pipelines.tokenize.run import TOKENS
+from pipelines.storage.shards import ShardTask, read_batches, shard_name, write_shard
 from schemas.config import Config
 from schemas.documents import DOCUMENT, document_id
 from schemas.manifest import Manifest, read_manifest

@@ -11,8 +11,9 @@ from apache_beam.internal import pickler
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.engine.annotate import AnnotateShard, AnnotateStep, fill_rows
+from pipelines.engine.annotate import AnnotateShard, fill_rows
 from pipelines.engine.context import Context
+from pipelines.stages.base import Stage
 from pipelines.storage.shards import ShardTask, write_shard
 from schemas.config import Config
 from schemas.documents import DOCUMENT
@@ -68,18 +69,17 @@ def test_an_annotator_is_made_once_in_a_process_whatever_copies_of_the_step_it_i
     mixture = {"tokens": 1, "weights": {"korean": 1.0}}
     config = Config.model_validate({"name": "n", "sources": sources, "mixture": mixture})
     made = []
-    real = AnnotateStep.make
+    real = Stage.make
 
-    def make(step: AnnotateStep, config: Config) -> object:
-        made.append(step)
-        return real(step, config)
+    def make(stage: Stage, config: Config) -> object:
+        made.append(stage.name)
+        return real(stage, config)
 
-    monkeypatch.setattr(AnnotateStep, "make", make)
-    step = AnnotateStep("filters.language.annotator", "Identify", ("identify",), False)
-    told = pickler.dumps(AnnotateShard(Context(tmp_path, config, "identify"), step))
+    monkeypatch.setattr(Stage, "make", make)
+    told = pickler.dumps(AnnotateShard(Context(tmp_path, config, "identify")))
     for key in ("one", "two", "three"):  # new keys: nothing stored holds
         copy = pickler.loads(told)
         task = ShardTask("a.parquet", shard.sha256, 1, key)
         assert list(copy.process(task)) == ["a.parquet"]
         del copy
-    assert made == [step]
+    assert made == ["identify"]

@@ -11,8 +11,10 @@ import pytest
 
 from filters.toxicity.annotator import Screen
 from filters.toxicity.classifier import ScreenByTransformer
+from pipelines.engine.keys import parameter_key
 from pipelines.runners.runner import Runner
-from pipelines.stages.base import step_named
+from pipelines.stages.catalog import stage
+from pipelines.wiring import WIRING
 from schemas.config import Toxicity
 from tests.support.small_run import SmallContext, config, keep, shard_tasks, write_documents
 from tests.support.tiny_models import SENTENCES, save_checkpoint, save_small
@@ -39,7 +41,7 @@ def run(out: Path, model: str) -> dict[str, pa.Table]:
         {"ko": "ko", "en": "en"}, mixture={"strategy": "unimax"}, toxicity={"model": model}
     )
     ctx = SmallContext(out, settings, "screen")
-    step_named("screen").run(Runner(), ctx, shard_tasks(out, "k"))
+    WIRING["screen"](Runner(), ctx, shard_tasks(out, "k"))
     return {
         path.name: pq.read_table(path)
         for path in (out / "annotations/screen").iterdir()
@@ -88,7 +90,7 @@ def test_only_survivors_are_screened(tmp_path: Path, model: str):
 def test_a_hub_name_label_and_files_are_part_of_the_key(model: str):
     def key(**toxicity: Any) -> str:
         settings = config({"ko": "ko"}, mixture={"strategy": "unimax"}, toxicity=toxicity)
-        return step_named("screen").parameter_key(settings)
+        return parameter_key(stage("screen"), settings)
 
     keys = [
         key(),

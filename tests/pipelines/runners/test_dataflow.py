@@ -24,7 +24,6 @@ from pipelines.runners import runner as runners
 from pipelines.runners.dataflow import flex
 from pipelines.runners.dataflow.options import ONE_PROCESS, dataflow_options
 from pipelines.runners.runner import Runner, deal
-from pipelines.stages.base import ANNOTATE
 from pipelines.storage.shards import ShardTask
 from pipelines.storage.store import place
 from schemas.config import Config
@@ -188,7 +187,7 @@ def test_a_changed_job_differs_from_its_golden_file(change: str | None, parts: s
         if change == "hint":
             real = beam.ParDo
             patch.setattr(beam, "ParDo", lambda fn: real(fn).with_resource_hints(min_ram="8GB"))
-        run_annotate(Changed(), context, ANNOTATE["identify"], tasks(2))
+        run_annotate(Changed(), context, tasks(2))
     kept = json.loads((GOLDEN / "identify.json").read_text("utf-8"))
     assert {part for part in kept if kept[part] != found[part]} == parts
 
@@ -209,7 +208,7 @@ def test_the_job_of_100_000_files_is_below_a_megabyte(stage: str, tmp_path: Path
         found = graph(kept[0])
         assert found == golden("ingest-listed", found)
     elif stage == "measure":
-        run_annotate(Listing(), context, ANNOTATE["measure"], tasks(100_000))
+        run_annotate(Listing(), context, tasks(100_000))
     else:
         run_score(Listing(), context, tasks(100_000))
     assert kept[0].ByteSize() < 1_000_000
@@ -267,7 +266,7 @@ def test_a_dry_run_of_the_command_line_builds_the_first_job_and_says_so(
     context = Context(OUT, config(DEMO), "measure")
     runner = Runner("dataflow", 0, OPTIONS, out=OUT)
     with pytest.raises(RunFault, match=r"measure: --dry_run: its job of [\d,]+ bytes was built"):
-        run_annotate(runner, context, ANNOTATE["measure"], tasks(3))
+        run_annotate(runner, context, tasks(3))
 
 
 def test_a_machine_with_a_gpu_has_one_process(score_job: Callable[..., Any]):

@@ -1,0 +1,13 @@
+"""`ingest`: files to document shards, once."""
+
+from __future__ import annotations
+
+from pipelines.stages.base import Stage
+from schemas.documents import DOCUMENT
+
+STAGE = Stage(
+    name="ingest",
+    columns=DOCUMENT,
+    modules=("pipelines.ingest.run",),
+    folder="documents",
+)

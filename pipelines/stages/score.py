@@ -1,0 +1,27 @@
+"""`score`: quality by text embeddings; the stage that a GPU speeds up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipelines.stages.base import Stage, keep_where
+from schemas.config import Config
+
+
+def models(config: Config) -> list[Path]:
+    """Return the files of the head and of a local embedder."""
+    from filters.quality.annotator import model_files
+
+    return model_files(config.quality)
+
+
+STAGE = Stage(
+    name="score",
+    annotator="filters.quality.annotator:Score",
+    reads=("identify",),
+    settings=lambda config: [config.quality.embedder, config.dedup.semantic.enabled],
+    modules=("pipelines.inference.score",),
+    models=models,
+    rules=lambda config: keep_where("quality", ">=", config.quality.drop_below),
+    survivors_only=True,
+)

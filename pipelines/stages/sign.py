@@ -1,0 +1,42 @@
+"""`sign`: content hash, address key and MinHash signature of every document; benchmark items."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pipelines.stages.base import Stage
+from schemas.config import Config
+from schemas.rules import ALL, Rule
+
+
+def settings(config: Config) -> Any:
+    """Return what decides hashes, signatures and matches."""
+    dedup = config.dedup
+    return [dedup.unit, dedup.ngram, dedup.permutations, dedup.seed, config.decontaminate.ngram]
+
+
+def models(config: Config) -> list[Path]:
+    """Return the benchmark files on this machine, and the boundary model where units need it."""
+    from filters.text.boundaries import MODEL
+
+    files = [Path(path) for path in config.decontaminate.against if "://" not in path]
+    return [*files, *([MODEL] if config.dedup.unit == "morphemes" else [])]
+
+
+def rules(config: Config) -> list[Rule]:
+    """Return the rule against documents that contain a benchmark item."""
+    asked = config.decontaminate.against and config.decontaminate.action == "drop"
+    return [Rule(ALL, "contaminated_by", "null", None, "contaminated")] if asked else []
+
+
+STAGE = Stage(
+    name="sign",
+    command="dedup",
+    annotator="filters.dedup.annotator:Sign",
+    sections=("dedup", "decontaminate"),
+    reads=("identify",),
+    settings=settings,
+    models=models,
+    rules=rules,
+)

@@ -1,0 +1,63 @@
+"""`tokenize`: the tokenizer, and the tokens of every document that the rules keep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from pipelines.stages.base import Stage, without
+from schemas.config import Config
+
+TOKENS: Final = pa.schema(
+    [
+        pa.field("tokens", pa.int32()),
+        pa.field("run_offset", pa.int64()),
+        pa.field("cut_key", pa.int64()),
+    ]
+)
+"""Annotation columns: tokens with the document's end, where they begin in the run, and a hash of
+what was cut from the text before (0: nothing); null where the document has never survived."""
+
+
+def cut_columns(config: Config) -> list[str]:
+    """Return the columns of spans (`filters.text.removed_spans.CUTS`) that encoding leaves out."""
+    tails = ["tails"] if config.measure.cut_tails else []
+    return [*tails, "repeats"] if config.dedup.lines.enabled else tails
+
+
+def settings(config: Config) -> Any:
+    """Return what decides the tokenizer, its training sample, the masks and the cuts."""
+    return [
+        without(config.tokenizer, "path"),
+        None if config.tokenizer.path else sampling(config),
+        without(config.pii, "drop_above"),
+        cut_columns(config),
+    ]
+
+
+def sampling(config: Config) -> Any:
+    """Return what of the mixture decides the tokenizer's training sample."""
+    mixture = config.mixture
+    shares = {name: str(weight.share) for name, weight in mixture.weights.items()}
+    return [mixture.strategy, mixture.temperature, shares]
+
+
+def models(config: Config) -> list[Path]:
+    """Return the file of a tokenizer that is not trained here."""
+    if not config.tokenizer.path:
+        return []
+    path = Path(config.tokenizer.path)
+    return [path / "tokenizer.model" if path.is_dir() else path]
+
+
+STAGE = Stage(
+    name="tokenize",
+    columns=TOKENS,
+    reads=("identify", "sign", "redact"),
+    settings=settings,
+    modules=("pipelines.tokenize.run",),
+    models=models,
+    survivors_only=True,
+)
