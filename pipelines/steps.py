@@ -71,8 +71,13 @@ class Step:
 def check_inputs(config: Config, stages: Sequence[str]) -> None:
     """Raise InputError, naming the key, for what `stages` would stop at only when it is their turn.
 
-    That are files that are not there, and conditions of the mixture on columns that nobody adds.
+    That are files that are not there, a secret that is unknown, and conditions of the mixture on
+    columns that nobody adds.
     """
+    secret = config.pii.key
+    needed = secret.variable or config.pii.pseudonymises()
+    if "tokenize" in stages and needed and not secret.known:
+        raise InputError(secret.remedy())
     for step in steps(config):
         if step.stage not in stages:
             continue
@@ -329,7 +334,7 @@ _STEPS = (
         settings=lambda c: [
             _without(c.tokenizer, "path"),
             _sampling_weights(c),
-            _without(c.pii, "drop_above"),
+            [_without(c.pii, "drop_above", "key"), c.pii.key.fingerprint],
             cut_columns(c),
         ],
         modules=("pipelines.tokenize",),
