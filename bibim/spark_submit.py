@@ -20,6 +20,7 @@ from bibim import spark_driver
 from pipelines.runners.spark.install import JAR, installed
 from pipelines.storage.files import atomic_path
 from schemas.config import Config
+from schemas.errors import InputError
 
 ENTRY = spark_driver.ENTRY
 
@@ -40,7 +41,15 @@ class Job:
 def job_of(
     config: Config, out: Path, stages: Sequence[str], workers: int, options: Sequence[str]
 ) -> Job:
-    """Return the job that `bibim run` with the same arguments would do from this folder."""
+    """Return the job that `bibim run` with the same arguments would do from this folder.
+
+    Raises InputError where the job would need a secret that no variable holds: a jar has none.
+    """
+    if config.pii.pseudonymises() and config.pii.key.value and not config.pii.key.variable:
+        raise InputError(
+            "pii.key: a jar holds no secrets; write `key: ${PII_KEY}` and set PII_KEY here and "
+            "where the driver runs"
+        )
     return Job(
         config.model_dump(mode="json"),
         str(out),

@@ -30,6 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from schemas import config  # noqa: E402  (the path is set above)
+from schemas.secret import Secret  # noqa: E402
 
 OPENING = "<!-- demo-output -->"
 CLOSING = "<!-- /demo-output -->"
@@ -163,6 +164,8 @@ def _bare(annotation: Any) -> Any:
 def _takes(field: FieldInfo) -> str:
     functions = {getattr(part, "func", None) for part in field.metadata}
     bounds = _bounds(field)
+    if field.annotation is Secret:
+        return "text"
     if config.parse_count in functions:
         return KINDS[config.Count]
     if config.parse_bytes in functions:
@@ -219,7 +222,7 @@ def _default(field: FieldInfo) -> str | None:
         return f"`{str(value).lower()}`"
     if isinstance(value, int):
         return f"`{value:,}`"
-    if value in ("", [], {}):
+    if value in ("", [], {}, Secret()):
         return "empty"
     if isinstance(value, dict):
         return "`{" + ", ".join(f"{k}: {v}" for k, v in value.items()) + "}`"

@@ -10,9 +10,18 @@ import re
 from fractions import Fraction
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    model_validator,
+)
 
 from schemas.rules import ALL, Rule, parse_condition, parse_rule
+from schemas.secret import Secret, parse_secret
 
 Action = Literal["mask", "pseudonymise", "drop", "keep"]
 Entity = Literal[
@@ -91,6 +100,7 @@ Count = Annotated[int, BeforeValidator(parse_count), Field(gt=0)]
 Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0)]
 Share = Annotated[Fraction, BeforeValidator(parse_share), Field(ge=0)]
 Unit = Annotated[float, Field(ge=0, le=1)]
+SecretText = Annotated[Secret, BeforeValidator(parse_secret), PlainSerializer(str, return_type=str)]
 
 
 class Section(BaseModel):
@@ -255,8 +265,13 @@ class Pii(Section):
     """Least score of a span. Shapes that need a context word beside them have 0.2."""
     keep_demographics: bool = False
     """Masked resident numbers keep the decade of birth and the digit of century and sex."""
-    key: str = ""
-    """Secret of `pseudonymise`; write `${PII_KEY}` to take it from the environment."""
+    key: SecretText = Secret()
+    """Secret of `pseudonymise`; write `${PII_KEY}` to take it from the environment. It is never
+    written."""
+
+    def pseudonymises(self) -> bool:
+        """Return whether any type of entity gets pseudonyms, for which the key is needed."""
+        return "pseudonymise" in (self.action, *self.entities.values())
 
 
 class Toxicity(Section):

@@ -22,17 +22,21 @@ from schemas.errors import InputError
 from schemas.rules import ALL
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
+SECRET = ("pii", "key")
+"""The key whose reference to the environment stays one, see `schemas.secret`."""
 
 Path_ = tuple[str | int, ...]
 M = TypeVar("M", bound=BaseModel)
 
 
-def load_config(file: Path, overrides: Sequence[str] = ()) -> Config:
+def load_config(file: Path, overrides: Sequence[str] = (), secrets: bool = True) -> Config:
     """Return the validated configuration of `file`, with `--set key.path=value` overrides.
 
-    Raises InputError that lists every fault, one a line: file, line, key, what would be right.
+    `secrets`: whether those that a run of it would need must be known; who only looks at a
+    finished run needs none. Raises InputError that lists every fault, one a line: file, line,
+    key, what would be right.
     """
-    return parse_config(_text(file), str(file), overrides)
+    return parse_config(_text(file), str(file), overrides, secrets)
 
 
 def load_section(file: Path, model: type[M], overrides: Sequence[str] = ()) -> M:
@@ -40,10 +44,18 @@ def load_section(file: Path, model: type[M], overrides: Sequence[str] = ()) -> M
     return _parse(_text(file), str(file), model, overrides)[0]
 
 
-def parse_config(text: str, name: str, overrides: Sequence[str] = ()) -> Config:
-    """Return the validated configuration written in `text`; `name` stands in messages."""
+def parse_config(
+    text: str, name: str, overrides: Sequence[str] = (), secrets: bool = True
+) -> Config:
+    """Return the validated configuration written in `text`; `name` stands in messages.
+
+    `secrets` as for `load_config`.
+    """
     config, lines = _parse(text, name, Config, overrides)
     faults = list(_cross_check(config, lines, name))
+    key = config.pii.key
+    if secrets and not key.known and (key.variable or config.pii.pseudonymises()):
+        faults.append(f"{_where(SECRET, lines, name)}: {key.remedy().removeprefix('pii.key: ')}")
     if faults:
         raise InputError("\n".join(faults))
     return config
@@ -146,6 +158,8 @@ def _expand(value: Any, data: Any, name: str, lines: Mapping[Path_, int], path: 
     if isinstance(value, list):
         return [_expand(v, data, name, lines, (*path, i)) for i, v in enumerate(value)]
     if not isinstance(value, str):
+        return value
+    if path == SECRET and _VARIABLE.fullmatch(value) and value != "${data}":
         return value
 
     def found(match: re.Match[str]) -> str:

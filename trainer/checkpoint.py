@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import torch
 
 from schemas.errors import InputError, RunFault
+from schemas.files import TEMPORARY, atomic_path
 
 PATTERN = re.compile(r"step-(\d{8})\.pt")
 FORMAT = "bibim-checkpoint-1"
@@ -26,22 +26,18 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def save_checkpoint(folder: Path, step: int, state: dict[str, Any], keep: int) -> Path:
-    """Write `state` under a temporary name, sync and rename it; the last `keep` stay.
+    """Write `state`, whole or not at all; the last `keep` stay, what a kill left half-written goes.
 
     One of a later step goes too: whoever went on from an earlier one found it damaged, or it is
     another run's. Raises RunFault where it cannot be written; those that are there stay.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     path = checkpoint_path(folder, step)
-    temporary = path.with_suffix(".tmp")
     try:
-        with temporary.open("wb") as file:
+        for left in folder.glob(f"{TEMPORARY}step-*.pt-*"):
+            left.unlink(missing_ok=True)
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
             torch.save({"format": FORMAT, "step": step, **state}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
     except (OSError, RuntimeError) as error:
-        temporary.unlink(missing_ok=True)
         before = checkpoints(folder)
         rest = f"{before[-1].name} still loads" if before else "there is none before it"
         raise RunFault(f"{path}: cannot be written ({error}); {rest}. Make room, go on.") from None

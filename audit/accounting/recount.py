@@ -37,6 +37,7 @@ from pipelines.stages.catalog import effective_rules, rule_columns, stage
 from pipelines.stages.tokenize import cut_columns
 from schemas.config import Config
 from schemas.manifest import read_manifest
+from schemas.secret import Secret
 
 Place = tuple[str, str | None, str | None]
 Ints = npt.NDArray[np.int64]
@@ -261,7 +262,9 @@ def _written(
     kept = group.kept & np.asarray(columns.column("tokens").is_valid())
     rows = columns.filter(pa.array(kept))
     spans, text = rows.column("pii_spans"), rows.column("text")
-    text = apply_spans(text, spans, config.pii, [rows.column(name) for name in cuts])
+    # Only sizes are compared, and those of pseudonyms are the same under every key.
+    settings = config.pii.model_copy(update={"key": Secret()})
+    text = apply_spans(text, spans, settings, [rows.column(name) for name in cuts])
     counts = rows.column("tokens").to_numpy().astype(np.int64)
     ends = np.cumsum(counts)
     tokens = np.empty(int(ends[-1]) if len(ends) else 0, run.dtype)

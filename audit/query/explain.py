@@ -153,11 +153,11 @@ def explain_document(out: Path, config: Config, document: str) -> Explanation:
 
 def _excerpt(batch: pa.RecordBatch, config: Config, seen: bool) -> str:
     if seen and batch.column("pii_spans").null_count == 0:
-        from filters.pii.mask import apply_spans
+        from filters.pii.mask import apply_spans, showable
 
         cuts = [batch.column(n) for n in cut_columns(config)]
         spans = batch.column("pii_spans")
-        text = apply_spans(batch.column("text"), spans, config.pii, cuts)[0].as_py()
+        text = apply_spans(batch.column("text"), spans, showable(config.pii), cuts)[0].as_py()
     else:
         text = batch.column("text")[0].as_py()
     return str(text[:EXCERPT])

@@ -126,21 +126,21 @@ Stages = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def load(file: Path, overrides: list[str] | None) -> Config:
+def load(file: Path, overrides: list[str] | None, secrets: bool = True) -> Config:
     """Load a config; `${BIBIM_STDLIB}` in it is this interpreter's standard library."""
     import sysconfig
 
     from schemas.load import load_config
 
     os.environ.setdefault("BIBIM_STDLIB", sysconfig.get_paths()["stdlib"])
-    return load_config(file, overrides or ())
+    return load_config(file, overrides or (), secrets)
 
 
 def load_run(out: Path) -> Config:
-    """Return the config that made `out`. Raises InputError where there is no run."""
+    """Return the config that made `out`, secrets aside. Raises InputError where there is no run."""
     if not (out / "config.yaml").exists():
         raise InputError(f"{out}: no run is here (no config.yaml); name the --out of a run")
-    return load(out / "config.yaml", None)
+    return load(out / "config.yaml", None, secrets=False)
 
 
 @contextmanager

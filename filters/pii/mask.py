@@ -24,7 +24,7 @@ from filters.pii.entities import EMAIL, FRN, PHONE, RRN, action_of, drop_types
 from filters.pii.forms import dialling_code, digit_places, mail_mark
 from filters.pii.pseudonym import Pseudonyms
 from filters.text.removed_spans import flat_spans
-from schemas.config import Pii
+from schemas.config import Action, Pii
 
 
 def masked(value: str, entity: str, settings: Pii) -> str:
@@ -88,7 +88,7 @@ def apply_spans(
             if action == "pseudonymise":
                 if row not in pseudonyms:
                     whole = view[int(offsets[row]) : int(offsets[row + 1])]
-                    pseudonyms = {row: Pseudonyms(settings.key, whole)}
+                    pseudonyms = {row: Pseudonyms(settings.key.value, whole)}
                 replaced = pseudonyms[row].of(value, entity).encode()
             else:
                 replaced = masked(value, entity, settings).encode()
@@ -104,6 +104,18 @@ def apply_spans(
     if text.null_count:
         return pc.if_else(text.is_valid(), result, pa.scalar(None, pa.large_string()))
     return result
+
+
+def showable(settings: Pii) -> Pii:
+    """Return settings for showing a text: masks stand for pseudonyms whose key is unknown."""
+    if settings.key.known:
+        return settings
+
+    def shown(action: Action) -> Action:
+        return "mask" if action == "pseudonymise" else action
+
+    entities = {entity: shown(action) for entity, action in settings.entities.items()}
+    return settings.model_copy(update={"action": shown(settings.action), "entities": entities})
 
 
 def drops(spans: pa.ListArray, settings: Pii) -> pa.BooleanArray:

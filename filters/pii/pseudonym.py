@@ -44,7 +44,8 @@ class Pseudonyms:
     """The pseudonyms of one document.
 
     `key` is the config's secret; `document` the document's bytes, which set it apart from
-    others. Without a key whoever has the document can compute them again.
+    others. Without a key whoever has the document can compute them again. A value's pseudonym has
+    the same length under every key, so that an audit, which knows none, can count bytes.
     """
 
     def __init__(self, key: str, document: bytes | memoryview) -> None:
@@ -64,8 +65,9 @@ class Pseudonyms:
         if entity == IP:
             draw = self._draws(value, entity)
             if ":" in value:
-                return f"2001:db8::{next(draw):x}"  # RFC 3849
-            return f"198.{18 + next(draw) % 2}.{next(draw) % 256}.{next(draw) % 256}"  # RFC 2544
+                return f"2001:db8::{next(draw):04x}"  # RFC 3849
+            ends = [100 + next(draw) % 156 for _ in range(2)]
+            return f"198.{18 + next(draw) % 2}.{ends[0]}.{ends[1]}"  # RFC 2544
         return self._number(value, entity)
 
     def _number(self, value: str, entity: str) -> str:

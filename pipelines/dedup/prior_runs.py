@@ -43,7 +43,7 @@ def _open(out: Path, config: Config) -> tuple[Context, Manifest]:
             f"dedup.against: {out} holds no signatures; name the output folder of a run whose "
             "stage `dedup` has finished"
         )
-    other = load_config(out / "config.yaml")
+    other = load_config(out / "config.yaml", secrets=False)
     for key in SIGNED:
         mine, theirs = getattr(config.dedup, key), getattr(other.dedup, key)
         if mine != theirs:

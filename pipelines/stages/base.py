@@ -37,6 +37,10 @@ def _always(config: Config) -> bool:
     return True
 
 
+def _no_fault(config: Config) -> None:
+    return None
+
+
 def _all_computed(config: Config) -> Mapping[str, str]:
     return {}
 
@@ -68,6 +72,8 @@ class Stage:
     """Whether a run of the config has this stage."""
     not_computed: Callable[[Config], Mapping[str, str]] = _all_computed
     """Columns that the config leaves null, each with the setting that has them computed."""
+    check: Callable[[Config], None] = _no_fault
+    """Raises InputError for what the stage would stop at, before anything runs."""
     survivors_only: bool = False
     """It annotates documents that the rules so far keep, so its result depends on those rules."""
     whole: bool = False

@@ -181,13 +181,14 @@ def rule_columns(rules: Sequence[Rule]) -> list[str]:
 
 
 def check_inputs(config: Config, commands: Sequence[str]) -> None:
-    """Check inputs that would otherwise fail late: missing files, conditions on unknown columns.
+    """Check inputs that would otherwise fail late: missing files, unknown secrets and columns.
 
     `commands`: as `--stages` names them. Raises InputError that names the key.
     """
     for each in active_stages(config):
         if each.command not in commands:
             continue
+        each.check(config)
         for path in each.models(config):
             if not path.exists():
                 named = _strings(config.model_dump(mode="json"))

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from pipelines.stages.base import Stage, without
 from schemas.config import Config
+from schemas.errors import InputError
 
 TOKENS: Final = pa.schema(
     [
@@ -32,7 +33,7 @@ def settings(config: Config) -> Any:
     return [
         without(config.tokenizer, "path"),
         None if config.tokenizer.path else sampling(config),
-        without(config.pii, "drop_above"),
+        [without(config.pii, "drop_above", "key"), config.pii.key.fingerprint],
         cut_columns(config),
     ]
 
@@ -52,6 +53,13 @@ def models(config: Config) -> list[Path]:
     return [path / "tokenizer.model" if path.is_dir() else path]
 
 
+def check(config: Config) -> None:
+    """Raise InputError where pseudonyms are asked for and their secret is not known."""
+    secret = config.pii.key
+    if (secret.variable or config.pii.pseudonymises()) and not secret.known:
+        raise InputError(secret.remedy())
+
+
 STAGE = Stage(
     name="tokenize",
     columns=TOKENS,
@@ -59,5 +67,6 @@ STAGE = Stage(
     settings=settings,
     modules=("pipelines.tokenize.run",),
     models=models,
+    check=check,
     survivors_only=True,
 )

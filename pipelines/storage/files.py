@@ -1,4 +1,4 @@
-"""Files that are whole or absent: write under a temporary name, sync, rename.
+"""Files of a run that are whole or absent, on this machine (`schemas.files`) and on stores.
 
 Inputs are opened by `open_input`, wherever they lie; the output folder is on a file system
 that this machine (and every worker) mounts, or on a store (see `pipelines.storage.store`).
@@ -7,15 +7,15 @@ that this machine (and every worker) mounts, or on a store (see `pipelines.stora
 from __future__ import annotations
 
 import contextlib
-import os
 import tempfile
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from pipelines.storage.store import TEMPORARY, StorePath, upload
+from pipelines.storage.store import StorePath, upload
+from schemas import files
 from schemas.errors import InputError
+from schemas.files import TEMPORARY
 from schemas.manifest import MANIFEST, Manifest
 
 REMOTE = ("gs://", "s3://", "hdfs://", "hf://")
@@ -23,25 +23,18 @@ REMOTE = ("gs://", "s3://", "hdfs://", "hf://")
 
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on leaving, sync it and rename it to `path`.
+    """Yield a path to write to; on leaving, `path` is that file, synced and whole.
 
-    If the block raises, the temporary file is removed and `path` is as it was. A path on a store
-    gets a file of this machine, which is uploaded whole; RunFault if that fails.
+    On this machine that is `schemas.files.atomic_path`. A path on a store gets a file of this
+    machine, which is uploaded whole; RunFault if that fails.
     """
     if isinstance(path, StorePath):
         with tempfile.TemporaryDirectory(prefix="bibim-") as folder:
             yield Path(folder) / path.name
             upload(Path(folder) / path.name, path)
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f"{TEMPORARY}{path.name}-{uuid.uuid4().hex}"
-    try:
+    with files.atomic_path(path) as temporary:
         yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -24,9 +24,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schemas.errors import InputError, RunFault
+from schemas.files import TEMPORARY
 
 SCHEMES = ("gs", "s3", "hdfs")
-TEMPORARY = ".tmp-"
 PIECE = 1 << 26
 """Bytes handed to the store at a time: the size of a part of an S3 upload (at most 10,000)."""
 

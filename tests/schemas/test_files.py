@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,19 @@ def test_a_file_that_is_written_is_whole_or_as_it_was(tmp_path: Path):
         raise RuntimeError
     assert path.read_text() == "old"
     assert [each.name for each in path.parent.iterdir()] == ["file"]
+
+
+def test_no_other_module_unpacks_or_syncs():
+    root = Path(__file__).parents[2]
+    own = {
+        path.relative_to(root).as_posix()
+        for package in ("schemas", "filters", "mixtures", "pipelines", "trainer", "audit")
+        for path in (root / package).rglob("*.py")
+        if re.search(r"fsync|import (gzip|zlib|zstandard)", path.read_text("utf-8"))
+    }
+    # WARC records are gzip members of their own; a .tar.gz is unpacked by `tarfile`
+    assert own == {
+        "schemas/files.py",
+        "pipelines/ingest/readers/warc.py",
+        "pipelines/ingest/readers/whole.py",
+    }

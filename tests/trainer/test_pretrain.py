@@ -24,8 +24,9 @@ from typer.testing import CliRunner
 
 from bibim.cli.app import app
 from schemas.errors import InputError, RunFault
+from schemas.files import TEMPORARY
 from tests.support import ROOT
-from trainer.checkpoint import checkpoint_path, checkpoints, load_checkpoint
+from trainer.checkpoint import checkpoint_path, checkpoints, load_checkpoint, save_checkpoint
 from trainer.config import OptimiserConfig, TrainConfig, load_training
 from trainer.evaluate import read_questions
 from trainer.optimise import learning_rate, make_optimiser, warmup_steps
@@ -191,8 +192,15 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_says_so(training: Make, tmp_
     )
     assert done.returncode == 1
     assert "step-00000003.pt still loads" in done.stderr
-    assert [path.name for path in out.glob("*.tmp")] == []
+    assert list(out.glob(f"{TEMPORARY}*")) == []
     assert load_checkpoint(out)["step"] == 3
+
+
+def test_what_a_killed_save_left_goes_with_the_next_one(tmp_path: Path):
+    left = tmp_path / f"{TEMPORARY}step-00000003.pt-0"
+    left.write_bytes(b"half")
+    save_checkpoint(tmp_path, 4, {}, keep=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000004.pt"]
 
 
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(training: Make, tmp_path: Path):

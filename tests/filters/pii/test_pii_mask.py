@@ -10,6 +10,7 @@ import pytest
 from filters.pii.annotator import SPANS, Redact
 from filters.pii.entities import drop_types
 from filters.pii.mask import apply_spans, drops, masked
+from filters.pii.pseudonym import Pseudonyms
 from schemas.config import Pii
 from tests.support.pii_values import Planted, planted
 
@@ -182,3 +183,24 @@ def test_a_pseudonym_is_nobodys_number(redact: Redact):
         with pytest.raises(ValueError, match="day"):
             date(1900 + int(resident[:2]), int(resident[2:4]), int(resident[4:6]))
         assert not KrBrnRecognizer().validate_result(business), business
+
+
+VALUES = [
+    ("EMAIL_ADDRESS", "someone@example.org"),
+    ("PHONE_NUMBER", "010-1234-5678"),
+    ("KR_RRN", "900101-1234567"),
+    ("CREDIT_CARD", "4111 1111 1111 1111"),
+    ("KR_BRN", "220-81-62517"),
+    ("KR_VEHICLE", "12가3456"),
+    ("PERSON", "홍길동"),
+    ("IP_ADDRESS", "8.8.4.4"),
+    ("IP_ADDRESS", "2001:4860::8844"),
+]
+
+
+@pytest.mark.parametrize(("entity", "value"), VALUES)
+def test_a_pseudonym_is_as_long_under_every_key(entity: str, value: str):
+    keys = map(str, range(300))
+    found = {Pseudonyms(key, b"document").of(value, entity) for key in keys}
+    assert len(found) > 1
+    assert len({len(pseudonym.encode()) for pseudonym in found}) == 1
