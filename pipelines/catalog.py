@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 
 import pyarrow as pa
 
 from filters.pii.entities import drop_types
+from filters.rules import mistyped
 from pipelines.shards import Columns
 from schemas.config import Config
 from schemas.documents import DOCUMENT
@@ -87,10 +89,16 @@ def folders(schemas: Mapping[str, pa.Schema]) -> Columns:
     return Columns({"documents": DOCUMENT, **annotations})
 
 
+DOCUMENT_RULES = "identify"
+"""The step that drops documents by their own columns (`license`, `url`): the first that knows the
+component, by which a rule's scope is decided."""
+
+
 def step_of(column: str, schemas: Mapping[str, pa.Schema] | None = None) -> str:
-    """Return the step that adds `column` (`ingest` for document columns). KeyError if none."""
+    """Return the step to which rules on `column` belong: the one that adds it, DOCUMENT_RULES for
+    columns of the document itself. KeyError if none."""
     if column in DOCUMENT.names:
-        return "ingest"
+        return DOCUMENT_RULES
     for step, schema in (step_schemas() if schemas is None else schemas).items():
         if column in schema.names:
             return step
@@ -104,10 +112,7 @@ def cut_columns(config: Config) -> list[str]:
 
 
 def _all(column: str, condition: str, reason: str) -> list[Rule]:
-    return [
-        Rule(rule.scope, rule.column, rule.op, rule.value, reason)
-        for rule in parse_condition(ALL, column, condition)
-    ]
+    return [replace(rule, reason=reason) for rule in parse_condition(ALL, column, condition)]
 
 
 def effective_rules(
@@ -143,11 +148,13 @@ def effective_rules(
         by_step["semantic"].append(Rule(ALL, "semantic_of", "null", None, "semantic_duplicate"))
     for scope, conditions in config.rules.items():
         for column, condition in conditions.items():
+            rules = parse_condition(scope, column, condition)
             if schemas is not None:
                 with contextlib.suppress(KeyError):  # else of a step from `before` on
-                    by_step[step_of(column, schemas)] += parse_condition(scope, column, condition)
+                    by_step[step_of(column, schemas)] += rules
                 continue
-            by_step[rule_step(scope, column)] += parse_condition(scope, column, condition)
+            by_step[rule_step(scope, column)] += rules
+            check_types(rules, f"rules.{scope}.{column}")
             if rule_step(scope, column) not in active_steps(config):
                 raise InputError(
                     f"rules.{scope}.{column} reads what is not measured; "
@@ -163,19 +170,18 @@ def effective_rules(
 
 
 def upsample_rules(config: Config) -> list[tuple[Rule, Fraction]]:
-    """Return conditions and factors of `mixture.upsample`. Raises InputError as `rule_step`."""
+    """Return conditions and factors of `mixture.upsample`. Raises InputError as `check_types`."""
     found = [(entry.rule, entry.factor) for entry in config.mixture.upsample]
     for number, (rule, _) in enumerate(found):
-        rule_step(rule.scope, rule.column, key=f"mixture.upsample[{number}].when")
+        check_types([rule], f"mixture.upsample[{number}].when")
     return found
 
 
 def only_rules(config: Config) -> list[list[Rule]]:
-    """Return the conditions of each stage of the mixture. Raises InputError as `rule_step`."""
+    """Return the conditions of each stage of the mixture. Raises InputError as `check_types`."""
     found = [stage.rules for stage in config.mixture.stages] or [[]]
     for number, rules in enumerate(found):
-        for rule in rules:
-            rule_step(rule.scope, rule.column, key=f"mixture.stages[{number}].only")
+        check_types(rules, f"mixture.stages[{number}].only")
     return found
 
 
@@ -203,6 +209,23 @@ def rule_step(
         raise InputError(
             f"{key or f'rules.{scope}.{column}'}: no stage adds a column {column!r}; {hint}"
         ) from None
+
+
+def check_types(
+    rules: Sequence[Rule], key: str, schemas: Mapping[str, pa.Schema] | None = None
+) -> None:
+    """Raise InputError, naming `key`, where a rule does not fit the type of its column.
+
+    Also where no step adds the column. `schemas`: the steps' columns, looked for there first.
+    """
+    for rule in rules:
+        rule_step(rule.scope, rule.column, schemas, key)
+        known = [DOCUMENT, *(schemas or {}).values()]
+        schema = next((one for one in known if rule.column in one.names), None)
+        if schema is None:
+            schema = next(one for one in step_schemas().values() if rule.column in one.names)
+        if fault := mistyped(rule, schema.field(rule.column).type):
+            raise InputError(f"{key}: {fault}")
 
 
 def rule_columns(rules: Sequence[Rule]) -> list[str]:

@@ -9,10 +9,11 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from mixtures.solver import SourcePlan
 from mixtures.stats import Fertility
-from pipelines.catalog import STAGES, effective_rules, rule_step
+from pipelines.catalog import STAGES, effective_rules, only_rules, rule_step, upsample_rules
 from pipelines.context import Context
 from pipelines.readers.plan import expansion, plan_splits
 from pipelines.run import Run, pending_steps
@@ -123,6 +124,8 @@ def print_plan(console: Console, config: Config, out: Path | None, offline: bool
     `offline` no source is looked at.
     """
     rules = effective_rules(config)
+    upsample_rules(config)
+    only_rules(config)
     if not offline:
         check_inputs(config, STAGES)
     splits = None if offline else _plan_sources(console, config)
@@ -137,10 +140,11 @@ def print_plan(console: Console, config: Config, out: Path | None, offline: bool
 def print_rules(console: Console, rules: Sequence[Rule]) -> None:
     """Print the rules in the order in which they decide."""
     table = Table(title="Rules: the first that a document breaks is the reason")
-    for column in ("stage", "keeps where", "reason"):
+    for column in ("stage", "keeps where", "null", "reason"):
         table.add_column(column)
     for rule in rules:
-        table.add_row(rule_step(rule.scope, rule.column), str(rule), rule.reason)
+        null = {"keep": "kept", "drop": "dropped"}[rule.when_null]
+        table.add_row(rule_step(rule.scope, rule.column), Text(str(rule)), null, rule.reason)
     console.print(table)
 
 

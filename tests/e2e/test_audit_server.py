@@ -94,7 +94,7 @@ def test_what_if_decides_as_a_run_does(demo_views: Views, rules: list[str]) -> N
     from audit.what_if import altered
 
     frame = demo_views.frame
-    after, _ = altered(frame.rules, rules)
+    after = altered(frame.rules, rules).rules
     columns = list(dict.fromkeys(["source", "bytes", "tokens", *rule_columns(after)]))
     dropped: dict[str, list[int]] = {name: [0, 0, 0] for name in frame.config.sources}
     reasons: dict[str, int] = {rule.reason: 0 for rule in after}
