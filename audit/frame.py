@@ -278,7 +278,7 @@ class Frame:
             for number, name in enumerate(names):
                 part = table.column(number).to_numpy()
                 if part.dtype.kind == "i":
-                    found[name] = _put(found[name], part, row)
+                    found[name] = put(found[name], part, row)
                 else:
                     found[name][row : row + len(part)] = part
         return found
@@ -506,7 +506,7 @@ def breaks_values(rule: Rule, values: Values) -> Bools:
     return breaks(rule, pa.array(values, mask=nulls))
 
 
-def _put(values: Values, part: Ints, row: int) -> Values:
+def put(values: Values, part: Ints, row: int) -> Values:
     """Put whole numbers into `values` from `row` on, and return it: wider where one needs it.
 
     `part` has the null of int64.

@@ -25,6 +25,7 @@ from audit.reading import documents_of
 from audit.stats import known_stats
 from audit.texts import WHOLE, Piece, Texts, pieces
 from audit.what_if import WhatIf, altered, asked, check_scopes
+from pipelines.catalog import STEPS
 from schemas.config import Config
 from schemas.errors import InputError
 from schemas.rules import ALL, Rule, is_number, parse_condition, replaces
@@ -154,14 +155,16 @@ class Views:
             here = groups.source == code
             if name is not None and (count := int(groups.documents[here & breaks].sum())):
                 by_source[name] = [count, int(groups.documents[here & first].sum())]
+        number = float(cast(float, rule.value)) if is_number(rule.value) else None
         return {
             "text": str(rule),
             "scope": rule.scope,
             "column": rule.column,
             "op": rule.op,
-            "value": rule.value,
+            "value": rule.value if number is None or math.isfinite(number) else None,
+            "null": rule.null,
             "reason": rule.reason,
-            "step": frame.folder_of(rule.column),
+            "step": STEPS[frame.step_index(rule)],
             "movable": rule.threshold is not None and math.isfinite(rule.threshold),
             "asked": int(groups.documents[scope].sum()),
             "breaks": [int(groups.documents[breaks].sum()), int(groups.bytes[breaks].sum())],

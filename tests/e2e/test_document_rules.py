@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from altered import alter, linked, replace_json
@@ -13,6 +14,7 @@ from commandline import RECIPE, bibim
 
 from audit.balance import Balance
 from audit.check import check_handover, check_run
+from audit.frame import Frame, breaks_values, null_of, put
 from audit.guards import find
 from audit.ledger import by_stage, ledger
 from audit.views import changed_yaml
@@ -20,6 +22,7 @@ from audit.what_if import compare_rules
 from pipelines.catalog import effective_rules
 from pipelines.cli import load_run
 from schemas.config import Config
+from schemas.rules import parse_rule
 
 ROWS = 40
 RULES = """
@@ -232,3 +235,30 @@ def test_what_if_refuses_a_rule_that_does_not_fit_its_column(run: Path):
         assert done.returncode == 2, done.stdout
         assert said in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_numbers_and_strings_are_answered_in_the_same_blocks(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("audit.frame.BLOCK", 16)
+    config = load_run(run)
+    frame = Frame(run, config)
+    rules = ("x.words>=25", "x.license==MIT")
+    blocks = [
+        [(part.start, len(broken)) for part, broken in frame.broken(parse_rule(rule))]
+        for rule in rules
+    ]
+    assert blocks == [[(0, 16), (16, 16), (32, 8)]] * 2
+    assert compare_rules(run, config, rules).kept_after == 0
+
+
+def test_a_column_gets_wider_where_a_value_needs_it():
+    narrow = np.array([7, null_of(np.dtype(np.int32)), 0], np.int32)
+    same = put(narrow, np.array([5], np.int64), 2)
+    assert same.dtype == np.int32
+    wide = put(same, np.array([2**53 + 1], np.int64), 2)
+    assert wide.dtype == np.int64
+    assert wide.tolist() == [7, null_of(wide.dtype), 2**53 + 1]
+    assert breaks_values(parse_rule("x.words<=9007199254740992"), wide).tolist() == [
+        False, False, True,
+    ]  # fmt: skip
