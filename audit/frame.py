@@ -35,8 +35,7 @@ from audit.reading import (
     rules_of,
     stored_schemas,
 )
-from filters.decide import in_scope
-from filters.rules import breaks, breaks_sql
+from filters.rules import breaks, breaks_sql, numbers
 from pipelines.catalog import STEPS, folders, rule_step, step_of
 from pipelines.shards import DOCUMENTS
 from schemas.config import Config
@@ -431,13 +430,10 @@ class Frame:
         self, rule: Rule, source: npt.NDArray[np.int32], component: npt.NDArray[np.int32]
     ) -> Bools:
         """Return where the codes `source` and `component` are in the scope of `rule`."""
-        sources, components = self.sources.names, self.components.names
-        every = in_scope(
-            rule,
-            pa.array(np.repeat(np.array(components, object), len(sources)), pa.string()),
-            pa.array(np.tile(np.array(sources, object), len(components)), pa.string()),
+        every = np.array(
+            [[rule.covers(c, s) for s in self.sources.names] for c in self.components.names], bool
         )
-        return np.asarray(every.reshape(len(components), len(sources))[component, source])
+        return np.asarray(every[component, source])
 
     def broken(self, rule: Rule) -> Iterator[tuple[slice, Bools]]:
         """Yield (rows, where the values there break `rule`), BLOCK rows at a time.
@@ -503,7 +499,7 @@ class Frame:
 def breaks_values(rule: Rule, values: Values) -> Bools:
     """Return where `values` of the frame break `rule`, as `filters.rules.breaks` has it."""
     nulls = None if values.dtype.kind == "f" else is_null(values)
-    return breaks(rule, pa.array(values, mask=nulls))
+    return breaks(rule, numbers(values, nulls))
 
 
 def put(values: Values, part: Ints, row: int) -> Values:

@@ -41,13 +41,6 @@ class Operator:
     sql: str
 
 
-def _is_in(column: pa.Array, values: pa.Array) -> pa.Array:
-    if pa.types.is_floating(values.type) and 0.0 in values.to_pylist():
-        # `is_in` compares bits, and there are two zeros.
-        values = pa.concat_arrays([values, pa.array([0.0, -0.0], values.type)])
-    return pc.is_in(column, value_set=values)
-
-
 def _lacks(column: pa.ListArray, value: pa.Scalar) -> pa.Array:
     rows = pc.list_parent_indices(column).filter(pc.equal(pc.list_flatten(column), value))
     lacking = np.ones(len(column), dtype=bool)
@@ -62,7 +55,7 @@ OPERATORS = {
     "<": Operator(pc.less, "{} < {}"),
     "==": Operator(pc.equal, "{} = {}"),
     "!=": Operator(pc.not_equal, "{} <> {}"),
-    "in": Operator(_is_in, "{} IN ({})"),
+    "in": Operator(lambda column, values: pc.is_in(column, value_set=values), "{} IN ({})"),
     "lacks": Operator(_lacks, "NOT list_contains({}, {})"),
 }
 
@@ -71,13 +64,13 @@ def holds(rule: Rule, column: pa.Array) -> Bools:
     """Return, for each row of `column`, whether the rule's condition holds there."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    absent = np.asarray(pc.is_null(column, nan_is_null=True))
+    absent = _bools(pc.is_null(column, nan_is_null=True))
     test = _compared(rule, column.type)
     if isinstance(test, bool):
         return np.where(absent, rule.when_null == "keep", test)
     op, values, kind = test
-    value = pa.array(values, kind) if op == "in" else pa.scalar(values[0], kind)
-    held = np.asarray(pc.fill_null(OPERATORS[op].arrow(column, value), False))
+    value = _array(values, kind) if op == "in" else _array(values, kind)[0]
+    held = _bools(OPERATORS[op].arrow(column, value))
     return np.where(absent, rule.when_null == "keep", held)
 
 
@@ -107,7 +100,42 @@ def breaks_sql(rule: Rule, kind: pa.DataType) -> str:
 
 def valued(column: pa.Array) -> Bools:
     """Return where a column has a value: neither null nor NaN."""
-    return ~np.asarray(pc.is_null(column, nan_is_null=True))
+    return ~_bools(pc.is_null(column, nan_is_null=True))
+
+
+# Between Arrow and NumPy. Arrow's own conversions, `pa.scalar` among them, import pandas, which is
+# a quarter of a `bibim what-if`: numbers and masks are handed over by their buffers.
+
+
+def numbers(values: npt.NDArray[Any], nulls: Bools | None = None) -> pa.Array:
+    """Return an Arrow array over a contiguous NumPy array of numbers, null where `nulls` says."""
+    kind = pa.from_numpy_dtype(values.dtype)
+    valid = None if nulls is None else pa.py_buffer(np.packbits(~nulls, bitorder="little"))
+    return pa.Array.from_buffers(kind, len(values), [valid, pa.py_buffer(values)])
+
+
+def _array(values: list[Scalar], kind: pa.DataType) -> pa.Array:
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        form = "f" if pa.types.is_floating(kind) else "i" if _signed(kind) else "u"
+        return numbers(np.array(values, f"{form}{kind.bit_width // 8}"))
+    return pa.array(values, kind)
+
+
+def _bools(answers: pa.Array) -> Bools:
+    """Return a boolean array as NumPy's, null as false."""
+    if not len(answers):
+        return np.zeros(0, bool)
+    octets = pc.cast(answers, pa.uint8())
+    held = np.frombuffer(octets.buffers()[1], np.uint8, len(octets), octets.offset).view(bool)
+    if not octets.null_count:
+        return held
+    valid = pc.cast(octets.is_valid(), pa.uint8())
+    present = np.frombuffer(valid.buffers()[1], np.uint8, len(valid), valid.offset).view(bool)
+    return np.logical_and(held, present)
+
+
+def _signed(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_signed_integer(kind))
 
 
 # A rule in the type of its column
@@ -128,14 +156,17 @@ def _compared(rule: Rule, kind: pa.DataType) -> Test | bool:
     if pa.types.is_floating(kind):
         with np.errstate(over="ignore"):  # beyond the type's range it is infinite
             precise = np.array([float(value) for value in values], f"f{kind.bit_width // 8}")
-        return rule.op, cast(list[Scalar], precise.astype(float).tolist()), kind
+        found = precise.astype(float).tolist()
+        if 0.0 in found and rule.op == "in":  # Arrow's `is_in` compares bits: there are two zeros
+            found += [0.0, -0.0]
+        return rule.op, cast(list[Scalar], found), kind
     return rule.op, values, kind
 
 
 def _whole(op: str, values: list[float], kind: pa.DataType) -> Test | bool:
     """Return a comparison of whole numbers with `values`, which may be neither whole nor small."""
-    bits = kind.bit_width - pa.types.is_signed_integer(kind)
-    least, most = -(1 << bits) if pa.types.is_signed_integer(kind) else 0, (1 << bits) - 1
+    bits = kind.bit_width - _signed(kind)
+    least, most = -(1 << bits) if _signed(kind) else 0, (1 << bits) - 1
     if op in ("==", "!=", "in"):
         whole = [int(v) for v in values if math.isfinite(v) and v == int(v) and least <= v <= most]
         return (op, cast(list[Scalar], whole), kind) if whole else op == "!="

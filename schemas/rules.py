@@ -85,6 +85,10 @@ class Rule:
             text += f", null: {self.null}"
         return text
 
+    def covers(self, component: str | None, source: str | None) -> bool:
+        """Return whether the rule is about documents of this component and source."""
+        return self.scope in (ALL, component, source)
+
     @property
     def threshold(self) -> float | None:
         """The number that an ordered rule compares with; None for every other rule."""

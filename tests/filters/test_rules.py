@@ -189,9 +189,9 @@ scopes = st.sampled_from(["ko", "en", "s", "t", "all"])
 def test_a_scope_is_a_component_a_source_or_all(scope: str, rows: list[tuple[str | None, str]]):
     assigned, source = (pa.array([row[side] for row in rows], pa.string()) for side in (0, 1))
     rule = Rule(scope, "x", "valid", None, "x")
-    assert in_scope(rule, assigned, source).tolist() == [
-        scope == "all" or scope in row for row in rows
-    ]
+    expected_rows = [scope == "all" or scope in row for row in rows]
+    assert in_scope(rule, assigned, source).tolist() == expected_rows
+    assert [rule.covers(*row) for row in rows] == expected_rows
 
 
 def test_a_whole_number_beyond_doubles_is_exact():
