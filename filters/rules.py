@@ -126,12 +126,12 @@ def _bools(answers: pa.Array) -> Bools:
     if not len(answers):
         return np.zeros(0, bool)
     octets = pc.cast(answers, pa.uint8())
-    held = np.frombuffer(octets.buffers()[1], np.uint8, len(octets), octets.offset).view(bool)
+    held: Bools = np.frombuffer(octets.buffers()[1], bool, len(octets), octets.offset)
     if not octets.null_count:
         return held
     valid = pc.cast(octets.is_valid(), pa.uint8())
-    present = np.frombuffer(valid.buffers()[1], np.uint8, len(valid), valid.offset).view(bool)
-    return np.logical_and(held, present)
+    present: Bools = np.frombuffer(valid.buffers()[1], bool, len(valid), valid.offset)
+    return held & present
 
 
 def _signed(kind: pa.DataType) -> bool:
