@@ -41,7 +41,7 @@ KINDS = {
     config.Bytes: "size (`64MB`)",
     config.Share: "share (`1/3`)",
     config.Unit: "0 to 1",
-    config.Condition: "condition (`>=0.2`)",
+    config.Condition: "condition (`>=0.2`) or mapping",
 }
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 MEANINGS = {

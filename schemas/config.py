@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from schemas.rules import ALL, Rule, parse_condition, parse_rule
+from schemas.rules import ALL, Null, Rule, condition_text, parse_rule
 from schemas.secret import Secret, parse_secret
 
 Action = Literal["mask", "pseudonymise", "drop", "keep"]
@@ -335,10 +335,13 @@ def _sum_to_one(weights: dict[str, ComponentWeight]) -> dict[str, ComponentWeigh
     return weights
 
 
-def condition_rule(text: str) -> Rule:
-    """Return the rule of `knowledge>=0.6` or, for one component or source, `ko.knowledge>=0.6`."""
+def condition_rule(text: str, null: Null | None = None) -> Rule:
+    """Return the rule of `knowledge>=0.6` or, for one component or source, `ko.knowledge>=0.6`.
+
+    `null`: what null means where the text does not say; left out, as in `rules`.
+    """
     scoped = re.match(r"\s*[\w*-]+\.\w", text)
-    return parse_rule(text if scoped else f"{ALL}.{text.strip()}")
+    return parse_rule(text if scoped else f"{ALL}.{text.strip()}", null)
 
 
 class Upsample(Section):
@@ -346,14 +349,14 @@ class Upsample(Section):
 
     when: str
     """A condition on a column, such as `knowledge>=0.6`, or `ko.knowledge>=0.6` for one component
-    or source. A document whose column is null is not meant."""
+    or source. It does not hold where the column is null, unless it ends in `, null: keep`."""
     factor: Annotated[Fraction, BeforeValidator(parse_share), Field(gt=0)]
     """How many times its tokens a document weighs: 2 is twice as often as the others."""
 
     @property
     def rule(self) -> Rule:
-        """The condition, as a rule."""
-        return condition_rule(self.when)
+        """The condition, as a rule that holds where the document is weighted."""
+        return condition_rule(self.when, "drop")
 
     @model_validator(mode="after")
     def _parses(self) -> Upsample:
@@ -375,7 +378,7 @@ class MixtureStage(Section):
     """By component; left out: the mixture's own strategy and weights."""
     only: list[str] = []
     """Conditions that its documents meet, such as `quality>=0.7` or `ko.knowledge>=0.5`, to end
-    on the best. A document whose column is null, or that is out of scope, is taken."""
+    on the best. A document out of scope is taken; null means what it means in `rules`."""
 
     @property
     def rules(self) -> list[Rule]:
@@ -464,13 +467,9 @@ class Guards(Section):
     """Guards whose findings make `bibim run` end with exit code 1."""
 
 
-def _condition(value: Any) -> str:
-    parse_condition(ALL, "", value)
-    return str(value)
-
-
-Condition = Annotated[str, BeforeValidator(_condition)]
-"""What is kept: ">=0.2", or several joined by commas: ">=1, <=10"."""
+Condition = Annotated[str, BeforeValidator(condition_text)]
+"""What is kept: ">=0.2", or several joined by commas: ">=1, <=10"; or a mapping, which becomes
+such text. See `schemas.rules`."""
 
 
 class Config(Section):
@@ -481,7 +480,10 @@ class Config(Section):
     """A variable: `${data}` in any later value. `${HOME}` and the like are the environment's."""
     sources: Annotated[dict[str, Source], Field(min_length=1)]
     rules: dict[str, dict[str, Condition]] = {}
-    """By component, source or `all`: column → condition to be kept. Order gives the reason."""
+    """By component, source or `all`: column → condition to be kept, as text (`">=1, <=10"`,
+    `"in [ko, en]"`) or as a mapping (`{in: [CC0-1.0, MIT], null: drop}`). Order gives the reason.
+    Where the column is null, a rule on a signal holds and a rule on a column of the document itself
+    (`license`, `url`, `timestamp`, `meta`) fails; `null: keep` and `null: drop` override this."""
     ingest: Ingest = Ingest()
     identify: Identify = Identify()
     measure: Measure = Measure()

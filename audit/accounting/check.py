@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel
 
-from audit.accounting.ledger import Ledger, ledger, sum_counts
+from audit.accounting.ledger import Flow, Ledger, ledger, sum_counts
 from audit.accounting.recount import Balance, balance_parts
+from audit.accounting.stats import STATS, written_stats
 from audit.query.reading import (
     Damaged,
     decided,
@@ -57,12 +59,18 @@ def check_run(out: Path, config: Config) -> list[Check]:
     def made(name: str, make: Callable[[], list[Check]]) -> list[Check]:
         return _made(name, make, damaged=not files.holds)
 
+    books: list[Ledger] = []
+
+    def count() -> list[Check]:
+        books.append(ledger(out, config, mixed=False))
+        return [*check_conservation(books[0]), check_stats(out, config, books[0])]
+
     checks = [
         files,
-        *made("conservation", lambda: check_conservation(ledger(out, config, mixed=False))),
+        *made("conservation", count),
         check_splits(out),
         check_rows(out, config),
-        *check_stages(out, config, damaged=not files.holds),
+        *check_stages(out, config, books[0] if books else None, damaged=not files.holds),
     ]
     if "dedup" in finished_steps(out, config):
         name = "every duplicate has a survivor"
@@ -168,9 +176,85 @@ def check_conservation(books: Ledger) -> list[Check]:
     return checks
 
 
-def check_stages(out: Path, config: Config, damaged: bool = False) -> list[Check]:
+def check_stats(out: Path, config: Config, books: Ledger) -> Check:
+    """The figures that the run wrote are those of its data; old ones are not asked."""
+    stored = written_stats(out)
+    name = "figures as written agree with the data"
+    if stored is None:
+        return _check(name, [], "none written since the data, so they are counted when asked for")
+    wrong = []
+    for source in sorted({*stored.sources, *books.sources}):
+        if stored.sources.get(source) != books.sources.get(source):
+            wrong.append(f"{STATS}: source {source}: other sums than its documents have")
+    if stored.lines != books.lines:
+        wrong.append(f"{STATS}: other verdicts by component and language")
+    flows = [flow for flow in stored.stages if flow.stage != "mix"]
+    for stage in dict.fromkeys(flow.stage for flow in [*books.stages, *flows]):
+        sides = [[flow for flow in all_ if flow.stage == stage] for all_ in (flows, books.stages)]
+        if sides[0] != sides[1]:
+            wrong.append(f"{STATS}: stage {stage}: other sums than its annotations give")
+    return _check(name, wrong, f"{len(flows)} rows of stages, {len(stored.lines)} of verdicts")
+
+
+COUNTS = ("documents", "raw_bytes", "chars", "text_bytes", "tokens")
+RECOUNTED = {"documents": "documents", "characters": "chars", "bytes": "text_bytes"}
+"""What `audit.accounting.recount` counts, and what the ledger calls it."""
+
+
+def check_handover(books: Ledger, balance: Balance) -> Check:
+    """For each source, what a stage leaves is what the next one enters, in documents and bytes.
+
+    The ledger's rows are compared with one another and with the recount in `balance`. What
+    enters a row has to leave it, or to be dropped or edited.
+    """
+    wrong = [fault for flow in books.stages for fault in _leaks(flow)]
+    stages = list(dict.fromkeys(flow.stage for flow in books.stages))
+    for before, after in pairwise(stages):
+        counted = balance.entered(after)
+        for source in sorted({flow.source for flow in books.stages}):
+            left = sum_counts(f.left for f in _flows(books, before, source))
+            entered = sum_counts(f.entered for f in _flows(books, after, source))
+            # The ledger knows lengths from `identify` on, where `measure` has counted them.
+            known = COUNTS[:2] if before == "ingest" else COUNTS[:4]
+            lengths = before != "ingest" and "measure" in books.steps
+            pairs = [(count, getattr(entered, count)) for count in known] + [
+                (count, counted.get((source, name), 0))
+                for name, count in RECOUNTED.items()
+                if counted and (lengths or count == "documents")
+            ]
+            wrong += [
+                f"{source}, {count}: {before} leaves {getattr(left, count):,}, "
+                f"{found:,} enter {after}"
+                for count, found in pairs
+                if getattr(left, count) != found
+            ]
+    return _check("what a stage leaves enters the next", wrong, f"{len(stages)} stages")
+
+
+def _flows(books: Ledger, stage: str, source: str) -> list[Flow]:
+    return [flow for flow in books.stages if (flow.stage, flow.source) == (stage, source)]
+
+
+def _leaks(flow: Flow) -> Iterator[str]:
+    """Yield where entered + added differs from left + dropped + edited in a row of the ledger."""
+    came = sum_counts([flow.entered, *flow.added.values()])
+    went = sum_counts([flow.left, *flow.dropped.values()])
+    covered = sum_counts(flow.edited.values()).text_bytes
+    for count in COUNTS:
+        a, b = getattr(came, count), getattr(went, count)
+        b += covered if count == "text_bytes" else 0
+        if a != b:
+            yield f"{flow.stage}: source {flow.source}, {count}: {a:,} entered, {b:,} accounted"
+
+
+def check_stages(
+    out: Path, config: Config, books: Ledger | None = None, damaged: bool = False
+) -> list[Check]:
     """For each stage: what entered is what left, was dropped or edited; see
-    `audit.accounting.recount`."""
+    `audit.accounting.recount`.
+
+    With `books`, the ledger, also that nothing is lost from one stage to the next.
+    """
     balance = Balance()
 
     def take(count: Callable[[], Balance]) -> list[Check]:
@@ -190,7 +274,7 @@ def check_stages(out: Path, config: Config, damaged: bool = False) -> list[Check
         _check(f"ledger of {stage}", wrong[stage], f"{count:,} sums agree")
         for stage, count in balance.stages().items()
         if wrong[stage] or stage not in half
-    ] + missing
+    ] + [*([check_handover(books, balance)] if books is not None else []), *missing]
 
 
 def check_splits(out: Path) -> Check:

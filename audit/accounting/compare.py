@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from audit.accounting.ledger import KEPT_NAME, SourceBooks, ledger, sum_counts
 from audit.query.reading import decided, finished_steps, mixture_of, rules_of
-from filters.decide import KEPT
+from filters.rules.decide import KEPT
 from schemas.config import Config
 
 SHOWN = 3

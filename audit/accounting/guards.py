@@ -6,9 +6,11 @@ columns or from the mixture's manifest; no signal is computed.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
@@ -20,13 +22,14 @@ from pydantic import BaseModel
 
 from audit.accounting.ledger import Ledger
 from audit.query.reading import decided, mixture_of, rules_of
-from filters.decide import breaks, in_scope
+from filters.rules.decide import in_scope
+from filters.rules.evaluate import breaks, valued
 from pipelines.stages.catalog import rule_columns
 from schemas.config import Config, GuardName, Guards
 from schemas.documents import AUTO
 from schemas.rules import Rule
 
-STEP = 0.1
+STEP = Decimal("0.1")
 """How far a threshold is moved to see how steep its neighbourhood is, relative to itself."""
 MOST_CLUSTERS = 5
 """Large clusters that are told one by one, largest first."""
@@ -99,7 +102,8 @@ def _source_loss(config: Config, books: Ledger) -> Iterator[Finding]:
 
 @dataclass
 class Tally:
-    """What one rule meets: its documents are those in its scope with a value in its column."""
+    """What one rule meets: its documents are those in its scope that it can drop, which are those
+    with a value in its column and, where null drops, those without."""
 
     rule: Rule
     documents: int = 0
@@ -107,7 +111,7 @@ class Tally:
     fired: int = 0
     """Documents of which it is the reason, the first rule that they break."""
     judged: int = 0
-    """Documents on which every other rule is content."""
+    """Documents with a value, on which every other rule is content; of rules with a threshold."""
     tighter: Rule | None = None
     looser: Rule | None = None
     least: float = np.inf
@@ -119,7 +123,7 @@ class Tally:
 
 
 def _tally(out: Path, config: Config) -> list[Tally]:
-    """Return the tallies of all rules with a threshold, in one pass over stored columns."""
+    """Return the tallies of all rules, in one pass over stored columns."""
     rules = rules_of(out, config)
     columns = rule_columns(rules)
     tallies = [Tally(rule) for rule in rules]
@@ -133,13 +137,14 @@ def _tally(out: Path, config: Config) -> list[Tally]:
         ]
         faults = np.sum(broken, axis=0, dtype=np.int64)
         for number, (tally, scope, own) in enumerate(zip(tallies, scopes, broken, strict=True)):
-            if tally.rule.op not in ("<", "<=", ">", ">="):
-                continue
             column = values[tally.rule.column]
-            about = scope & np.asarray(column.is_valid())
+            about = scope & (valued(column) | (tally.rule.when_null == "drop"))
             tally.documents += int(about.sum())
             tally.broken += int(own.sum())
             tally.fired += int((group.verdict == number).sum())
+            if tally.rule.threshold is None:
+                continue
+            about &= valued(column)
             alone = about & (faults == own)
             tally.judged += int(alone.sum())
             if tally.tighter is None:
@@ -162,16 +167,23 @@ def _move(moved: Counter[str], source: pa.Array, rows: npt.NDArray[np.bool_]) ->
 def neighbours(rule: Rule, column: pa.DataType) -> tuple[Rule | None, Rule | None]:
     """Return the rule with its threshold a tenth tighter and a tenth looser.
 
-    A column of whole numbers moves by one at least. (None, None) where a tenth is nothing.
+    A column of whole numbers moves by one at least. (None, None) where a tenth is nothing, or the
+    threshold is infinite.
     """
-    value = float(rule.value)  # type: ignore[arg-type]  # a comparison has a number
+    if rule.threshold is None or not math.isfinite(rule.threshold):
+        return None, None
+    value = Decimal(str(rule.value))
     step = abs(value) * STEP
     if pa.types.is_integer(column):
-        step = max(1.0, round(step))
+        step = max(Decimal(1), step.to_integral_value())
     if not step:
         return None, None
-    tighter = value + step if rule.op in (">", ">=") else value - step
-    return replace(rule, value=tighter), replace(rule, value=2 * value - tighter)
+    step = step if rule.op in (">", ">=") else -step
+    return replace(rule, value=_number(value + step)), replace(rule, value=_number(value - step))
+
+
+def _number(value: Decimal) -> int | float:
+    return int(value) if value == value.to_integral_value() else float(value)
 
 
 def _idle_rules(config: Config, books: Ledger, tallies: list[Tally]) -> Iterator[Finding]:

@@ -25,7 +25,7 @@ from audit.query.reading import (
     rules_of,
     stored_schemas,
 )
-from filters.decide import KEPT
+from filters.rules.decide import KEPT
 from mixtures.keys import id_matrix
 from pipelines.stages.catalog import position, rule_stage
 from pipelines.stages.tokenize import cut_columns

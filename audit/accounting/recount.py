@@ -28,8 +28,8 @@ from audit.query.reading import (
     rules_of,
     stored_schemas,
 )
-from filters.decide import KEPT, decide
 from filters.pii.mask import apply_spans
+from filters.rules.decide import KEPT, decide
 from mixtures.shards.megatron import read_starts
 from mixtures.shards.token_runs import Run, run_path
 from mixtures.tokenizer.tokenizer import Tokenizer
@@ -41,6 +41,10 @@ from schemas.secret import Secret
 
 Place = tuple[str, str | None, str | None]
 Ints = npt.NDArray[np.int64]
+ENTERED = "entered, left or dropped"
+"""The equation of each annotating stage; its first side is what entered."""
+TAKEN = "written by the reader, entered"
+"""The equation between `ingest` and the stage that follows it."""
 CONTINUATION = 0x80
 """The two high bits of a byte inside a UTF-8 character are 10."""
 
@@ -108,6 +112,14 @@ class Balance:
         for key, (expected, found) in other._sides.items():
             self.add(key, expected, found)
 
+    def entered(self, stage: str) -> dict[tuple[str, str], int]:
+        """Return (source, count) → what was counted again as entering an annotating stage."""
+        found: dict[tuple[str, str], int] = defaultdict(int)
+        for (name, place, count, what), (expected, _) in self._sides.items():
+            if (name, what) == (stage, ENTERED):
+                found[place[0], count] += expected
+        return dict(found)
+
     def stages(self) -> dict[str, int]:
         """Return how many equations each stage has."""
         found: dict[str, int] = defaultdict(int)
@@ -136,8 +148,8 @@ def balance_parts(
         yield ("mix",), lambda: _mixture(out, config)
 
 
-def _readers(balance: Balance, out: Path) -> None:
-    """Note what the readers say that they wrote."""
+def _readers(balance: Balance, out: Path, first: str | None) -> None:
+    """Note what the readers wrote by their own count. `first`: the stage that takes all of it."""
     for shard in documents_of(out).shards:
         place = (shard.name.rsplit("-", 1)[0], None, None)
         stats = shard.stats
@@ -148,6 +160,9 @@ def _readers(balance: Balance, out: Path) -> None:
         read = "read, made documents or rejected"
         made = stats["documents"] + stats["rejects"]
         balance.add(("ingest", place, "documents", read), stats["records"], made)
+        for name, count in (("documents", "documents"), ("text_bytes", "bytes")):
+            if first is not None:
+                balance.add((first, place, count, TAKEN), stats[name], 0)
 
 
 class Groups:
@@ -170,7 +185,7 @@ class Groups:
 def _documents(out: Path, config: Config, steps: list[str]) -> Balance:
     """Count every document again: its text, who entered each stage, what was written of it."""
     balance = Balance()
-    _readers(balance, out)
+    _readers(balance, out, steps[0] if steps else None)
     rules = rules_of(out, config)
     cuts = cut_columns(config)
     stored = stored_schemas(out, config)
@@ -192,6 +207,8 @@ def _documents(out: Path, config: Config, steps: list[str]) -> Balance:
         values = {name: group.columns.column(name) for name in rule_columns(rules)}
         sums = {"documents": np.ones(len(text), np.int64), "characters": chars, "bytes": size}
         entered = {step: decide(values, rules[: prefixes[step]]) == KEPT for step in steps}
+        if steps:
+            _first(balance, group, steps[0], entered[steps[0]], sums)
         for step, after in zip(steps, [*steps[1:], None], strict=True):
             left = entered[after] if after else group.kept
             last = prefixes[after] if after else len(rules)
@@ -199,10 +216,9 @@ def _documents(out: Path, config: Config, steps: list[str]) -> Balance:
             missing = entered[step] & np.asarray(group.columns.column(firsts[step]).is_null())
             for count, amounts in sums.items():
                 for place, value in groups.sums(amounts * entered[step]):
-                    key = (step, place, count, "entered, left or dropped")
-                    balance.add(key, value, 0)
+                    balance.add((step, place, count, ENTERED), value, 0)
                 for place, value in groups.sums(amounts * (left.astype(np.int64) + dropped)):
-                    balance.add((step, place, count, "entered, left or dropped"), 0, value)
+                    balance.add((step, place, count, ENTERED), 0, value)
             if not stage(step).whole:  # a null there says that a document stays
                 for place, value in groups.sums(entered[step].astype(np.int64)):
                     balance.add((step, place, "documents", "entered, annotated"), value, value)
@@ -219,6 +235,19 @@ def _documents(out: Path, config: Config, steps: list[str]) -> Balance:
     if run is not None:
         run.close()
     return balance
+
+
+def _first(
+    balance: Balance,
+    group: Decided,
+    step: str,
+    entered: npt.NDArray[np.bool_],
+    sums: dict[str, Ints],
+) -> None:
+    """Note what of a row group enters the first stage, which is to be all that the reader wrote."""
+    place = (group.shard.rsplit("-", 1)[0], None, None)
+    for count in ("documents", "bytes"):
+        balance.add((step, place, count, TAKEN), 0, int(sums[count][entered].sum()))
 
 
 def _texts(

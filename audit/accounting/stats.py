@@ -38,17 +38,23 @@ def write_stats(out: Path, config: Config) -> Stats:
 
 
 def known_stats(out: Path, config: Config) -> Stats:
-    """Return the figures of the run in `out`: as it wrote them, or counted where they are old.
+    """Return the figures of the run in `out`: as it wrote them, or counted where they are old."""
+    return written_stats(out) or stats(out, config)
+
+
+def written_stats(out: Path) -> Stats | None:
+    """Return the figures that the run in `out` wrote; None where there are none, or old ones.
 
     They are old where the config or a manifest was written after them.
     """
     path = out / STATS
-    if path.exists():
-        causes = [out / "config.yaml", *out.glob(f"*/{MANIFEST}"), *out.glob(f"*/*/{MANIFEST}")]
-        written = path.stat().st_mtime_ns
-        if all(cause.stat().st_mtime_ns <= written for cause in causes if cause.exists()):
-            try:
-                return Stats.model_validate_json(path.read_bytes())
-            except ValidationError:
-                pass  # another version's form
-    return stats(out, config)
+    if not path.exists():
+        return None
+    causes = [out / "config.yaml", *out.glob(f"*/{MANIFEST}"), *out.glob(f"*/*/{MANIFEST}")]
+    written = path.stat().st_mtime_ns
+    if any(cause.exists() and cause.stat().st_mtime_ns > written for cause in causes):
+        return None
+    try:
+        return Stats.model_validate_json(path.read_bytes())
+    except ValidationError:
+        return None  # another version's form

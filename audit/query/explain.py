@@ -18,7 +18,8 @@ from audit.query.reading import (
     rules_of,
     stored_schemas,
 )
-from filters.decide import breaks, in_scope
+from filters.rules.decide import in_scope
+from filters.rules.evaluate import holds, valued
 from pipelines.stages.catalog import folders
 from pipelines.stages.tokenize import cut_columns
 from pipelines.storage.shards import read_batches
@@ -123,11 +124,12 @@ def explain_document(out: Path, config: Config, document: str) -> Explanation:
         if not in_scope(rule, batch.column("assigned"), batch.column("source"))[0]:
             continue
         column = batch.column(rule.column)
-        missing = values[rule.column] is None and rule.op not in ("null", "valid")
-        holds = None if missing else not bool(breaks(rule, column)[0])
+        held: bool | None = bool(holds(rule, column)[0])
+        if held and rule.op not in ("null", "valid") and not valued(column)[0]:
+            held = None
         shown = values[rule.column]
-        judged.append(Judged(rule=str(rule), reason=rule.reason, value=shown, holds=holds))
-        if holds is False and verdict == "kept":
+        judged.append(Judged(rule=str(rule), reason=rule.reason, value=shown, holds=held))
+        if held is False and verdict == "kept":
             verdict = rule.reason
     text = _excerpt(batch, config, seen="redact" in steps)
     own = {n: values[n] for n in DOCUMENT.names if n not in ("text", "id")}

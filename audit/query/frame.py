@@ -35,17 +35,17 @@ from audit.query.reading import (
     rules_of,
     stored_schemas,
 )
-from pipelines.stages.catalog import STAGES, folders, position, stage_of
+from filters.rules.evaluate import breaks, breaks_sql, numbers
+from pipelines.stages.catalog import STAGES, folders, position, rule_stage, stage_of
 from pipelines.storage.shards import DOCUMENTS
 from schemas.config import Config
 from schemas.errors import InputError, RunFault
-from schemas.rules import ALL, Rule
+from schemas.rules import Rule
 
 MOST_RULES = 62
 """Rules of a run that fit the bits of a row."""
 BLOCK = 1 << 20
 """Rows of one piece of work: bounds the memory that a question takes."""
-NO_INT = np.iinfo(np.int32).min
 KEEP_BYTES = 400_000_000
 """Memory for columns that were asked for once (those of the run's own rules stay)."""
 LATE = tuple(stage for stage in STAGES if stage.annotator and stage.survivors_only)
@@ -53,16 +53,18 @@ LATE = tuple(stage for stage in STAGES if stage.annotator and stage.survivors_on
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
-Values = npt.NDArray[np.float32] | npt.NDArray[np.int32]
+Values = npt.NDArray[Any]
+"""A numeric column: float32 or float64 with NaN for null, int32 or int64 with `null_of`."""
 
-_UNTRUE = {
-    ">=": np.less,
-    "<=": np.greater,
-    ">": np.less_equal,
-    "<": np.greater_equal,
-    "==": np.not_equal,
-    "!=": np.equal,
-}
+
+def null_of(kind: np.dtype[Any]) -> int:
+    """Return what stands for null in a column of whole numbers of this type."""
+    return int(np.iinfo(kind).min)
+
+
+def is_null(values: Values) -> Bools:
+    """Return where a column of the frame has no value."""
+    return np.isnan(values) if values.dtype.kind == "f" else values == null_of(values.dtype)
 
 
 @dataclass(frozen=True)
@@ -257,30 +259,36 @@ class Frame:
             raise RunFault(f"{self.out}: {folder} has {row} rows, its manifest {self.rows}")
 
     def _read(self, folder: str, names: Sequence[str]) -> dict[str, Values]:
-        """Read numeric columns: floats with NaN for null, whole numbers with NO_INT."""
-        schema = self._known.schema
-        floats = {name: pa.types.is_floating(schema.field(name).type) for name in names}
+        """Read numeric columns, in the widths that hold their values; see `Values`."""
         found: dict[str, Values] = {}
+        texts = []
         for name in names:
-            if floats[name]:
-                found[name] = np.empty(self.rows, np.float32)
+            kind = self.type_of(name)
+            if pa.types.is_floating(kind):
+                double = kind == pa.float64()
+                found[name] = np.empty(self.rows, np.float64 if double else np.float32)
+                sql = "DOUBLE" if double else "FLOAT"
+                texts.append(f"coalesce(\"{name}\", CAST('nan' AS {sql}))")
             else:
                 found[name] = np.empty(self.rows, np.int32)
-        texts = [
-            f"coalesce(\"{n}\", CAST('nan' AS FLOAT))"
-            if floats[n]
-            else f'coalesce(CAST("{n}" AS INTEGER), {NO_INT})'
-            for n in names
-        ]
+                null = null_of(np.dtype(np.int64))
+                texts.append(f'coalesce(CAST("{name}" AS BIGINT), {null})')
         for row, table in self.stream(folder, texts):
             for number, name in enumerate(names):
                 part = table.column(number).to_numpy()
-                found[name][row : row + len(part)] = part
+                if part.dtype.kind == "i":
+                    found[name] = put(found[name], part, row)
+                else:
+                    found[name][row : row + len(part)] = part
         return found
+
+    def type_of(self, column: str) -> pa.DataType:
+        """Return the type of a column that the run has."""
+        return self._known.schema.field(column).type
 
     def numeric(self, column: str) -> bool:
         """Return whether `column` is a number that a threshold can be set on."""
-        kind = self._known.schema.field(column).type
+        kind = self.type_of(column)
         return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
 
     def values(self, column: str) -> Values:
@@ -336,8 +344,7 @@ class Frame:
         unseen = np.zeros(self.rows, bool)
         for column in late:
             if column in self._kept:
-                values = self._kept[column]
-                unseen |= np.isnan(values) if values.dtype == np.float32 else values == NO_INT
+                unseen |= is_null(self._kept[column])
                 continue
             for row, table in self.stream(self.folder_of(column), [f'"{column}" IS NULL']):
                 unseen[row : row + table.num_rows] |= table.column(0).to_numpy()
@@ -423,33 +430,29 @@ class Frame:
         self, rule: Rule, source: npt.NDArray[np.int32], component: npt.NDArray[np.int32]
     ) -> Bools:
         """Return where the codes `source` and `component` are in the scope of `rule`."""
-        if rule.scope == ALL:
-            return np.ones(len(source), bool)
-        by_source = np.array([n == rule.scope for n in self.sources.names])
-        by_component = np.array([n == rule.scope for n in self.components.names])
-        return np.asarray(by_source[source] | by_component[component])
+        every = np.array(
+            [[rule.covers(c, s) for s in self.sources.names] for c in self.components.names], bool
+        )
+        return np.asarray(every[component, source])
 
     def broken(self, rule: Rule) -> Iterator[tuple[slice, Bools]]:
-        """Yield (rows, where the values there break `rule`) in blocks; scope is left out."""
-        if not self.numeric(rule.column) or rule.op in ("null", "valid", "lacks"):
-            name = f'"{rule.column}"'
-            self.folder_of(rule.column)
-            text = {
-                "null": f"{name} IS NOT NULL",
-                "valid": f"{name} IS NULL",
-                "lacks": f"coalesce(list_contains({name}, {_quoted(rule.value)}), false)",
-                "==": f"coalesce({name} <> {_quoted(rule.value)}, false)",
-                "!=": f"coalesce({name} = {_quoted(rule.value)}, false)",
-            }.get(rule.op)
-            if text is None:
-                raise InputError(f"{rule}: {rule.column} is no number; only == and != apply")
-            for row, table in self.stream(self.folder_of(rule.column), [text]):
-                yield slice(row, row + table.num_rows), table.column(0).to_numpy()
+        """Yield (rows, where the values there break `rule`), BLOCK rows at a time.
+
+        Scope is left out. The blocks are the same for every rule.
+        """
+        if self.numeric(rule.column):
+            values = self.values(rule.column)
+            for start in range(0, self.rows, BLOCK):
+                part = slice(start, start + BLOCK)
+                yield part, breaks_values(rule, values[part])
             return
-        values = self.values(rule.column)
+        text = breaks_sql(rule, self.type_of(rule.column))
+        found = np.empty(self.rows, bool)
+        for row, table in self.stream(self.folder_of(rule.column), [text]):
+            found[row : row + table.num_rows] = table.column(0).to_numpy()
         for start in range(0, self.rows, BLOCK):
             part = slice(start, start + BLOCK)
-            yield part, breaks_values(rule, values[part])
+            yield part, found[part]
 
     # One document
 
@@ -489,25 +492,30 @@ class Frame:
         return found
 
     def step_index(self, rule: Rule) -> int:
-        """Return the place among all steps of the one whose column `rule` reads."""
-        folder = self.folder_of(rule.column)
-        return position("ingest" if folder == "documents" else folder)
+        """Return the place among all steps of the one that drops what breaks the rule."""
+        return position(rule_stage(rule.scope, rule.column, self.schemas))
 
 
 def breaks_values(rule: Rule, values: Values) -> Bools:
-    """Return where `values` break `rule`: as `filters.decide.breaks`, nulls never do."""
-    if values.dtype == np.float32:
-        # The decimal as written, in the column's own precision.
-        broken = _UNTRUE[rule.op](values, np.float32(float(rule.value or 0)))
-        return np.asarray(broken & ~np.isnan(values) if rule.op == "==" else broken)
-    broken = _UNTRUE[rule.op](values, float(rule.value or 0))
-    return np.asarray(broken & (values != NO_INT))
+    """Return where `values` of the frame break `rule`, as `filters.rules.evaluate.breaks` has
+    it."""
+    nulls = None if values.dtype.kind == "f" else is_null(values)
+    return breaks(rule, numbers(values, nulls))
 
 
-def _quoted(value: object) -> str:
-    if isinstance(value, bool | float):
-        return str(value).lower()
-    return "'" + str(value).replace("'", "''") + "'"
+def put(values: Values, part: Ints, row: int) -> Values:
+    """Put whole numbers into `values` from `row` on, and return it: wider where one needs it.
+
+    `part` has the null of int64.
+    """
+    nulls = is_null(part)
+    low, high = null_of(np.dtype(np.int32)), np.iinfo(np.int32).max
+    if values.dtype == np.int32 and bool(np.any(~nulls & ((part <= low) | (part > high)))):
+        wide = values.astype(np.int64)
+        wide[is_null(values)] = null_of(wide.dtype)
+        values = wide
+    values[row : row + len(part)] = np.where(nulls, null_of(values.dtype), part)
+    return values
 
 
 def _flat(schema: pa.Schema) -> str:

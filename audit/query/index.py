@@ -20,11 +20,16 @@ from pipelines.storage.files import atomic_path
 from schemas.manifest import MANIFEST
 
 INDEX = Path("audit") / "index.arrow"
-VERSION = 2
+VERSION = 3
 """Raised whenever the frame puts something else into the file."""
 KEY, NOTES = b"bibim.key", b"bibim.notes"
 
-KINDS = {pa.int32(): np.dtype(np.int32), pa.float32(): np.dtype(np.float32)}
+KINDS: dict[pa.DataType, np.dtype[Any]] = {
+    pa.int32(): np.dtype(np.int32),
+    pa.int64(): np.dtype(np.int64),
+    pa.float32(): np.dtype(np.float32),
+    pa.float64(): np.dtype(np.float64),
+}
 """Types of the frame's columns."""
 
 Columns = dict[str, npt.NDArray[Any]]

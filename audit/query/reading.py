@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from filters.decide import KEPT, decide
+from filters.rules.decide import KEPT, decide
 from mixtures.shards.megatron import read_manifest as read_mixture
 from pipelines.stages.catalog import (
     active_stages,

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -20,13 +21,14 @@ import yaml
 from audit.accounting.ledger import by_stage, rejects
 from audit.accounting.stats import known_stats
 from audit.query.explain import explain_document, locate
-from audit.query.frame import BLOCK, NO_INT, Frame, Values
+from audit.query.frame import BLOCK, Frame, Values, is_null
 from audit.query.reading import documents_of
 from audit.query.texts import WHOLE, Piece, Texts, pieces
 from audit.query.what_if import WhatIf, altered, asked, check_scopes
+from pipelines.stages.catalog import STAGES
 from schemas.config import Config
 from schemas.errors import InputError
-from schemas.rules import ALL, Rule
+from schemas.rules import ALL, Rule, is_number, parse_condition, replaces
 
 Json = dict[str, Any]
 
@@ -153,16 +155,17 @@ class Views:
             here = groups.source == code
             if name is not None and (count := int(groups.documents[here & breaks].sum())):
                 by_source[name] = [count, int(groups.documents[here & first].sum())]
-        number = frame.numeric(rule.column) and isinstance(rule.value, float)
+        number = float(cast(float, rule.value)) if is_number(rule.value) else None
         return {
             "text": str(rule),
             "scope": rule.scope,
             "column": rule.column,
             "op": rule.op,
-            "value": rule.value,
+            "value": rule.value if number is None or math.isfinite(number) else None,
+            "null": rule.null,
             "reason": rule.reason,
-            "step": frame.folder_of(rule.column),
-            "movable": bool(number and rule.op not in ("==", "!=")),
+            "step": STAGES[frame.step_index(rule)].name,
+            "movable": rule.threshold is not None and math.isfinite(rule.threshold),
             "asked": int(groups.documents[scope].sum()),
             "breaks": [int(groups.documents[breaks].sum()), int(groups.bytes[breaks].sum())],
             "first": [int(groups.documents[first].sum()), int(groups.bytes[first].sum())],
@@ -201,11 +204,11 @@ class Views:
         frame = self.frame
         values = frame.values(name)
         rules = [
-            (index, rule)
+            (index, float(rule.value))
             for index, rule in enumerate(frame.rules)
-            if rule.column == name and isinstance(rule.value, float)
+            if rule.column == name and isinstance(rule.value, int | float)
         ]
-        thresholds = [float(rule.value) for _, rule in rules if rule.value is not None]
+        thresholds = [value for _, value in rules if math.isfinite(value)]
         edges, log = bin_edges(values, thresholds)
         kinds = len(frame.components.names)
         component = frame.groups.component * 2 + (frame.groups.mask == 0)
@@ -245,7 +248,7 @@ class Views:
         first = groups.first() == index
         scope = frame.scoped(rule, groups.source, groups.component)
         chosen = {"dropped": self._spread(first, each)}
-        if frame.numeric(rule.column) and isinstance(rule.value, float):
+        if is_number(rule.value):
             only = groups.mask == np.uint64(1 << index)
             chosen["nearly_kept"] = self._nearest(rule, only, each)
             chosen["nearly_dropped"] = self._nearest(rule, (groups.mask == 0) & scope, each)
@@ -284,12 +287,14 @@ class Views:
     def _nearest(self, rule: Rule, chosen: npt.NDArray[np.bool_], each: int) -> list[int]:
         """Return rows of the chosen groups whose values lie nearest to the threshold."""
         values = self.frame.values(rule.column)
+        threshold = float(cast(float, rule.value))
         best: list[tuple[float, int]] = []
         for start in range(0, self.frame.rows, BLOCK):
             part = values[start : start + BLOCK]
             here = chosen[self.frame.group[start : start + BLOCK]] & ~is_null(part)
             rows = np.flatnonzero(here)
-            gap = np.abs(part[rows].astype(np.float64) - float(rule.value or 0))
+            with np.errstate(invalid="ignore"):  # an infinite value at an infinite threshold
+                gap = np.abs(part[rows].astype(np.float64) - threshold)
             few = np.argpartition(gap, each)[:each] if len(gap) > each else np.arange(len(gap))
             best += zip(gap[few].tolist(), (rows[few] + start).tolist(), strict=True)
         return [row for _, row in sorted(best)[:each]]
@@ -462,11 +467,6 @@ class Views:
         return changed_yaml(self.frame.config, self.frame.rules, texts)
 
 
-def is_null(values: Values) -> npt.NDArray[np.bool_]:
-    """Return where a column of the frame has no value."""
-    return np.isnan(values) if values.dtype == np.float32 else values == NO_INT
-
-
 def bin_edges(values: Values, thresholds: Sequence[float]) -> tuple[npt.NDArray[np.float64], bool]:
     """Return BINS + 1 edges that hold most values and every threshold, and whether by ratio.
 
@@ -477,7 +477,7 @@ def bin_edges(values: Values, thresholds: Sequence[float]) -> tuple[npt.NDArray[
     if not len(few):
         return np.linspace(0.0, 1.0, BINS + 1), False
     low, middle, high = np.quantile(few, [EDGE, 0.5, 1 - EDGE])
-    whole = values.dtype == np.int32
+    whole = values.dtype.kind == "i"
     log = bool(low >= 0 and high > 100 and high > 20 * max(middle, 1.0))
     log = log or bool(whole and high > 2000)
     for value in thresholds:
@@ -568,19 +568,15 @@ def changed_yaml(config: Config, rules: Sequence[Rule], texts: Sequence[str]) ->
     sections: Json = {}
     for rule in given:
         place = SECTIONS.get((rule.column, rule.op)) if rule.scope == ALL else None
-        value = f"{rule.value:g}" if isinstance(rule.value, float) else str(rule.value)
-        if place is not None and rule.column not in conditions.get(ALL, {}):
-            number = float(value)
+        if place is not None and rule.null == "keep" and rule.column not in conditions.get(ALL, {}):
+            number = cast(float, rule.value)
             whole = place[0] == "pii"
-            sections.setdefault(place[0], {})[place[1]] = int(number) if whole else number
+            sections.setdefault(place[0], {})[place[1]] = math.floor(number) if whole else number
             continue
-        old = str(conditions.get(rule.scope, {}).get(rule.column, ""))
-        others = [
-            part.strip()
-            for part in old.split(",")
-            if part.strip() and part.strip()[0] != rule.op[0]
-        ]
-        joined = ", ".join([*others, f"{rule.op}{value}"])
+        old = conditions.get(rule.scope, {}).get(rule.column)
+        standing = [] if old is None else parse_condition(rule.scope, rule.column, old)
+        others = [one for one in standing if not replaces(rule, one)]
+        joined = ", ".join(one.condition for one in [*others, rule])
         conditions.setdefault(rule.scope, {})[rule.column] = joined
     if conditions != {scope: dict(columns) for scope, columns in config.rules.items()}:
         sections = {"rules": conditions, **sections}

@@ -15,7 +15,7 @@ component's kept documents have them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -24,12 +24,12 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic import BaseModel
 
-from audit.query.frame import NO_INT, Frame, breaks_values, first_bit
-from pipelines.stages.catalog import STAGES, position, rule_stage
+from audit.query.frame import Frame, breaks_values, first_bit, is_null
+from pipelines.stages.catalog import STAGES, check_types, position, rule_stage
 from schemas.config import Config
 from schemas.errors import InputError
 from schemas.load import rule_scopes
-from schemas.rules import Rule, parse_rules
+from schemas.rules import Rule, parse_rules, replaces
 
 MOST_CHANGES = 8
 DEDUP_STEP = next(at for at, stage in enumerate(STAGES) if stage.whole)
@@ -69,26 +69,40 @@ class Comparison(BaseModel):
     examples_kept: list[str]
 
 
+@dataclass(frozen=True)
+class Altered:
+    """A run's rules with others in place. `origin` has, for each, the number that it, or the rule
+    that it replaces, has among the run's rules; None where it is new."""
+
+    rules: list[Rule]
+    origin: list[int | None]
+    replaced: list[str]
+
+    def changed(self, before: Sequence[Rule]) -> list[int]:
+        """Return the numbers of those that the run does not have in the same place."""
+        return [
+            index
+            for index, (rule, old) in enumerate(zip(self.rules, self.origin, strict=True))
+            if old is None or rule != before[old]
+        ]
+
+
 def altered(
     rules: Sequence[Rule],
     texts: Sequence[str],
     schemas: Mapping[str, pa.Schema] | None = None,
-) -> tuple[list[Rule], list[str]]:
-    """Return `rules` with those of `texts` in place, and which of them were replaced.
+) -> Altered:
+    """Return `rules` with those of `texts` in place.
 
-    A new rule replaces one with its scope, column and direction; otherwise it is added after
+    A new rule replaces the first that `schemas.rules.replaces` names; otherwise it is added after
     the last rule of its stage. `schemas`: the columns of the run's steps.
     """
     changed = list(rules)
+    origin: list[int | None] = list(range(len(rules)))
     replaced = []
     for rule in asked(texts):
         step = position(rule_stage(rule.scope, rule.column, schemas))
-        same = [
-            index
-            for index, old in enumerate(changed)
-            if (old.scope, old.column) == (rule.scope, rule.column)
-            and old.op.strip("=") == rule.op.strip("=")
-        ]
+        same = [index for index, old in enumerate(changed) if replaces(rule, old)]
         if same:
             replaced.append(str(changed[same[0]]))
             changed[same[0]] = replace(rule, reason=changed[same[0]].reason)
@@ -98,8 +112,10 @@ def altered(
             for i, old in enumerate(changed)
             if position(rule_stage("", old.column, schemas)) <= step
         ]
-        changed.insert(after[-1] + 1 if after else 0, rule)
-    return changed, replaced
+        at = after[-1] + 1 if after else 0
+        changed.insert(at, rule)
+        origin.insert(at, None)
+    return Altered(changed, origin, replaced)
 
 
 def asked(texts: Sequence[str]) -> list[Rule]:
@@ -157,68 +173,64 @@ class WhatIf:
         frame = self.frame
         before = frame.rules
         check_scopes(frame.config, asked(texts))
-        after, replaced = altered(before, texts, frame.schemas)
-        changed = [i for i, rule in enumerate(after) if rule not in before]
+        new = altered(before, texts, frame.schemas)
+        changed = new.changed(before)
         if len(changed) > MOST_CHANGES:
             raise InputError(f"--rule: {len(changed)} changes; give {MOST_CHANGES} at most at once")
         for index in changed:
-            frame.folder_of(after[index].column)
-            if not frame.numeric(after[index].column) and after[index].op not in ("==", "!="):
-                raise InputError(f"--rule {after[index]}: this column is no number")
-        masks = self._masks(before, after, changed)
-        moved = self._moved(before, after, changed, masks, examples)
-        return self._result(before, after, changed, replaced, masks, moved)
+            rule = new.rules[index]
+            frame.folder_of(rule.column)
+            check_types([rule], f"--rule {rule}", frame.schemas)
+        masks = self._masks(new, changed)
+        moved = self._moved(new, changed, masks, examples)
+        return self._result(new, changed, masks, moved)
 
-    def _masks(
-        self, before: Sequence[Rule], after: Sequence[Rule], changed: Sequence[int]
-    ) -> npt.NDArray[np.uint64]:
+    def _masks(self, new: Altered, changed: Sequence[int]) -> npt.NDArray[np.uint64]:
         """Return the new mask of (group, code): bit b of the code is the answer to change b."""
         groups = self.frame.groups
-        kept = np.zeros(len(groups.mask), np.uint64)
-        for index, rule in enumerate(after):
-            if index not in changed:
-                bit = (groups.mask >> np.uint64(before.index(rule))) & np.uint64(1)
-                kept |= bit << np.uint64(index)
+        kept = self._renumbered(new, [i for i in range(len(new.rules)) if i not in changed])
         masks = np.repeat(kept[:, None], 1 << len(changed), axis=1)
         codes = np.arange(1 << len(changed))
         for number, index in enumerate(changed):
-            scope = self.frame.scoped(after[index], groups.source, groups.component)
+            scope = self.frame.scoped(new.rules[index], groups.source, groups.component)
             hit = scope[:, None] & ((codes >> number) & 1).astype(bool)[None, :]
             masks |= hit.astype(np.uint64) << np.uint64(index)
         return masks
 
-    def _old_of(self, before: Sequence[Rule], rule: Rule) -> Rule | None:
-        """Return the rule that `rule` stands in for."""
-        for old in before:
-            if (old.scope, old.column, old.op.strip("=")) == (
-                rule.scope, rule.column, rule.op.strip("="),
-            ):  # fmt: skip
-                return old
-        return None
+    def _renumbered(self, new: Altered, numbers: Iterable[int]) -> npt.NDArray[np.uint64]:
+        """Return the old mask of each group, with new numbers: the rules of `numbers` alone."""
+        mask = self.frame.groups.mask
+        found = np.zeros(len(mask), np.uint64)
+        for index in numbers:
+            old = new.origin[index]
+            if old is not None:
+                bit = (mask >> np.uint64(old)) & np.uint64(1)
+                found |= bit << np.uint64(index)
+        return found
 
     def _moved(
         self,
-        before: Sequence[Rule],
-        after: Sequence[Rule],
+        new: Altered,
         changed: Sequence[int],
         masks: npt.NDArray[np.uint64],
         examples: int,
     ) -> _Moved:
         frame = self.frame
+        after = new.rules
         moved = _Moved()
         if not changed:
             return moved
-        old_rules = [self._old_of(before, after[index]) for index in changed]
         width = 1 << len(changed)
         early = [index for index in changed if frame.step_index(after[index]) < DEDUP_STEP]
         tokens = frame.sizes("tokens") if "tokenize" in frame.steps else None
         sizes = frame.sizes("bytes")
         streams = [frame.broken(after[index]) for index in changed]
-        olds = [frame.broken(rule) if rule is not None else None for rule in old_rules]
+        origins = [new.origin[index] for index in changed]
+        olds = [frame.broken(frame.rules[o]) if o is not None else None for o in origins]
         # By (group, code) as one number: whether rows move at all, and between what.
-        new = masks.ravel()
-        moves = (masks != self._unmoved(before, after, changed)[:, None]).ravel()
-        was, now = np.repeat(self._was, width), new == 0
+        mask = masks.ravel()
+        moves = (masks != self._renumbered(new, range(len(after)))[:, None]).ravel()
+        was, now = np.repeat(self._was, width), mask == 0
         drops, keeps = was & ~now, now & ~was
         with frame.lock:
             for answers in zip(*streams, strict=True):
@@ -246,7 +258,7 @@ class WhatIf:
                 sums[1] = np.bincount(key, size, len(moves))[distinct]
                 if tokens is not None:
                     encoded = tokens[part][rows]
-                    size[encoded == NO_INT] = 0
+                    size[is_null(encoded)] = 0
                     sums[2] = np.bincount(key, np.maximum(encoded, 0), len(moves))[distinct]
                     sums[3] = np.bincount(key, size, len(moves))[distinct]
                 moved.group.append(distinct // width)
@@ -260,35 +272,18 @@ class WhatIf:
                         )
                 if early and "dedup" in frame.steps:
                     bits = np.uint64(sum(1 << index for index in early))
-                    moved.lost.append(rows[(new[key] & bits) > 0] + part.start)
+                    moved.lost.append(rows[(mask[key] & bits) > 0] + part.start)
         return moved
-
-    def _unmoved(
-        self,
-        before: Sequence[Rule],
-        after: Sequence[Rule],
-        changed: Sequence[int],
-    ) -> npt.NDArray[np.uint64]:
-        """Return the old mask of each group in the numbering of the new rules."""
-        mask = self.frame.groups.mask
-        found = np.zeros(len(mask), np.uint64)
-        for index, rule in enumerate(after):
-            old = self._old_of(before, rule) if index in changed else rule
-            if old is not None:
-                bit = (mask >> np.uint64(before.index(old))) & np.uint64(1)
-                found |= bit << np.uint64(index)
-        return found
 
     def _result(
         self,
-        before: Sequence[Rule],
-        after: Sequence[Rule],
+        new: Altered,
         changed: Sequence[int],
-        replaced: list[str],
         masks: npt.NDArray[np.uint64],
         moved: _Moved,
     ) -> Comparison:
         frame, groups = self.frame, self.frame.groups
+        before, after = frame.rules, new.rules
         sources = [str(name) for name in frame.sources.names[1:]]
         changes = {name: Change() for name in sorted(sources)}
         for source, name in enumerate(frame.sources.names):
@@ -303,18 +298,16 @@ class WhatIf:
         first_old = groups.first()
         np.add.at(old_counts, first_old, groups.documents)
         # Each group's rows stay, less those that moved.
-        place = np.array(
-            [self._place(before, after, changed, i) for i in (*range(len(before)), -1)]
-        )
+        place = np.array([*map(new.origin.index, range(len(before))), -1])
         np.add.at(counts, place[first_old], groups.documents)
         if moved.group:
             group = np.concatenate(moved.group)
             code = np.concatenate(moved.code)
             sums = np.concatenate(moved.sums, axis=1)
-            new = masks[group, code]
+            mask = masks[group, code]
             np.add.at(counts, place[first_old[group]], -sums[0])
-            np.add.at(counts, first_bit(new), sums[0])
-            was, now = self._was[group], new == 0
+            np.add.at(counts, first_bit(mask), sums[0])
+            was, now = self._was[group], mask == 0
             gone, come = was & ~now, now & ~was & ~self._missed[group]
             unknown = now & ~was & self._missed[group]
             rate = self._tokens_per_byte()[group]
@@ -344,7 +337,7 @@ class WhatIf:
         ids = [row["id"].hex() for row in frame.take(moved.dropped + moved.kept, ["id"])]
         return Comparison(
             rules=[str(after[index]) for index in changed],
-            replaced=replaced,
+            replaced=new.replaced,
             kept_before=kept_before,
             kept_after=kept_after,
             kept_after_at_most=kept_after + sum(c.unknown for c in changes.values()),
@@ -353,18 +346,6 @@ class WhatIf:
             examples_dropped=ids[: len(moved.dropped)],
             examples_kept=ids[len(moved.dropped) :],
         )
-
-    def _place(
-        self, before: Sequence[Rule], after: Sequence[Rule], changed: Sequence[int], old: int
-    ) -> int:
-        """Return the new number of the old rule `old`; -1 (kept) stays."""
-        if old < 0:
-            return -1
-        for index, rule in enumerate(after):
-            standing = self._old_of(before, rule) if index in changed else rule
-            if standing == before[old]:
-                return index
-        raise ValueError(f"rule {old} has gone")
 
     def _tokens_per_byte(self) -> npt.NDArray[np.float64]:
         """Return for each group how many tokens a byte of its source's kept documents makes."""

@@ -367,7 +367,7 @@
 
   // What if (live only)
 
-  const ruleText = (index) => { const rule = overview.rules[index]; return `${rule.scope}.${rule.column}${rule.op}${changes.get(index)}`; };
+  const ruleText = (index) => { const rule = overview.rules[index]; const null_ = rule.text.includes(", null: ") ? `, null: ${rule.null}` : ""; return `${rule.scope}.${rule.column}${rule.op}${changes.get(index)}${null_}`; };
   let busy = false, waiting = false;
   async function changed() {
     if (busy) { waiting = true; return; }

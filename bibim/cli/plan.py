@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from pipelines.stages.catalog import COMMANDS, check_inputs, effective_rules, rule_stage
+from pipelines.stages.catalog import (
+    COMMANDS,
+    check_inputs,
+    effective_rules,
+    only_rules,
+    rule_stage,
+    upsample_rules,
+)
 from schemas.config import Config
 from schemas.documents import AUTO
 from schemas.rules import Rule
@@ -25,6 +33,8 @@ def print_plan(console: Console, config: Config, out: Path | None, offline: bool
     `offline` no source is opened.
     """
     rules = effective_rules(config)
+    upsample_rules(config)
+    only_rules(config)
     if not offline:
         check_inputs(config, COMMANDS)
     splits = None if offline else _plan_sources(console, config)
@@ -39,10 +49,11 @@ def print_plan(console: Console, config: Config, out: Path | None, offline: bool
 def print_rules(console: Console, rules: Sequence[Rule]) -> None:
     """Print the rules in the order in which they decide."""
     table = Table(title="Rules: the first that a document breaks is the reason")
-    for column in ("stage", "keeps where", "reason"):
+    for column in ("stage", "keeps where", "null", "reason"):
         table.add_column(column)
     for rule in rules:
-        table.add_row(rule_stage(rule.scope, rule.column), str(rule), rule.reason)
+        null = {"keep": "kept", "drop": "dropped"}[rule.when_null]
+        table.add_row(rule_stage(rule.scope, rule.column), Text(str(rule)), null, rule.reason)
     console.print(table)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from filters.decide import KEPT, decide
+from filters.rules.decide import KEPT, decide
 from pipelines.stages.catalog import columns_of, effective_rules, rule_columns
 from pipelines.storage.shards import read_batches
 from schemas.config import Config

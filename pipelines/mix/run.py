@@ -21,7 +21,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from filters.decide import breaks, in_scope
+from filters.rules.decide import in_scope
+from filters.rules.evaluate import breaks, holds
 from mixtures.keys import id_matrix
 from mixtures.mixing.order import Arrangement, Documents, arrange_stages
 from mixtures.mixing.solver import Plan, Pool, SourceTokens, solve_stages
@@ -190,9 +191,8 @@ def _met(rows: pa.RecordBatch, rules: Sequence[Rule]) -> npt.NDArray[np.bool_]:
     """Return for each row whether it breaks none of `rules` that are about it."""
     met = np.ones(rows.num_rows, dtype=np.bool_)
     for rule in rules:
-        column = rows.column(rule.column)
         about = in_scope(rule, rows.column("assigned"), rows.column("source"))
-        met &= ~(about & np.asarray(column.is_valid()) & breaks(rule, column))
+        met &= ~(about & breaks(rule, rows.column(rule.column)))
     return met
 
 
@@ -202,10 +202,8 @@ def _first_that_holds(
     """Return for each row 1 + the place of the first condition that holds, or 0."""
     found = np.zeros(rows.num_rows, dtype=np.int64)
     for place, (rule, _) in enumerate(upsample, 1):
-        column = rows.column(rule.column)
-        holds = in_scope(rule, rows.column("assigned"), rows.column("source"))
-        holds &= np.asarray(column.is_valid()) & ~breaks(rule, column)
-        found[(found == 0) & holds] = place
+        about = in_scope(rule, rows.column("assigned"), rows.column("source"))
+        found[(found == 0) & about & holds(rule, rows.column(rule.column))] = place
     return found
 
 

@@ -119,7 +119,4 @@ def keep_where(column: str, condition: str, limit: float | None) -> list[Rule]:
     """Return the rules for all documents of `column` against `limit`, none where it is None."""
     if limit is None:
         return []
-    return [
-        Rule(ALL, column, rule.op, rule.value, column)
-        for rule in parse_condition(ALL, column, f"{condition}{limit}")
-    ]
+    return parse_condition(ALL, column, f"{condition}{limit}")

@@ -15,6 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from filters.rules.evaluate import mistyped
 from pipelines.stages import (
     dedup,
     identify,
@@ -96,10 +97,16 @@ def folders(schemas: Mapping[str, pa.Schema]) -> Columns:
     return Columns({ingest.STAGE.folder: DOCUMENT, **annotations})
 
 
+DOCUMENT_RULES = identify.STAGE.name
+"""The stage that drops documents by their own columns (`license`, `url`): the first that knows the
+component, by which a rule's scope is decided."""
+
+
 def stage_of(column: str, schemas: Mapping[str, pa.Schema] | None = None) -> str:
-    """Return the stage that adds `column` (`ingest` for document columns). KeyError if none."""
+    """Return the stage to which rules on `column` belong: the one that adds it, DOCUMENT_RULES for
+    columns of the document itself. KeyError if none."""
     if column in DOCUMENT.names:
-        return ingest.STAGE.name
+        return DOCUMENT_RULES
     for name, schema in (stage_schemas() if schemas is None else schemas).items():
         if column in schema.names:
             return name
@@ -120,12 +127,14 @@ def effective_rules(
     by_stage = {each.name: each.rules(config) for each in STAGES}
     for scope, conditions in config.rules.items():
         for column, condition in conditions.items():
+            rules = parse_condition(scope, column, condition)
             if schemas is not None:
                 with contextlib.suppress(KeyError):  # else of a stage from `before` on
-                    by_stage[stage_of(column, schemas)] += parse_condition(scope, column, condition)
+                    by_stage[stage_of(column, schemas)] += rules
                 continue
             name = rule_stage(scope, column)
-            by_stage[name] += parse_condition(scope, column, condition)
+            by_stage[name] += rules
+            check_types(rules, f"rules.{scope}.{column}")
             if column in (remedies := stage(name).not_computed(config)):
                 raise InputError(
                     f"rules.{scope}.{column} reads what is not measured; set {remedies[column]}"
@@ -135,19 +144,18 @@ def effective_rules(
 
 
 def upsample_rules(config: Config) -> list[tuple[Rule, Fraction]]:
-    """Return conditions and factors of `mixture.upsample`. Raises InputError as `rule_stage`."""
+    """Return conditions and factors of `mixture.upsample`. Raises InputError as `check_types`."""
     found = [(entry.rule, entry.factor) for entry in config.mixture.upsample]
     for number, (rule, _) in enumerate(found):
-        rule_stage(rule.scope, rule.column, key=f"mixture.upsample[{number}].when")
+        check_types([rule], f"mixture.upsample[{number}].when")
     return found
 
 
 def only_rules(config: Config) -> list[list[Rule]]:
-    """Return the conditions of each stage of the mixture. Raises InputError as `rule_stage`."""
+    """Return the conditions of each stage of the mixture. Raises InputError as `check_types`."""
     found = [stage.rules for stage in config.mixture.stages] or [[]]
     for number, rules in enumerate(found):
-        for rule in rules:
-            rule_stage(rule.scope, rule.column, key=f"mixture.stages[{number}].only")
+        check_types(rules, f"mixture.stages[{number}].only")
     return found
 
 
@@ -173,6 +181,23 @@ def rule_stage(
         raise InputError(
             f"{key or f'rules.{scope}.{column}'}: no stage adds a column {column!r}; {hint}"
         ) from None
+
+
+def check_types(
+    rules: Sequence[Rule], key: str, schemas: Mapping[str, pa.Schema] | None = None
+) -> None:
+    """Raise InputError, naming `key`, where a rule does not fit the type of its column.
+
+    Also where no stage adds the column. `schemas`: the stages' columns, looked for there first.
+    """
+    for rule in rules:
+        rule_stage(rule.scope, rule.column, schemas, key)
+        known = [DOCUMENT, *(schemas or {}).values()]
+        schema = next((one for one in known if rule.column in one.names), None)
+        if schema is None:
+            schema = next(one for one in stage_schemas().values() if rule.column in one.names)
+        if fault := mistyped(rule, schema.field(rule.column).type):
+            raise InputError(f"{key}: {fault}")
 
 
 def rule_columns(rules: Sequence[Rule]) -> list[str]:

@@ -14,7 +14,7 @@ from audit.query.frame import Frame
 from audit.query.views import Views
 from audit.report.server import application
 from bibim.cli.options import load_run
-from filters.decide import KEPT, decide
+from filters.rules.decide import KEPT, decide
 from pipelines.stages.catalog import rule_columns
 from schemas.config import Config
 from tests.support.altered import linked, replace_json
@@ -89,12 +89,12 @@ def test_the_funnel_equals_the_ledger(demo: Path, demo_views: Views) -> None:
     ],
 )
 def test_what_if_decides_as_a_run_does(demo_views: Views, rules: list[str]) -> None:
-    """Beside `filters.decide` on the same columns: reasons, and what is dropped by source."""
+    """Beside `filters.rules.decide` on the same columns: reasons, and what is dropped by source."""
     from audit.query.reading import decided
     from audit.query.what_if import altered
 
     frame = demo_views.frame
-    after, _ = altered(frame.rules, rules)
+    after = altered(frame.rules, rules).rules
     columns = list(dict.fromkeys(["source", "bytes", "tokens", *rule_columns(after)]))
     dropped: dict[str, list[int]] = {name: [0, 0, 0] for name in frame.config.sources}
     reasons: dict[str, int] = {rule.reason: 0 for rule in after}

@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from filters.decide import KEPT, decide
 from filters.measure.annotator import Measure
+from filters.rules.decide import KEPT, decide
 from filters.text.charset import decode_page
 from filters.text.html import main_text
 from filters.toxicity.annotator import Screen

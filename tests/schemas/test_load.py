@@ -79,7 +79,9 @@ def test_a_source_that_no_weight_takes_is_named():
 
 def test_a_condition_without_an_operator_shows_how_to_write_one():
     message = fails(GOOD.replace('">=0.2"', "0.2"))
-    assert "line 7: rules.ko.hangul_ratio: 0.2 is no condition" in message.replace("'0.2'", "0.2")
+    assert "line 7: rules.ko.hangul_ratio: 0.2 is not a condition" in message.replace(
+        "'0.2'", "0.2"
+    )
     assert ">=0.2" in message
 
 

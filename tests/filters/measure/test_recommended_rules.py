@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from filters.decide import KEPT, decide
 from filters.language.annotator import Identify
 from filters.measure.annotator import Measure, meanings
+from filters.rules.decide import KEPT, decide
 from schemas.config import Identify as IdentifySettings
 from schemas.config import Measure as MeasureSettings
 from schemas.rules import Rule, parse_condition

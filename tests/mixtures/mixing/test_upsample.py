@@ -77,10 +77,16 @@ def test_targets_add_up_and_epochs_are_in_the_ratio_of_factors(
 
 @pytest.mark.parametrize("when", ["knowledge", "knowledge>=", ">=0.5", "knowledge~0.5"])
 def test_a_condition_that_is_none_is_an_error_with_an_example(when: str):
-    with pytest.raises(ValidationError, match=r"for example|wants a number|no condition"):
+    with pytest.raises(ValidationError, match=r"for example|wants a number|not a condition"):
         Upsample(when=when, factor=TWICE)
 
 
 def test_a_condition_may_name_a_component():
-    assert str(Upsample(when="ko.knowledge>=0.6", factor=TWICE).rule) == "ko.knowledge>=0.6"
-    assert str(Upsample(when="knowledge >= 0.6", factor=TWICE).rule) == "all.knowledge>=0.6"
+    for when, scope in (("ko.knowledge>=0.6", "ko"), ("knowledge >= 0.6", "all")):
+        rule = Upsample(when=when, factor=TWICE).rule
+        assert (rule.scope, rule.column, rule.op, rule.value) == (scope, "knowledge", ">=", 0.6)
+
+
+def test_a_document_without_a_value_is_weighted_only_on_request():
+    assert Upsample(when="knowledge>=0.6", factor=TWICE).rule.null == "drop"
+    assert Upsample(when="knowledge>=0.6, null: keep", factor=TWICE).rule.null == "keep"

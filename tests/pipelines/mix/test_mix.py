@@ -16,7 +16,7 @@ import pytest
 from mixtures.shards import formats
 from mixtures.shards import megatron as files
 from mixtures.tokenizer.tokenizer import Tokenizer
-from pipelines.mix.run import mix_tasks, plan_estimated, plan_exact, run_mix
+from pipelines.mix.run import gather, mix_tasks, plan_estimated, plan_exact, run_mix
 from pipelines.runners.runner import Runner
 from pipelines.tokenize.run import run_tokenize
 from schemas.config import Config, Mixture
@@ -352,6 +352,31 @@ def test_a_stage_may_take_the_best_documents_only(tokenized: Path, tmp_path: Pat
         data = files.read_shard(folder / shard["name"])
         sizes = [known[tokenizer.decode(data[index])] for index in range(len(data))]
         assert (min(sizes) >= 150) == (shard["stage"] == 1)
+
+
+@pytest.mark.parametrize(
+    ("condition", "taken", "weighted"),
+    [
+        ("license==MIT", False, False),
+        ("license!=MIT", False, False),
+        ("license==MIT, null: keep", True, True),
+    ],
+)
+def test_null_means_the_same_in_conditions_of_the_mixture(
+    tokenized: Path, condition: str, taken: bool, weighted: bool
+):
+    # No document has a licence.
+    found = gather(
+        context(
+            tokenized,
+            upsample=[{"when": condition, "factor": 2}],
+            tokens=30_000,
+            stages=[{"share": 1, "only": [condition]}],
+        )
+    )
+    assert found.allowed[0] is not None
+    assert set(found.allowed[0].tolist()) == {taken}
+    assert {pool.factor for pool in found.pairs} == {2 if weighted else 1}
 
 
 @pytest.mark.parametrize(

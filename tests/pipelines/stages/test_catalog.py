@@ -34,6 +34,17 @@ def test_a_stage_is_decided_by_the_rules_before_it():
     assert "duplicate" in reasons("redact")
 
 
+def test_a_rule_on_the_documents_own_column_decides_where_the_component_is_known():
+    rules = {"ko": {"license": "==MIT", "words": ">=5"}}
+    assert reasons("identify", rules=rules) == []
+    assert reasons("measure", rules=rules) == ["no_component", "license"]
+
+
+def test_a_rule_that_does_not_fit_its_column_is_refused_by_its_key():
+    with pytest.raises(InputError, match=r"rules\.ko\.words: words is of type int64: 'abc' is not"):
+        effective_rules(config(rules={"ko": {"words": "==abc"}}))
+
+
 def test_an_entity_to_drop_becomes_a_rule():
     found = effective_rules(config(pii={"entities": {"KR_RRN": "drop"}}))
     assert "all.pii_types lacks KR_RRN" in [str(rule) for rule in found]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters.decide import KEPT, decide
+from filters.rules.decide import KEPT, decide
 from schemas.rules import Rule, parse_condition, parse_rule
 
 
