@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -172,7 +173,10 @@ def serve_report(out: Path, host: str, port: int, show_pii: bool) -> None:
     from audit.query.views import Views
     from audit.report.server import serve as start
 
-    start(Views(frame, show_pii), host, port, lambda url: console().print(f"[bold]{url}[/bold]"))
+    with suppress(KeyboardInterrupt):  # Ctrl-C is how a server ends: there is nothing to resume
+        start(
+            Views(frame, show_pii), host, port, lambda url: console().print(f"[bold]{url}[/bold]")
+        )
 
 
 def _frame(out: Path) -> Frame:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -181,8 +183,19 @@ def console() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=100)
 
 
+INTERRUPTED_WORKER = re.compile(r"Worker subprocess exited with return code (-2|130)$")
+"""What Beam's thread of a local worker raises when Ctrl-C has ended the worker."""
+
+
+def thread_error(error: threading.ExceptHookArgs) -> None:
+    """Print the traceback of a thread, except that of a worker that Ctrl-C has ended."""
+    if not INTERRUPTED_WORKER.match(str(error.exc_value)):
+        threading.__excepthook__(error)
+
+
 def quiet_libraries() -> None:
     """Keep libraries' log messages off the screen; their errors still show."""
+    threading.excepthook = thread_error
     logging.basicConfig(level=logging.ERROR)
     for name in ("presidio-analyzer", "trafilatura"):
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +20,7 @@ from typer.testing import CliRunner
 
 from bibim.cli.app import COMMANDS, app
 from bibim.cli.lazy import LazyGroup
-from bibim.cli.options import StageName, exit_codes
+from bibim.cli.options import StageName, exit_codes, thread_error
 from pipelines.stages import catalog
 
 ROOT = Path(__file__).parents[2]
@@ -146,6 +147,15 @@ def test_an_interrupt_says_how_to_resume(capsys: pytest.CaptureFixture[str]):
     assert stop.value.exit_code == 130
     shown = capsys.readouterr().err
     assert shown == "bibim: interrupted; run the same command again to resume\n"
+
+
+@pytest.mark.parametrize(("code", "shown"), [(-2, False), (130, False), (-9, True)])
+def test_only_a_worker_that_control_c_ended_has_no_traceback(
+    capsys: pytest.CaptureFixture[str], code: int, shown: bool
+):
+    error = RuntimeError(f"Worker subprocess exited with return code {code}")
+    thread_error(threading.ExceptHookArgs((RuntimeError, error, None, threading.current_thread())))
+    assert ("RuntimeError" in capsys.readouterr().err) == shown
 
 
 def test_control_c_ends_a_command_with_130_and_no_traceback(tmp_path: Path):

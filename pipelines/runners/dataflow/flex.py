@@ -2,7 +2,7 @@
 
 A launcher may make one job, and a run is a job a stage. So the job it makes has one step: it does
 what `bibim run --runner dataflow` does, and Dataflow runs it again where its machine is lost;
-the run then goes on where it was.
+the run is then resumed.
 """
 
 from __future__ import annotations

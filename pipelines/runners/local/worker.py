@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import signal
 import sys
 
 from pipelines.runners.local.fork_server import hatch
@@ -35,6 +36,7 @@ def preload() -> None:
 
 def main() -> None:
     """Serve the process DRIVER, which started this one, until it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches this one too: no traceback
     hatch(int(sys.argv[1]), "pipelines.runners.local.worker", sys.argv)
 
 
