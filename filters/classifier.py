@@ -21,6 +21,7 @@ from filters import ngram_model, small_transformer, spam
 from filters.toxicity import Screen, is_transformer
 from schemas.config import Toxicity
 from schemas.errors import InputError
+from schemas.extras import TORCH, needs
 
 Floats = npt.NDArray[np.float32]
 
@@ -75,14 +76,9 @@ class SequenceClassifier:
 
     def __init__(self, settings: Toxicity) -> None:
         name = settings.model
-        try:
+        with needs(TORCH, f"toxicity.model: {name!r}", "write `model: default`"):
+            import torch
             from transformers import AutoModelForSequenceClassification, AutoTokenizer
-        except ImportError:
-            raise InputError(
-                f"toxicity.model: {name!r} needs transformers; run `pip install 'bibim[embed]'`, "
-                "or write `model: default`"
-            ) from None
-        import torch
 
         try:
             tokenizer: Any = AutoTokenizer.from_pretrained(name)

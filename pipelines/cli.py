@@ -20,6 +20,7 @@ from rich.console import Console
 from pipelines.store import StorePath, place
 from schemas.config import Config
 from schemas.errors import BibimError, InputError, RunFault
+from schemas.extras import TORCH, needs
 
 PREPARED_ROWS = 2_000_000
 """Documents up to which a run ends with the audit's index; else the first question makes it."""
@@ -76,7 +77,8 @@ def exit_codes() -> Iterator[None]:
     """Turn the two kinds of stop into exit codes 1 and 2, with the message and no traceback."""
     quiet_libraries()
     try:
-        yield
+        with needs(TORCH, "this command"):
+            yield
     except BibimError as error:
         if os.environ.get("BIBIM_DEBUG") and error.__cause__ is not None:
             Console(stderr=True).print(str(error.__cause__), highlight=False, markup=False)

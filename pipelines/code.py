@@ -13,6 +13,7 @@ NOT_FOLLOWED = frozenset(
     {
         "schemas.config",  # its values are part of the key already
         "schemas.errors",
+        "schemas.extras",
         "pipelines.catalog",  # names every step, changes no value
         "pipelines.context",
         "pipelines.runners",

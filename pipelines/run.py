@@ -14,7 +14,7 @@ import platform
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -28,7 +28,7 @@ from pipelines.files import remove_temporary, write_manifest, write_text
 from pipelines.progress import Done, MemoryWatch, Reporter
 from pipelines.runners import LISTS, Runner
 from pipelines.shards import RECEIPTS, ShardTask, read_receipts, write_receipt
-from pipelines.steps import Step, check_inputs, step_named, steps
+from pipelines.steps import Step, check_extras, check_inputs, step_named, steps
 from pipelines.store import StorePath, configure, remove_tree
 from pipelines.warm import stamp, warm
 from schemas.config import Config
@@ -52,7 +52,7 @@ VERSIONS = (
     "sentencepiece",
     "torch",
 )
-"""Packages whose versions run.json notes."""
+"""Packages whose versions run.json notes, of those that are installed."""
 
 
 class Task(Protocol):
@@ -81,6 +81,14 @@ class StepResult:
     seconds: float
     cpu_seconds: float = 0.0
     peak_rss_bytes: int = 0
+
+
+def _versions() -> dict[str, str]:
+    installed = {}
+    for name in VERSIONS:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            installed[name] = importlib.metadata.version(name)
+    return installed
 
 
 @contextmanager
@@ -200,6 +208,8 @@ class Run:
 
         effective_rules(self.config)  # an unknown column stops here, before any work
         check_inputs(self.config, stages)
+        if self.runner.name == "local":
+            check_extras(self.config, stages)
         with locked(self.out), self.memory.watching():
             self._refuse_others()
             planned = ingest_tasks(self.config) if "ingest" in stages else None
@@ -257,7 +267,7 @@ class Run:
             "peak_rss_bytes": self.memory.peak,
             "runner": {"name": self.runner.name, "workers": self.runner.workers},
             "python": platform.python_version(),
-            "versions": {name: importlib.metadata.version(name) for name in VERSIONS},
+            "versions": _versions(),
             "code": {
                 "ingest": code_version("pipelines.ingest"),
                 **{step.name: code_version(*step.modules) for step in steps(self.config)},

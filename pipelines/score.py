@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from filters.embedding import is_table
 from filters.quality import Score
 from pipelines.context import Context
 from pipelines.inference import Model, run_inference
@@ -16,8 +17,10 @@ def make_score(config: Config) -> Score:
 
 
 def run_score(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
-    """Run the stage over `tasks`: annotation shards of `quality`, survivors only."""
+    """Run the stage over `tasks`: annotation shards of `quality`, survivors only.
+
+    An embedding table runs on the CPU, so no GPU is asked for, whatever `quality.device` names.
+    """
     settings = ctx.config.quality
-    run_inference(
-        runner, ctx, tasks, Model(Score, make_score, settings.device, settings.accelerator)
-    )
+    device = "cpu" if is_table(settings.embedder) else settings.device
+    run_inference(runner, ctx, tasks, Model(Score, make_score, device, settings.accelerator))

@@ -21,6 +21,7 @@ from pipelines.shards import ShardTask
 from pipelines.stage import AnnotateStep, run_annotate
 from schemas.config import Config
 from schemas.errors import InputError
+from schemas.extras import EMBED, TORCH, require
 from schemas.manifest import content_key, sha256_file
 
 Run = Callable[[Runner, Context, list[ShardTask]], None]
@@ -88,6 +89,22 @@ def check_inputs(config: Config, stages: Sequence[str]) -> None:
     if "mix" in stages:
         upsample_rules(config)
         only_rules(config)
+
+
+def check_extras(config: Config, stages: Sequence[str]) -> None:
+    """Raise InputError where the config names a model that the default install cannot run.
+
+    For runners whose workers have this machine's packages.
+    """
+    from filters.embedding import is_table
+    from filters.toxicity import is_transformer
+
+    if "screen" in stages and is_transformer(config.toxicity):
+        require(TORCH, f"toxicity.model: {config.toxicity.model!r}", "write `model: default`")
+    if "score" in stages and not is_table(config.quality.embedder):
+        require(
+            EMBED, f"quality.embedder: {config.quality.embedder!r}", "write `embedder: default`"
+        )
 
 
 def _strings(section: Any, key: str = "") -> Iterator[tuple[str, str]]:

@@ -19,6 +19,7 @@ MODULES = (
     "pipelines.ingest",
     "pipelines.stage",
     "pipelines.dedup",
+    "pipelines.score",
     "pipelines.tokenize",
     "pipelines.mix",
 )
@@ -26,6 +27,7 @@ MODULES = (
 
 def preload() -> None:
     """Load what every worker needs: its modules, and its kernels where they are compiled."""
+    logging.disable(logging.WARNING)  # Beam warns of each cloud client that is not installed
     for name in MODULES:
         importlib.import_module(name)
     from pipelines.warm import load

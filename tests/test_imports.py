@@ -28,10 +28,6 @@ LATER = {
 """The command line stands above everything, so inside a function it may reach up."""
 
 HEAVY = ("torch", "presidio_analyzer", "spacy", "kiwipiepy", "fasttext", "sentencepiece")
-ADAPTERS = {"pipelines.inference", "pipelines.score", "pipelines.screen"}
-"""Modules that subclass a heavy library's classes (Beam's ModelHandler, whose package loads
-torch). All others may import them inside functions only, which a test below proves: a module that
-did so at its top would load the library."""
 BEAM_FREE = ("schemas", "filters", "mixtures", "audit", "trainer")
 
 
@@ -124,27 +120,17 @@ def test_the_command_line_may_reach_up_inside_a_function():
 
 
 def test_importing_everything_loads_no_model_library():
-    names = [
-        dotted(path)
-        for path in modules()
-        if not path.is_relative_to(ROOT / "trainer") and dotted(path) not in ADAPTERS
-    ]
+    names = [dotted(path) for path in modules() if not path.is_relative_to(ROOT / "trainer")]
     assert len(names) > 40
     assert imported_by(names, HEAVY) == set()
 
 
 def test_only_pipelines_and_the_summary_of_a_run_load_beam():
-    names = [
-        dotted(path)
-        for path in modules()
-        if path.relative_to(ROOT).parts[0] in BEAM_FREE and dotted(path) not in ADAPTERS
-    ]
+    names = [dotted(path) for path in modules() if path.relative_to(ROOT).parts[0] in BEAM_FREE]
     assert imported_by(names, ("apache_beam",)) == set()
 
 
 def test_every_exception_still_names_a_module():
-    names = {dotted(path) for path in modules()}
-    assert names >= ADAPTERS
     assert {path.relative_to(ROOT).as_posix() for path in modules()} >= set(LATER)
 
 
