@@ -19,7 +19,7 @@ settings.load_profile("bibim")
 HERE = Path(__file__).parent
 REMEDY = "`make dev` installs it"
 PACKAGES = {
-    "boto3", "huggingface_hub", "lm_eval", "matplotlib", "megatron", "moto", "playwright",
+    "boto3", "datasets", "huggingface_hub", "lm_eval", "matplotlib", "megatron", "moto", "playwright",
     "safetensors", "sklearn", "streaming", "tokenizers", "torch", "transformers",
 }  # fmt: skip
 """What the development lock brings and the light one does not, as it is imported."""
@@ -27,6 +27,7 @@ NEEDS = {
     "trainer": ("torch",),
     "e2e/test_audit_page.py": ("playwright",),
     "e2e/test_card.py": ("huggingface_hub",),
+    "pipelines/test_dataflow.py": ("google.auth",),
 }
 """Packages without which a folder or file of tests cannot be imported."""
 LEFT_OUT: dict[str, list[str]] = {}

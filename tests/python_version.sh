@@ -20,4 +20,5 @@ make --no-print-directory "$venv/.dev-light" PYTHON="$python" VENV="$venv" >"$ve
 # Imports, kernels, a signal, the default models, the solver, and the score stage on Beam.
 PYTHONPATH=$PWD timeout "${LIMIT:-170}" "$venv/bin/python" -m pytest -n 0 -q \
   tests/test_imports.py tests/schemas tests/filters/test_embedding.py tests/filters/test_kernels.py \
-  tests/filters/test_quality.py tests/mixtures/test_solver.py tests/pipelines/test_score.py
+  tests/filters/test_quality.py tests/mixtures/test_solver.py tests/pipelines/test_score.py \
+  --deselect tests/pipelines/test_score.py::test_two_workers_write_the_same_bytes_as_one
