@@ -69,7 +69,8 @@ MEANINGS = {
     "toxicity.spam_above": "Documents above this spam score are dropped; nothing: none.",
     "quality.drop_below": "Documents below this quality are dropped; nothing: none.",
     "quality.batch": "Documents embedded at a time.",
-    "quality.device": "`cpu`, `cuda`, or `auto`: a GPU where there is one.",
+    "quality.device": "Of a model: `cpu`, `cuda`, or `auto`: a GPU where there is one. "
+    "`default` runs on the CPU.",
     "tokenizer.path": "A SentencePiece model to use instead of training one.",
     "tokenizer.vocab_size": "Pieces, control symbols and the 256 bytes included.",
     "tokenizer.seed": "Of the sample.",

@@ -13,6 +13,7 @@ NOT_FOLLOWED = frozenset(
     {
         "schemas.config",  # its values are part of the key already
         "schemas.errors",
+        "schemas.extras",
         # These name every stage and change no value.
         "pipelines.stages.base",
         "pipelines.stages.catalog",

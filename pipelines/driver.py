@@ -14,7 +14,7 @@ import platform
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -32,6 +32,7 @@ from pipelines.stages.catalog import (
     COMMANDS,
     active_stages,
     check_inputs,
+    check_packages,
     effective_rules,
     stage,
 )
@@ -60,7 +61,7 @@ VERSIONS = (
     "sentencepiece",
     "torch",
 )
-"""Packages whose versions run.json notes."""
+"""Packages whose versions run.json notes, of those that are installed."""
 
 
 class Task(Protocol):
@@ -89,6 +90,14 @@ class StepResult:
     seconds: float
     cpu_seconds: float = 0.0
     peak_rss_bytes: int = 0
+
+
+def _versions() -> dict[str, str]:
+    installed = {}
+    for name in VERSIONS:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            installed[name] = importlib.metadata.version(name)
+    return installed
 
 
 @contextmanager
@@ -208,6 +217,8 @@ class Run:
 
         effective_rules(self.config)  # an unknown column stops here, before any work
         check_inputs(self.config, stages)
+        if self.runner.name == "local":
+            check_packages(self.config, stages)
         with locked(self.out), self.memory.watching():
             self._refuse_others()
             planned = ingest_tasks(self.config) if "ingest" in stages else None

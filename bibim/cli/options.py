@@ -21,6 +21,7 @@ import typer
 from typer.core import TyperGroup
 
 from schemas.errors import BibimError, InputError
+from schemas.extras import TORCH, needs
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -150,7 +151,8 @@ def exit_codes() -> Iterator[None]:
     """Turn the two kinds of stop into exit codes 1 and 2, with the message and no traceback."""
     quiet_libraries()
     try:
-        yield
+        with needs(TORCH, "this command"):
+            yield
     except BibimError as error:
         if os.environ.get("BIBIM_DEBUG") and error.__cause__ is not None:
             complain(str(error.__cause__))

@@ -20,6 +20,7 @@ import pyarrow as pa
 from filters.fit.junk import KINDS, make_junk
 from filters.fit.labelled import fold_of, is_held, out_and_files, read_texts
 from filters.quality.embedding import Table, ngrams, save_table
+from schemas.extras import TORCH, needs
 
 BITS = 14
 DIMENSIONS = 64
@@ -66,7 +67,8 @@ def _train(
     classes: int,
     seed: int,
 ) -> npt.NDArray[np.int8]:
-    import torch
+    with needs(TORCH, "filters.fit.embedding"):
+        import torch
     from torch.nn import functional
 
     torch.manual_seed(seed)

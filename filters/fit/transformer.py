@@ -41,6 +41,7 @@ from filters.toxicity.small_transformer import (
     tokenise,
 )
 from schemas.errors import InputError
+from schemas.extras import TORCH, needs
 
 SHAPE = Shape()
 LINE_CHARS = 8
@@ -79,7 +80,8 @@ def fit_transformer(
     Raises InputError where rows or the output's name are not what is needed, or too few rows are
     in Hangul.
     """
-    import torch
+    with needs(TORCH, "fit toxicity --transformer"):
+        import torch
 
     if out.suffix == ".npz" or out.is_file():
         raise InputError(f"--out {out}: a transformer is written as a folder; name one")

@@ -7,8 +7,6 @@ needed and a window gives what the whole text gives.
 from __future__ import annotations
 
 import logging
-import os
-import sys
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from typing import Any
 
 from filters.pii.entities import KINDS, MAIL
 from filters.pii.recognisers import GAP, LANGUAGE, make_engine
+from schemas.extras import hidden
 
 TOGETHER = 16_384
 """Characters read in one call."""
@@ -117,14 +116,7 @@ def _engine() -> Any:
     for name in ("presidio-analyzer", "decision_process"):
         # Some of its messages carry the value that was looked at.
         logging.getLogger(name).addFilter(lambda record: False)
-    without_torch = sys.modules.get("torch") is None
-    if without_torch:
-        # spaCy's thinc tries torch and takes 500 MB for nothing; None makes that try fail.
-        sys.modules["torch"] = None  # type: ignore[assignment]  # how to block an import
-        # transformers, which Presidio imports too, would tell the user that torch is missing.
-        os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
-    try:
+    # Presidio tries transformers and spaCy's thinc tries torch. Both are hidden: transformers
+    # would go without torch for as long as the process lives, if it did not find it now.
+    with hidden("torch", "transformers"):
         return make_engine()
-    finally:
-        if without_torch:
-            del sys.modules["torch"]

@@ -1,10 +1,10 @@
 """Text embeddings: the default that needs no download, and any sentence-transformers model.
 
 The default hashes character and word n-grams to rows of a small learned table (int8, shipped,
-see models/embedding.md), adds them up with torch's `EmbeddingBag` and scales the sum to length
-one. Sums are of whole numbers and below 2**24, so float32 holds them exactly: the embedding of
-a document is the same to the bit, alone or in a batch, on one thread or many, on CPU or GPU.
-torch is imported when an embedder is made, not before.
+see models/embedding.md), adds the rows up and scales the sum to length one. Sums are of whole
+numbers in int32, which a bounded view of a document cannot overflow: the embedding of a document
+is the same to the bit, alone or in a batch, on any machine. It needs no torch; a
+sentence-transformers model does, and is imported when such an embedder is made.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from filters.columnar.arrays import read_npz, write_npz
 from filters.columnar.kernels import kernel
 from filters.toxicity.ngram_model import decode, fold, utf8_buffers
 from schemas.errors import InputError
+from schemas.extras import EMBED, needs
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]
@@ -36,7 +37,6 @@ SPANS = 8
 """A document of more than SPANS · SPAN_BYTES bytes is seen through so many spans, evenly laid."""
 
 _IDS_PER_CHAR = 5  # two n-grams and, at a word's end, two words: an upper bound
-_BATCH_IDS = 1 << 20
 _FAMILY = (0x51ED270B3A1F4E5D, 0x2545F4914F6CDD1D, 0x6C62272E07BB0142, 0x1B873593CC9E2D51)
 _MULTIPLIER = 0x9E3779B97F4A7C15
 _SPACE = 32
@@ -70,14 +70,18 @@ def load_embedder(name: str = DEFAULT, device: str = "auto", batch: int = 256) -
     """Return the embedder called `name`.
 
     `name`: `default`, a table that `filters.fit.embedding` wrote (`*.npz`), or a
-    sentence-transformers model by name or path. `device`: `cpu`, `cuda` …, or `auto`: the
-    default stays on the CPU, a model takes the GPU where there is one. `batch`: texts that a model
-    sees at once. Raises InputError with the remedy where something is missing.
+    sentence-transformers model by name or path. `device` and `batch` (texts at once) are such a
+    model's: `cpu`, `cuda` …, or `auto`, a GPU where there is one; a table runs on the CPU. Raises
+    InputError with the remedy where something is missing.
     """
-    if name == DEFAULT or name.endswith(".npz"):
-        path = DEFAULT_TABLE if name == DEFAULT else Path(name)
-        return HashedEmbedder(load_table(path), "cpu" if device == "auto" else device)
+    if is_table(name):
+        return HashedEmbedder(load_table(DEFAULT_TABLE if name == DEFAULT else Path(name)))
     return SentenceEmbedder(name, device, batch)
+
+
+def is_table(name: str) -> bool:
+    """Return whether `name` is a table, which needs no torch, and not a model."""
+    return name == DEFAULT or name.endswith(".npz")
 
 
 def embedder_files(name: str) -> list[Path]:
@@ -93,39 +97,17 @@ def embedder_files(name: str) -> list[Path]:
 class HashedEmbedder:
     """The default embedder."""
 
-    def __init__(self, table: Table, device: str = "cpu") -> None:
-        import torch
-
+    def __init__(self, table: Table) -> None:
         self.name = DEFAULT
         self.dimensions = int(table.codes.shape[1])
-        self._bits = table.bits
-        self._device = device
-        weight = torch.from_numpy(table.codes.astype(np.float32))
-        self._bag = torch.nn.EmbeddingBag.from_pretrained(weight, freeze=True, mode="sum").to(
-            device
-        )
+        self._table = table
 
     def __call__(self, text: pa.Array) -> Floats:
         """Return float32 (rows, dimensions), each row of length one (or zero, if empty)."""
-        import torch
-
-        ids, begins = ngrams(text, self._bits)
-        sums = np.zeros((len(text), self.dimensions), np.float64)
-        start = 0
-        with torch.inference_mode():
-            while start < len(text):
-                stop = start + 1
-                while stop < len(text) and begins[stop + 1] - begins[start] <= _BATCH_IDS:
-                    stop += 1
-                if begins[stop] > begins[start]:
-                    bag = self._bag(
-                        torch.from_numpy(ids[begins[start] : begins[stop]]).to(self._device),
-                        torch.from_numpy((begins[start:stop] - begins[start]).astype(np.int32)).to(
-                            self._device
-                        ),
-                    )
-                    sums[start:stop] = bag.cpu().numpy()
-                start = stop
+        ids, begins = ngrams(text, self._table.bits)
+        whole = np.zeros((len(text), self.dimensions), np.int32)
+        _add_rows(ids, begins, self._table.codes, whole)
+        sums = whole.astype(np.float64)
         length = np.sqrt((sums * sums).sum(axis=1, keepdims=True))  # exact: whole numbers
         return np.asarray(sums / np.maximum(length, 1.0), np.float32)
 
@@ -134,13 +116,8 @@ class SentenceEmbedder:
     """A sentence-transformers model; long texts are cut at the model's own bound."""
 
     def __init__(self, name: str, device: str = "auto", batch: int = 256) -> None:
-        try:
+        with needs(EMBED, f"quality.embedder: {name!r}", "write `embedder: default`"):
             from sentence_transformers import SentenceTransformer
-        except ImportError:
-            raise InputError(
-                f"quality.embedder: {name!r} needs sentence-transformers; "
-                "run `pip install 'bibim[embed]'`, or write `embedder: default`"
-            ) from None
         try:
             self._model: Any = SentenceTransformer(
                 name, device=None if device == "auto" else device
@@ -203,8 +180,10 @@ def ngrams(text: pa.Array, bits: int) -> tuple[Ints, npt.NDArray[np.int64]]:
 
 
 def compile_kernels() -> None:
-    """Compile (or fetch from Numba's cache) the kernel."""
-    ngrams(pa.array(["가 a"], pa.large_string()), 10)
+    """Compile (or fetch from Numba's cache) the kernels."""
+    HashedEmbedder(Table(np.zeros((1 << 10, 1), np.int8), {}))(
+        pa.array(["가 a"], pa.large_string())
+    )
 
 
 @kernel
@@ -300,3 +279,15 @@ def _ngrams(
                 count = _fold_span(data, start, stop, chars)
                 used = _hash_span(chars, count, bits, ids, used)
         begins[row + 1] = used
+
+
+@kernel
+def _add_rows(
+    ids: Ints, begins: npt.NDArray[np.int64], codes: npt.NDArray[np.int8], sums: Ints
+) -> None:
+    """Add to `sums` int32 (rows, dimensions) the rows of `codes` that each text's ids name."""
+    for row in range(begins.size - 1):
+        for at in range(begins[row], begins[row + 1]):
+            bucket = ids[at]
+            for column in range(sums.shape[1]):
+                sums[row, column] += codes[bucket, column]

@@ -22,6 +22,7 @@ from filters.toxicity import ngram_model, small_transformer, spam
 from filters.toxicity.annotator import Screen, is_transformer
 from schemas.config import Toxicity
 from schemas.errors import InputError
+from schemas.extras import TORCH, needs
 
 Floats = npt.NDArray[np.float32]
 
@@ -77,14 +78,9 @@ class SequenceClassifier:
 
     def __init__(self, settings: Toxicity) -> None:
         name = settings.model
-        try:
+        with needs(TORCH, f"toxicity.model: {name!r}", "write `model: default`"):
+            import torch
             from transformers import AutoModelForSequenceClassification, AutoTokenizer
-        except ImportError:
-            raise InputError(
-                f"toxicity.model: {name!r} needs transformers; run `pip install 'bibim[embed]'`, "
-                "or write `model: default`"
-            ) from None
-        import torch
 
         try:
             tokenizer: Any = AutoTokenizer.from_pretrained(name)

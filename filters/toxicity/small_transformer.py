@@ -28,6 +28,7 @@ from filters.columnar.kernels import kernel
 from filters.toxicity import ngram_model
 from filters.toxicity.ngram_model import MAX_CHARS, NgramModel, read_window, utf8_buffers
 from schemas.errors import InputError
+from schemas.extras import TORCH, needs
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]
@@ -405,7 +406,8 @@ def load(folder: Path, device: str = "auto") -> SmallClassifier:
     """Return the classifier of a folder. Raises InputError as `read` does."""
     model = read(folder)
     try:
-        return SmallClassifier(model, device)
+        with needs(TORCH, f"toxicity.model: {folder}", "write `model: default`"):
+            return SmallClassifier(model, device)
     except RuntimeError as error:
         raise InputError(
             f"{folder}: its weights do not fit its shape ({str(error).splitlines()[0]}); make "

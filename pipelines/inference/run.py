@@ -7,6 +7,7 @@ comes one record batch of values a row group, which the writer turns into the an
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +16,6 @@ import apache_beam as beam
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from apache_beam.ml.inference.base import ModelHandler, RunInference
 
 from filters.annotator import Annotator
 from pipelines.engine.annotate import annotate_shard, stored_batches
@@ -25,6 +25,10 @@ from pipelines.runners.runner import Runner, deal
 from pipelines.storage.shards import ShardTask
 from schemas.config import Config
 from schemas.errors import RunFault
+from schemas.extras import hidden
+
+with hidden("torch"):  # Beam tries it for a manager of several models, which is not used here
+    from apache_beam.ml.inference.base import ModelHandler, RunInference
 
 ACCELERATOR = "type:nvidia-tesla-t4;count:1;install-nvidia-driver"
 """A GPU where the config names no other."""
@@ -69,12 +73,14 @@ class ShardHandler(ModelHandler[ShardTask, Inferred, Annotator]):
         self._model = model
 
     def load_model(self) -> Annotator:
-        """Return the annotator, with torch on one thread: workers are one a core."""
-        import torch
-
-        if self._model.device in ("auto", "cpu"):
+        """Return the annotator. Where it loads torch, torch has one thread: workers are one per
+        core.
+        """
+        annotator = self._model.make(self._ctx.config)
+        torch = sys.modules.get("torch")
+        if torch is not None and self._model.device in ("auto", "cpu"):
             torch.set_num_threads(1)
-        return self._model.make(self._ctx.config)
+        return annotator
 
     def run_inference(
         self,

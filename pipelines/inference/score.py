@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from filters.quality.annotator import Score
+from filters.quality.embedding import is_table
 from pipelines.engine.context import Context
 from pipelines.inference.run import Model, run_inference
 from pipelines.runners.runner import Runner
@@ -16,8 +17,10 @@ def make_score(config: Config) -> Score:
 
 
 def run_score(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
-    """Run the stage over `tasks`: annotation shards of `quality`, survivors only."""
+    """Run the stage over `tasks`: annotation shards of `quality`, survivors only.
+
+    An embedding table runs on the CPU, so no GPU is asked for, whatever `quality.device` names.
+    """
     settings = ctx.config.quality
-    run_inference(
-        runner, ctx, tasks, Model(Score, make_score, settings.device, settings.accelerator)
-    )
+    device = "cpu" if is_table(settings.embedder) else settings.device
+    run_inference(runner, ctx, tasks, Model(Score, make_score, device, settings.accelerator))

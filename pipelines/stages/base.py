@@ -74,6 +74,8 @@ class Stage:
     """Columns that the config leaves null, each with the setting that has them computed."""
     check: Callable[[Config], None] = _no_fault
     """Raises InputError for what the stage would stop at, before anything runs."""
+    packages: Callable[[Config], None] = _no_fault
+    """Raises InputError for a setting that needs packages beside the default install."""
     survivors_only: bool = False
     """It annotates documents that the rules so far keep, so its result depends on those rules."""
     whole: bool = False

@@ -229,6 +229,16 @@ def check_inputs(config: Config, commands: Sequence[str]) -> None:
         only_rules(config)
 
 
+def check_packages(config: Config, commands: Sequence[str]) -> None:
+    """Raise InputError where the config names a model that the default install cannot run.
+
+    For runners whose workers have this machine's packages.
+    """
+    for each in active_stages(config):
+        if each.command in commands:
+            each.packages(config)
+
+
 def _strings(section: Any, key: str = "") -> Iterator[tuple[str, str]]:
     """Yield the dotted key and the value of every string in a config."""
     if isinstance(section, str):

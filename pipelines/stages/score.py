@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipelines.stages.base import Stage, keep_where
 from schemas.config import Config
+from schemas.extras import EMBED, require
 
 
 def models(config: Config) -> list[Path]:
@@ -15,6 +16,16 @@ def models(config: Config) -> list[Path]:
     return model_files(config.quality)
 
 
+def packages(config: Config) -> None:
+    """Raise InputError where a model is named as the embedder and its library is not installed."""
+    from filters.quality.embedding import is_table
+
+    if not is_table(config.quality.embedder):
+        require(
+            EMBED, f"quality.embedder: {config.quality.embedder!r}", "write `embedder: default`"
+        )
+
+
 STAGE = Stage(
     name="score",
     annotator="filters.quality.annotator:Score",
@@ -22,6 +33,7 @@ STAGE = Stage(
     settings=lambda config: [config.quality.embedder, config.dedup.semantic.enabled],
     modules=("pipelines.inference.score",),
     models=models,
+    packages=packages,
     rules=lambda config: keep_where("quality", ">=", config.quality.drop_below),
     survivors_only=True,
 )

@@ -8,6 +8,7 @@ from typing import Any
 from pipelines.code_version import code_version
 from pipelines.stages.base import Stage, keep_where
 from schemas.config import Config
+from schemas.extras import TORCH, require
 from schemas.rules import Rule
 
 
@@ -40,6 +41,14 @@ def rules(config: Config) -> list[Rule]:
     ]
 
 
+def packages(config: Config) -> None:
+    """Raise InputError where a transformer is named and torch is not installed."""
+    from filters.toxicity.annotator import is_transformer
+
+    if is_transformer(config.toxicity):
+        require(TORCH, f"toxicity.model: {config.toxicity.model!r}", "write `model: default`")
+
+
 STAGE = Stage(
     name="screen",
     annotator="filters.toxicity.annotator:Screen",
@@ -48,5 +57,6 @@ STAGE = Stage(
     settings=settings,
     models=models,
     rules=rules,
+    packages=packages,
     survivors_only=True,
 )

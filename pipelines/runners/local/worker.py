@@ -20,6 +20,7 @@ MODULES = (
     "pipelines.ingest.run",
     "pipelines.engine.annotate",
     "pipelines.dedup.run",
+    "pipelines.inference.score",
     "pipelines.tokenize.run",
     "pipelines.mix.run",
 )
@@ -27,6 +28,7 @@ MODULES = (
 
 def preload() -> None:
     """Load what every worker needs: its modules, and its kernels where they are compiled."""
+    logging.disable(logging.WARNING)  # Beam warns of each cloud client that is not installed
     for name in MODULES:
         importlib.import_module(name)
     from pipelines.runners.precompile import load

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from filters.quality.embedding import (
+    DEFAULT_TABLE,
     SPAN_BYTES,
     SPANS,
     HashedEmbedder,
@@ -57,19 +57,22 @@ def test_a_batch_is_to_the_bit_what_its_rows_are_alone(texts: list[str | None]):
     assert ((np.abs(length - 1) < 1e-6) | (length == 0)).all()
 
 
-def test_the_number_of_threads_changes_no_bit():
-    texts = column([text * (1 + n) for n, text in enumerate(TEXTS * 20)])
-    threads = torch.get_num_threads()
-    try:
-        torch.set_num_threads(1)
-        one = EMBED(texts)
-        torch.set_num_threads(4)
-        assert (EMBED(texts) == one).all()
-    finally:
-        torch.set_num_threads(threads)
+def test_an_embedding_is_what_torch_adds_up():
+    torch = pytest.importorskip("torch", reason="torch (pip install 'bibim[torch]') is missing")
+    texts = column([text * (1 + n) for n, text in enumerate(TEXTS * 20)] + [""])
+    table = load_table(DEFAULT_TABLE)
+    ids, begins = ngrams(texts, table.bits)
+    bag = torch.nn.EmbeddingBag.from_pretrained(
+        torch.from_numpy(table.codes.astype(np.float32)), mode="sum"
+    )
+    sums = bag(torch.from_numpy(ids), torch.from_numpy(begins[:-1].astype(np.int32)))
+    sums = sums.numpy().astype(np.float64)
+    length = np.sqrt((sums * sums).sum(axis=1, keepdims=True))
+    expected = (sums / np.maximum(length, 1.0)).astype(np.float32)
+    assert EMBED(texts).tobytes() == expected.tobytes()
 
 
-def test_sums_stay_exact_in_float32():
+def test_sums_stay_exact_in_int32_and_in_float32():
     """The largest sum: every n-gram of the longest view in one bucket of code 127."""
     ids, _ = ngrams(column(["가나 다라 마바 사아 " * 5000]), 10)
     assert len(ids) * 127 < 2**24

@@ -41,6 +41,7 @@ from tests.support.graphs import (
 
 DEMO = ROOT / "mixtures/demo"
 OUT = place("gs://bucket/run")
+ON_GPU = {"device": "cuda", "embedder": "some/model", "model": "head.npz"}
 JOBS = (
     "ingest",
     "identify",
@@ -99,7 +100,7 @@ def score_job(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
     """Return a function that builds the job of `score` with a GPU; keys of `quality` go in."""
 
     def build(**quality: Any) -> Any:
-        settings = config(DEMO, quality={"device": "cuda", **quality})
+        settings = config(DEMO, quality={**ON_GPU, **quality})
         recorder = Recorder()
         run_score(recorder, Context(OUT, settings, "score"), tasks(2))
         return recorder.jobs["score"]
@@ -277,10 +278,10 @@ def test_a_machine_with_a_gpu_has_one_process(score_job: Callable[..., Any]):
             seen.append(self)
 
     runner = Seeing("dataflow", 0, OPTIONS, out=OUT)
-    for device in ("auto", "cuda"):
-        settings = config(DEMO, quality={"device": device})
+    for quality in ({"device": "cuda"}, {**ON_GPU, "device": "auto"}, ON_GPU):
+        settings = config(DEMO, quality=quality)
         run_score(runner, Context(OUT, settings, "score"), tasks(1))
-    assert [ONE_PROCESS in runner.options for runner in seen] == [False, True]
+    assert [ONE_PROCESS in runner.options for runner in seen] == [False, False, True]
 
 
 def test_the_driver_of_a_template_does_a_whole_run_and_returns(tmp_path: Path):
