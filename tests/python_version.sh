@@ -5,7 +5,13 @@
 set -eu
 python=${1:?usage: tests/python_version.sh PYTHON}
 cd "$(dirname "$0")/.."
-if ! version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null); then
+starts() { "$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null; }
+if ! starts >/dev/null && command -v pyenv >/dev/null; then
+  # pyenv's shims start only the versions that are switched on; take the newest of that name.
+  name=$(pyenv versions --bare | grep "^${python#python}\." | tail -1) || name=
+  [ -z "$name" ] || python=$(pyenv prefix "$name")/bin/python
+fi
+if ! version=$(starts); then
   echo "test-python: NOT RUN: $python is not an interpreter that starts" >&2
   exit 0
 fi
