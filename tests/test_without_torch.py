@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from test_imports import ROOT, dotted, modules
+from tests.test_imports import ROOT, dotted, modules
 
 BLOCKER = """
 import sys
