@@ -1,5 +1,5 @@
-# The index of habits. Setting up needs Python 3.11 or later, make and a package registry: no
-# root, no GPU, no other download. What is in place already is not installed again.
+# The commands of this repository. Setting up needs Python 3.11 or later, make and a package registry: no
+# root, no GPU, no other download. What is installed already is not installed again.
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
@@ -76,13 +76,13 @@ bench: dev ## Run the benchmarks that need no peer; benchmarks/README.md says wh
 		screen.py; do echo "== $$act"; $(BIN)/python benchmarks/$$act || exit 1; done
 
 sbr: dev ## Compare SBR with its baselines, write docs/sbr.md; SOURCE=checkpoint TOKENIZER=folder JOBS=2
-	@test -e "$(SOURCE)" || { echo "$(SOURCE): no checkpoint; say make sbr SOURCE=... TOKENIZER=..., \
-	as bibim train pretrain leaves it" >&2; exit 1; }
+	@test -e "$(SOURCE)" || { echo "$(SOURCE): no checkpoint; run make sbr SOURCE=... TOKENIZER=..., \
+	the folder that bibim train pretrain writes" >&2; exit 1; }
 	@for act in digits text cost sweep analysis page; do echo "== $$act"; \
 		$(BIN)/python benchmarks/sbr.py $$act --source "$(SOURCE)" --tokenizer "$(TOKENIZER)" \
 		--jobs $(or $(JOBS),1) || exit 1; done
 
-docs: dev ## Write docs/config.md and the outputs in the README anew
+docs: dev ## Write docs/config.md and the outputs in the README
 	$(BIN)/python docs/refresh.py
 
 lock: ## Pin every dependency with its hashes (Linux x86_64, Python 3.11 to 3.13)
@@ -95,13 +95,13 @@ clean: ## Remove outputs and caches; .venv stays
 
 $(VENV)/.python:
 	@if [ -z "$(PYTHON)" ]; then \
-		echo "No Python 3.11 or later is on the PATH; install one, or say make PYTHON=/path/to/python" >&2; \
+		echo "No Python 3.11 or later is on the PATH; install one, or run make PYTHON=/path/to/python" >&2; \
 		exit 1; \
 	fi
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-		echo "$(PYTHON) is no Python 3.11 or later; say make PYTHON=/path/to/python" >&2; \
+		echo "$(PYTHON) is not Python 3.11 or later; run make PYTHON=/path/to/python" >&2; \
 		exit 1; }
-	@# A distribution may leave ensurepip out (Debian without python3-venv): lend its pip then.
+	@# A distribution may leave ensurepip out (Debian without python3-venv): use its pip then.
 	"$(PYTHON)" -m venv $(VENV) || { \
 		"$(PYTHON)" -m venv --clear --without-pip $(VENV) && \
 		"$(PYTHON)" -m pip --python $(BIN)/python install pip; } || { \

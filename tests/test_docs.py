@@ -1,4 +1,4 @@
-"""The documentation says what the code does: every key, and no name of a file that is not there."""
+"""The documentation agrees with the code: every key, every link, every command with its options."""
 
 from __future__ import annotations
 
@@ -10,8 +10,15 @@ from types import ModuleType
 import pytest
 
 from tests.support import ROOT
+from tests.support.documented import commands, fault
 
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
+PAGES = sorted(
+    path.relative_to(ROOT).as_posix()
+    for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*.sh"))
+)
+HISTORY = "CHANGELOG.md"
+"""Names commands of earlier releases too."""
 
 
 @pytest.fixture(scope="module")
@@ -52,13 +59,7 @@ def test_output_goes_between_the_markers_and_nowhere_else(refresh: ModuleType):
         refresh.with_output("no markers", "x")
 
 
-@pytest.mark.parametrize(
-    "page",
-    sorted(
-        path.relative_to(ROOT).as_posix()
-        for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"))
-    ),
-)
+@pytest.mark.parametrize("page", PAGES)
 def test_links_between_files_lead_somewhere(page: str):
     path = ROOT / page
     broken = [
@@ -67,3 +68,28 @@ def test_links_between_files_lead_somewhere(page: str):
         if not (path.parent / target).exists()
     ]
     assert not broken
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != HISTORY])
+def test_commands_and_options_that_a_page_shows_exist(page: str):
+    shown = commands((ROOT / page).read_text("utf-8"))
+    assert [f"{line}: {missing}" for line in shown if (missing := fault(line))] == []
+
+
+def test_a_readme_shows_commands_in_blocks_and_in_its_text():
+    shown = commands((ROOT / "README.md").read_text("utf-8"))
+    assert "$ bibim audit show out/demo" in shown and "make setup" in shown
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "bibim no-such-command",
+        "bibim audit no-such-command out/demo",
+        "$ bibim run mixtures/demo.yaml --no-such-option",
+        "bibim audit OUT --check",
+        "make no-such-target",
+    ],
+)
+def test_a_command_that_does_not_exist_is_found(line: str):
+    assert commands(line) == [line] and fault(line)

@@ -1,19 +1,27 @@
-"""Imports point one way, and importing anything is cheap: no model library comes along."""
+"""Imports point one way, in no circle, and importing anything is cheap: no model library loads."""
 
 from __future__ import annotations
 
 import ast
 import importlib.util
-import subprocess
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-PACKAGES = ("schemas", "filters", "mixtures", "pipelines", "audit", "trainer", "bibim")
+from tests.support import ROOT
+from tests.support.imports import (
+    PACKAGES,
+    circles,
+    dotted,
+    graph,
+    imports,
+    loaded_by,
+    loaded_with,
+    modules,
+    own,
+    parse,
+    reachable,
+)
+
 MAY_IMPORT = {
     "schemas": set(),
     "filters": {"schemas"},
@@ -25,66 +33,99 @@ MAY_IMPORT = {
 }
 """What a package may import besides itself. Nobody may import `bibim`, the command line."""
 
+FLOORS = {
+    "pipelines": (
+        {"storage", "code_version"},
+        {"stages", "runners"},
+        {"engine"},
+        {"ingest", "dedup", "inference", "tokenize"},
+        {"mix", "forecast"},
+        {"wiring"},
+        {"driver"},
+    ),
+    "filters": (
+        {"columnar", "rules", "annotator"},
+        {"text", "language", "toxicity"},
+        {"signals", "dedup", "pii", "quality"},
+        {"measure", "fit"},
+    ),
+    "audit": ({"query"}, {"accounting"}, {"report"}),
+    "mixtures": ({"keys", "tokenizer"}, {"mixing"}, {"shards"}),
+}
+"""The folders (and files) of a package from the lowest floor up. One may import those on floors
+below its own, not those beside it, so no circle between them can be written down."""
+
 HEAVY = ("torch", "presidio_analyzer", "spacy", "kiwipiepy", "fasttext", "sentencepiece")
 TORCH = importlib.util.find_spec("torch") is not None
 """Without it the trainer cannot be imported."""
 BEAM_FREE = ("schemas", "filters", "mixtures", "audit", "trainer")
+BEAM_FREE_COMMANDS = ("bibim.cli.audit", "bibim.cli.measure")
+"""`audit`, `explain`, `what-if`, `card` and `measure`, with all that their functions import."""
+STORES = "pipelines.storage.store"
+"""Opens `s3://`, `gs://` and `hdfs://` with Beam's file systems, inside the function that does."""
 
-
-@dataclass(frozen=True)
-class Import:
-    """One import of a package of ours, at the top of a file or inside a function."""
-
-    line: int
-    package: str
-
-
-def modules() -> list[Path]:
-    return sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
-
-
-def dotted(path: Path) -> str:
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-def own_imports(tree: ast.AST) -> Iterator[Import]:
-    """Yield the imports of our packages anywhere below `tree`."""
-    for node in ast.iter_child_nodes(tree):
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module]
-        for name in names:
-            if (package := name.split(".")[0]) in PACKAGES:
-                yield Import(node.lineno, package)
-        yield from own_imports(node)
+LATE = {
+    "filters/language/annotator.py": "fastText",
+    "filters/pii/annotator.py": "Presidio",
+    "filters/quality/annotator.py": "model libraries",
+    "pipelines/driver.py": "Beam",
+    "pipelines/ingest/run.py": "Beam",
+    "pipelines/runners/local/worker.py": "Numba",
+    "pipelines/runners/precompile.py": "Presidio",
+    "pipelines/runners/runner.py": "Spark, Dataflow",
+    "pipelines/runners/spark/harness.py": "Numba",
+    "pipelines/stages/identify.py": "Numba",
+    "pipelines/stages/measure.py": "Numba",
+    "pipelines/stages/redact.py": "Numba",
+    "pipelines/stages/score.py": "Numba",
+    "pipelines/stages/screen.py": "Numba",
+    "pipelines/stages/sign.py": "Numba",
+    "pipelines/wiring.py": "model handlers of Beam",
+    "audit/accounting/check.py": "Numba",
+    "audit/query/explain.py": "Presidio",
+    "audit/query/texts.py": "Presidio",
+    "trainer/evaluate.py": "transformers",
+}
+"""Files that import this project's modules inside functions, and what must not load before."""
+MOST_LATE = 30
+"""Imports inside functions outside of `bibim/`, whose commands import what they run."""
 
 
 def wrong_imports(name: str, source: str) -> list[str]:
     """Return what `source`, the module at `name`, imports against the direction."""
     package = name.partition("/")[0]
+    allowed = {package, *MAY_IMPORT[package]}
+    return [
+        f"{name}:{each.line} imports {each.name}"
+        for each in own(ast.parse(source))
+        if each.name.split(".")[0] not in allowed
+    ]
+
+
+def upward(edges: dict[str, set[str]], package: str) -> list[str]:
+    """Return the imports inside `package` that do not lead to a lower floor, and rooms on none."""
+    floor = {room: level for level, rooms in enumerate(FLOORS[package]) for room in rooms}
     wrong = []
-    for found in own_imports(ast.parse(source)):
-        allowed = {package, *MAY_IMPORT[package]}
-        if found.package not in allowed:
-            wrong.append(f"{name}:{found.line} imports {found.package}")
+    for module, targets in sorted(edges.items()):
+        for target in sorted({module, *targets}):
+            here, there = (f"{name}..".split(".")[:2] for name in (module, target))
+            if here[0] != package or there[0] != package or not here[1] or not there[1]:
+                continue
+            if here[1] not in floor or there[1] not in floor:
+                wrong.append(f"{module}: name its floor in FLOORS")
+            elif here != there and floor[there[1]] >= floor[here[1]]:
+                wrong.append(f"{module} imports {target}")
     return wrong
 
 
-def imported_by(names: list[str], wanted: tuple[str, ...]) -> set[str]:
-    """Return which of `wanted` a fresh interpreter has loaded after importing `names`."""
-    program = (
-        "import importlib, sys\n"
-        f"for name in {names!r}: importlib.import_module(name)\n"
-        f"print('LOADED', *sorted(set({wanted!r}) & set(sys.modules)))\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return set(done.stdout.strip().splitlines()[-1].split()[1:])
+def late_imports() -> dict[str, int]:
+    """Return file → import statements of this project's packages inside functions."""
+    counts = {}
+    for path in modules():
+        lines = {each.line for each in own(parse(path)) if each.late}
+        if lines:
+            counts[path.relative_to(ROOT).as_posix()] = len(lines)
+    return counts
 
 
 def test_imports_point_one_way():
@@ -118,17 +159,88 @@ def test_the_command_line_may_import_everything():
     assert not wrong_imports("bibim/cli/app.py", source)
 
 
+def test_files_import_each_other_in_no_circle():
+    assert circles(graph()) == []
+
+
+def test_a_circle_is_found_through_functions_and_not_through_type_checking():
+    source = "def f():\n    import b\nif TYPE_CHECKING:\n    import c\nelse:\n    import d"
+    named = [(each.name, each.late) for each in imports(ast.parse(source))]
+    assert named == [("b", True), ("d", False)]
+    edges = {"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a", "e"}, "e": set()}
+    assert circles(edges) == [["a", "b", "c"]]
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_inside_a_package_imports_lead_to_lower_floors(package: str):
+    wrong = upward(graph(), package)
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    "edge",
+    [
+        ("pipelines.storage.files", "pipelines.stages.catalog"),
+        ("pipelines.dedup.run", "pipelines.tokenize.run"),
+        ("pipelines.wiring", "pipelines.driver"),
+        ("pipelines.new.file", "pipelines.storage.files"),
+    ],
+)
+def test_an_upward_import_a_sideward_one_and_a_room_on_no_floor_are_found(edge: tuple[str, str]):
+    assert upward({edge[0]: {edge[1]}, edge[1]: set()}, "pipelines")
+
+
+def test_every_folder_of_the_floors_exists():
+    missing = [
+        f"{package}/{room}"
+        for package, floors in FLOORS.items()
+        for rooms in floors
+        for room in rooms
+        if not (ROOT / package / room).is_dir() and not (ROOT / package / f"{room}.py").is_file()
+    ]
+    assert not missing
+
+
+def test_imports_inside_functions_are_few_and_each_file_has_a_reason():
+    counts = {name: n for name, n in late_imports().items() if not name.startswith("bibim/")}
+    assert sorted(counts.keys() - LATE.keys()) == []
+    assert sum(counts.values()) <= MOST_LATE, counts
+
+
 def test_importing_everything_loads_no_model_library():
     names = [dotted(path) for path in modules() if not path.is_relative_to(ROOT / "trainer")]
     assert len(names) > 40
-    assert imported_by(names, HEAVY) == set()
+    assert loaded_with(names, HEAVY) == set()
 
 
 def test_only_pipelines_and_the_summary_of_a_run_load_beam():
     packages = [name for name in BEAM_FREE if TORCH or name != "trainer"]
     names = [dotted(path) for path in modules() if path.relative_to(ROOT).parts[0] in packages]
-    assert imported_by(names, ("apache_beam",)) == set()
+    names += ["pipelines.stages.catalog", "bibim.cli.plan"]
+    assert loaded_with(names, ("apache_beam",)) == set()
+
+
+def test_a_plan_that_opens_no_source_loads_no_beam():
+    program = (
+        "from bibim.cli.app import app\n"
+        "app(['plan', 'mixtures/demo.yaml', '--offline'], standalone_mode=False)"
+    )
+    assert loaded_by(program, ("apache_beam", "pipelines.stages.catalog")) == {
+        "pipelines.stages.catalog"
+    }
+
+
+def test_nothing_that_the_audit_or_what_if_can_import_names_beam():
+    edges, files = graph(), {dotted(path): path for path in modules()}
+    roots = [name for name in edges if name.startswith("audit.")] + list(BEAM_FREE_COMMANDS)
+    asked = set(roots).union(*(reachable(edges, root) for root in roots)) - {STORES}
+    found = [
+        name
+        for name in sorted(asked)
+        if any(each.name.startswith("apache_beam") for each in imports(parse(files[name])))
+    ]
+    assert "pipelines.stages.catalog" in asked and found == []
 
 
 def test_a_library_that_is_imported_would_be_seen():
-    assert imported_by(["json", "decimal"], ("decimal", "torch")) == {"decimal"}
+    assert loaded_with(["json", "decimal"], ("decimal", "torch")) == {"decimal"}

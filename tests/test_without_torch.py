@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from tests.test_imports import ROOT, dotted, modules
+
+from tests.support import ROOT
+from tests.support.imports import dotted, modules
 
 BLOCKER = """
 import sys

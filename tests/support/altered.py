@@ -1,4 +1,4 @@
-"""A finished run with one thing changed, manifests made to agree: only the ledger can tell."""
+"""A finished run with one thing changed, manifests made to agree: only the ledger can find it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def linked(demo: Path, out: Path) -> Path:
 
 
 def replace_json(path: Path, change: Callable[[Any], None]) -> None:
-    """Write a JSON file anew after `change` was made to what it holds."""
+    """Apply `change` to the content of a JSON file and replace the file."""
     data = json.loads(path.read_text("utf-8"))
     change(data)
     path.unlink()

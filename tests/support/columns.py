@@ -36,14 +36,14 @@ def texts(*values: str) -> pa.LargeStringArray:
 
 
 def signals(family: Family, *values: str) -> list[dict[str, float]]:
-    """Return one mapping of name to value a text."""
+    """Return one mapping of name to value per text."""
     data, offsets = buffers(texts(*values))
     rows = family.compute(data, offsets, everywhere(offsets))
     return [dict(zip(family.columns, map(float, row), strict=True)) for row in rows]
 
 
 def records(name: str, every: int = 1) -> Iterator[dict[str, Any]]:
-    """Yield every so many-th record of a corpus of the shared data; skip where it is absent."""
+    """Yield every N-th record of a corpus of the shared data (N = `every`); skip the test without it."""
     path = DATA / f"{name}.jsonl.zst"
     if not path.exists():
         pytest.skip(f"../shared/data is not here: no {name}.jsonl.zst")

@@ -18,7 +18,7 @@ from tests.support import ROOT
 
 GOLDEN = ROOT / "tests/pipelines/golden"
 UPDATE = "BIBIM_UPDATE_GOLDEN"
-"""Set it to 1 to have the golden files written anew."""
+"""Set it to 1 to write the golden files again."""
 OPTIONS = (
     "--project=some-project",
     "--region=asia-northeast3",

@@ -103,7 +103,7 @@ def write_documents(
 
 
 def keep(out: Path, kept: Callable[[str, int], bool], cut: str | None = None) -> None:
-    """Write the given annotations anew; `kept(source, row of its shard)` says what survives.
+    """Replace the given annotations; `kept(source, row of its shard)` decides what survives.
 
     `cut` is a string that is cut where a document ends with it.
     """
