@@ -40,7 +40,7 @@ bibim tokenizer stats "$out/run"
 # Pre-train a small decoder on the shards: 4.5 million weights, 40 steps of 4,096 tokens.
 python -c "import torch" 2>/dev/null || make torch
 bibim train pretrain trainer/configs/tiny.yaml --out "$out/tiny" \
-  --set mixture="$out/run/mixture" --set run.steps=40 --set run.log_every=10
+  --set mixture="$out/run/mixture" --set run.steps=40 --set run.log_every=10 --set run.held_out=0.05
 
 # Measure bits per byte on held-out documents, per component.
 bibim evaluate "$out/tiny"
