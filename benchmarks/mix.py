@@ -32,8 +32,9 @@ from mixtures.tokenizer.training import train_tokenizer
 from pipelines.mix.run import Survivors, write_plan, write_shard_files
 from pipelines.storage.shards import ShardTask
 from pipelines.tokenize.standalone import drawn, file_texts
-from schemas.config import Mixture, parse_count
 from schemas.config import Tokenizer as Settings
+from schemas.mixture import Mixture
+from schemas.values import parse_count
 
 BATCH_BYTES = 8 << 20
 

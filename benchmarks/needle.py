@@ -31,7 +31,8 @@ from mixtures.tokenizer.tokenizer import Tokenizer  # noqa: E402  (path above)
 from pipelines.driver import Run  # noqa: E402
 from pipelines.engine.progress import LogReporter  # noqa: E402
 from pipelines.runners.runner import Runner  # noqa: E402
-from schemas.config import Config, parse_count  # noqa: E402
+from schemas.config import Config  # noqa: E402
+from schemas.values import parse_count  # noqa: E402
 from trainer.checkpoint import checkpoint_path  # noqa: E402
 from trainer.config import TrainConfig  # noqa: E402
 from trainer.data import Corpus  # noqa: E402

@@ -116,7 +116,7 @@ def pieces(count: int) -> None:
     from mixtures.mixing.order import Documents, arrange_stages
     from mixtures.mixing.solver import Pool
     from pipelines.dedup.clusters import CLUSTER, MEMBER
-    from schemas.config import Mixture
+    from schemas.mixture import Mixture
 
     generator = np.random.default_rng(0)
     pools = [Pool("a", "ko"), Pool("b", "en")]

@@ -40,7 +40,7 @@ from torch import nn
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from schemas.config import parse_count  # noqa: E402  (path above)
+from schemas.values import parse_count  # noqa: E402  (path above)
 from trainer.checkpoint import checkpoint_path, load_checkpoint  # noqa: E402
 from trainer.config import ModelConfig, load_training  # noqa: E402
 from trainer.data import Corpus  # noqa: E402

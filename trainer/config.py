@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from schemas.config import Count, Section, Unit
 from schemas.load import load_section
+from schemas.values import Count, Section, Unit
 
 
 class ModelConfig(Section):

@@ -26,10 +26,10 @@ from pydantic import Field
 from torch import nn
 
 from mixtures.tokenizer.tokenizer import CHAT, Tokenizer
-from schemas.config import Count, Section
 from schemas.errors import InputError
 from schemas.files import read_lines
 from schemas.load import load_section
+from schemas.values import Count, Section
 from trainer.checkpoint import (
     checkpoint_path,
     checkpoints,

@@ -21,8 +21,8 @@ import numpy.typing as npt
 from mixtures.keys import base_keys, named_key, scramble
 from mixtures.mixing.balance import Balance, measure, worst
 from mixtures.mixing.solver import Plan, Pool, SourceTokens, joined, solve, stage_settings
-from schemas.config import ComponentWeight, Mixture
 from schemas.errors import InputError
+from schemas.mixture import ComponentWeight, Mixture
 
 CELL: Final = 1 << 22
 """Tokens of the mixture inside which documents are shuffled anew each epoch, at the most."""

@@ -12,8 +12,8 @@ from fractions import Fraction
 from math import ceil
 from typing import Any, NamedTuple
 
-from schemas.config import Mixture
 from schemas.errors import InputError
+from schemas.mixture import Mixture
 
 
 class Pool(NamedTuple):

@@ -44,9 +44,10 @@ from pipelines.storage.files import atomic_path, write_text
 from pipelines.storage.shards import ShardTask, read_receipts, write_receipt
 from pipelines.storage.store import StorePath, remove_tree
 from pipelines.tokenize.run import FOLDER
-from schemas.config import Config, Mixture
+from schemas.config import Config
 from schemas.errors import RunFault
 from schemas.manifest import Shard, read_manifest, sha256_file
+from schemas.mixture import Mixture
 from schemas.rules import Rule
 
 MIXTURE: Final = "mixture"

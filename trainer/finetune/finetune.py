@@ -24,9 +24,9 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from mixtures.tokenizer.tokenizer import Tokenizer
-from schemas.config import Section
 from schemas.errors import InputError
 from schemas.load import load_section
+from schemas.values import Section
 from trainer.checkpoint import checkpoints, load_checkpoint, save_checkpoint
 from trainer.config import Beta, OptimiserConfig, TrainConfig
 from trainer.export import load_model

@@ -17,8 +17,8 @@ import torch.nn.functional as F  # noqa: N812  # the name that everybody gives i
 from pydantic import Field
 from torch import Tensor, nn
 
-from schemas.config import Section
 from schemas.errors import InputError
+from schemas.values import Section
 from trainer.finetune.features import Features
 from trainer.finetune.sbr import Distance, sbr_loss, sbr_loss_regression
 

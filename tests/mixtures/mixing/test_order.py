@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mixtures.mixing.balance import measure, worst_window
 from mixtures.mixing.order import Documents, arrange, choose, cut_shards
 from mixtures.mixing.solver import Pool
-from schemas.config import Mixture
+from schemas.mixture import Mixture
 
 PAIRS = [
     Pool("ko-docs", "ko"),

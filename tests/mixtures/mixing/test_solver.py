@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixtures.mixing.solver import SourceTokens, apportion, fill, solve
-from schemas.config import Mixture
 from schemas.errors import InputError
+from schemas.mixture import Mixture
 
 
 def source(name: str, component: str, tokens: int) -> SourceTokens:

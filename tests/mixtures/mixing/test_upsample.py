@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from mixtures.mixing.solver import SourceTokens, solve
-from schemas.config import Mixture, Upsample
+from schemas.mixture import Mixture, Upsample
 
 TWICE = Fraction(2)
 
