@@ -24,8 +24,9 @@ import pyarrow as pa
 import xxhash
 
 from mixtures.keys import base_keys
-from mixtures.mixing.order import Documents, arrange
-from mixtures.mixing.solver import Pool
+from mixtures.mixing.documents import Documents
+from mixtures.mixing.order import arrange
+from mixtures.mixing.plan import Pool
 from mixtures.shards.token_runs import write_run
 from mixtures.tokenizer.tokenizer import Tokenizer
 from mixtures.tokenizer.training import train_tokenizer

@@ -113,8 +113,9 @@ def run(data: Path, work: Path, megabytes: float) -> None:
 def pieces(count: int) -> None:
     """Print the memory, above what goes in, of what one process does whole."""
     from filters.dedup.connected import components
-    from mixtures.mixing.order import Documents, arrange_stages
-    from mixtures.mixing.solver import Pool
+    from mixtures.mixing.documents import Documents
+    from mixtures.mixing.order import arrange_stages
+    from mixtures.mixing.plan import Pool
     from pipelines.dedup.clusters import CLUSTER, MEMBER
     from schemas.mixture import Mixture
 
@@ -122,10 +123,10 @@ def pieces(count: int) -> None:
     pools = [Pool("a", "ko"), Pool("b", "en")]
     documents = Documents(
         ids=generator.integers(0, 256, (count, 16), dtype=np.uint8),
-        pair=generator.integers(0, 2, count).astype(np.int32),
+        pool=generator.integers(0, 2, count).astype(np.int32),
         tokens=generator.integers(100, 2000, count),
     )
-    held = sum(array.nbytes for array in (documents.ids, documents.pair, documents.tokens))
+    held = sum(array.nbytes for array in (documents.ids, documents.pool, documents.tokens))
     held += 12 * count  # where each one's tokens lie: run and offset
     settings = Mixture.model_validate(
         {
