@@ -130,5 +130,11 @@ def test_only_pipelines_and_the_summary_of_a_run_load_beam():
     assert imported_by(names, ("apache_beam",)) == set()
 
 
+def test_importing_what_the_audit_imports_loads_no_numba():
+    packages = ("schemas", "filters", "mixtures", "audit")
+    names = [dotted(path) for path in modules() if path.relative_to(ROOT).parts[0] in packages]
+    assert imported_by(names, ("numba", "llvmlite")) == set()
+
+
 def test_a_library_that_is_imported_would_be_seen():
     assert imported_by(["json", "decimal"], ("decimal", "torch")) == {"decimal"}

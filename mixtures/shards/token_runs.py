@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import xxhash
 
 from schemas.errors import RunFault
+from schemas.kernels import kernel
 
 MAGIC: Final = b"BIBIMRUN"
 VERSION: Final = 1
@@ -156,7 +156,7 @@ class Run:
                 copy_slices(piece, starts[a:b] - first, counts[a:b], out, places[a:b])
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def copy_slices(
     source: npt.NDArray[Any],
     starts: npt.NDArray[np.int64],

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 from typing import Final
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from schemas.kernels import kernel
 
 LONGEST: Final = 16_384
 """Bytes; a longer word is cut there at a character's edge (SentencePiece needs about 100 bytes
@@ -95,17 +96,17 @@ def scan(
     return written, position, text, why
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _white(byte: int) -> bool:
     return byte in (32, 9, 10, 13)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _marker(data: npt.NDArray[np.uint8], at: int, end: int) -> bool:
     return at + 2 < end and data[at] == 0xE2 and data[at + 1] == 0x96 and data[at + 2] == 0x81
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _word_end(data: npt.NDArray[np.uint8], start: int, end: int) -> int:
     """Return where the word that begins at `start` ends; `end` is the text's end."""
     at = start
@@ -128,7 +129,7 @@ def _word_end(data: npt.NDArray[np.uint8], start: int, end: int) -> int:
     return at
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _hash(data: npt.NDArray[np.uint8], start: int, end: int) -> np.uint64:
     value = np.uint64(end - start) * _PRIME
     for at in range(start, end):
@@ -137,7 +138,7 @@ def _hash(data: npt.NDArray[np.uint8], start: int, end: int) -> np.uint64:
     return value
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _scan(
     data: npt.NDArray[np.uint8],
     offsets: npt.NDArray[np.int64],
@@ -205,7 +206,7 @@ def _scan(
     return written, position, text, count, END
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def emitted(
     words: npt.NDArray[np.int32],
     token_start: npt.NDArray[np.int64],
@@ -224,7 +225,7 @@ def emitted(
     return total
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def emit(
     words: npt.NDArray[np.int32],
     token_start: npt.NDArray[np.int64],
@@ -259,7 +260,7 @@ def emit(
     return texts
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def share_out(
     tokens: npt.NDArray[np.int32],
     sizes: npt.NDArray[np.int32],
