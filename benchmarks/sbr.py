@@ -1,7 +1,8 @@
-"""SBR and its baselines on few samples: the protocol, one JSON line a run.
+"""SBR and seven other methods on few samples: the protocol, one JSON line per run.
 
     python benchmarks/sbr.py digits                     the image check, a minute
-    python benchmarks/sbr.py text --source CHECKPOINT   the protocol; goes on where it stopped
+    python benchmarks/sbr.py control                    the digits by plain with α·‖head‖² alone
+    python benchmarks/sbr.py text --source CHECKPOINT   the protocol; resumes where it stopped
     python benchmarks/sbr.py cost                       time of a step, bytes held, peak memory
     python benchmarks/sbr.py sweep [--source CHECKPOINT]    SBR's β and batches, validation parts
     python benchmarks/sbr.py analysis [--source CHECKPOINT] distances, singular values, a picture
@@ -48,19 +49,18 @@ from schemas.files import read_lines  # noqa: E402
 from trainer.config import ModelConfig  # noqa: E402
 from trainer.export import load_model  # noqa: E402
 from trainer.finetune.card import class_figures  # noqa: E402
-from trainer.finetune.features import DecoderFeatures, Features  # noqa: E402
-from trainer.finetune.finetune import (  # noqa: E402
+from trainer.finetune.config import (  # noqa: E402
     FineTuneSettings,
     HeadConfig,
+    MethodConfig,
     SamplerConfig,
     TuneOptimiser,
-    Tuning,
-    encode_samples,
-    features_of,
-    our_encoder,
 )
-from trainer.finetune.methods import METHODS, MethodConfig  # noqa: E402
+from trainer.finetune.features import DecoderFeatures, Features  # noqa: E402
+from trainer.finetune.methods import METHODS  # noqa: E402
 from trainer.finetune.samples import Sample  # noqa: E402
+from trainer.finetune.source import encode_samples, our_encoder  # noqa: E402
+from trainer.finetune.tuning import Tuning, features_of  # noqa: E402
 from trainer.model.model import Decoder  # noqa: E402
 from trainer.processes import World  # noqa: E402
 
@@ -97,7 +97,9 @@ BETAS, DIGIT_BETAS = (1e-5, 1e-2), (1e-4, 1e-1)
 on the text tasks, 11 to 23 on the digits."""
 SHARES_OF_ONE = ("supcon", "mixout")
 HEAD_DECAY = 1e-2
-"""α of ‖head‖², the same in every method that has one."""
+"""α of ‖head‖², in every method but plain fine-tuning."""
+HEAD_ALONE = "plain+head"
+"""The control: plain fine-tuning with α·‖head‖² and nothing else."""
 
 
 @dataclass(frozen=True)
@@ -146,8 +148,10 @@ def settings(
     per_class: int = 8,
     dtype: Literal["float32", "bfloat16"] = "float32",
 ) -> FineTuneSettings:
+    head = 0.0 if method == "plain" else HEAD_DECAY
+    name = "plain" if method == HEAD_ALONE else method
     return FineTuneSettings(
-        method=MethodConfig(name=method, strength=choice.strength, head=HEAD_DECAY),
+        method=MethodConfig(name=name, strength=choice.strength, head=head),
         sampler=SamplerConfig(per_class=per_class),
         optimiser=TuneOptimiser(lr=choice.rate),
         head=HeadConfig(lr=10 * choice.rate),
@@ -538,8 +542,19 @@ def accuracy(tuning: Tuning, inputs: list[torch.Tensor], truth: torch.Tensor) ->
 def digits(args: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     results = Results(args.results)
+    tune_digits(results, tuple(METHODS), "run")
+
+
+def control(args: argparse.Namespace) -> None:
+    """Run the digits with plain fine-tuning and α·‖head‖²: what SBR adds is measured against it."""
+    torch.set_num_threads(1)
+    tune_digits(Results(args.results), (HEAD_ALONE,), "control")
+
+
+def tune_digits(results: Results, methods: Sequence[str], act: str) -> None:
+    """Choose each method's trial on the validation part, then run all sizes and seeds as `act`."""
     runner = DigitRunner()
-    for method in METHODS:
+    for method in methods:
         for choice in trials("digits", method):
             row = {"act": "trial", "task": "digits", "method": method, **asdict(choice)}
             if not results.has(row):
@@ -549,7 +564,7 @@ def digits(args: argparse.Namespace) -> None:
                 results.add(row | {"accuracy": round(float(np.mean(some)), 5)})
         best = results.best("digits", method)
         for size, seed in itertools.product(DIGIT_SIZES, range(DIGIT_SEEDS)):
-            row = {"act": "run", "task": "digits", "size": size, "seed": seed, "method": method}
+            row = {"act": act, "task": "digits", "size": size, "seed": seed, "method": method}
             if not results.has(row):
                 found = runner.run(size, seed, method, best, "test")
                 results.add(row | asdict(best) | {"accuracy": found})
@@ -593,7 +608,7 @@ def cost(args: argparse.Namespace) -> None:
             "seconds": round(float(np.median(warm)), 5),
             "ratio": round(float(np.median(warm / np.array(seconds["plain"][5:]))), 4),
             "peak": peak(tuning, ROUNDS - 1),
-            "held": tuning.method.held(),
+            "held": tuning.method.bytes_kept(),
         }
         print(*row.values(), flush=True)
         rows.append(row)
@@ -717,7 +732,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    acts = {act.__name__: act for act in (digits, text, cost, sweep, analysis, page)}
+    acts = {act.__name__: act for act in (digits, control, text, cost, sweep, analysis, page)}
     parser.add_argument("act", choices=acts)
     parser.add_argument("--source", type=Path)
     parser.add_argument("--tokenizer", type=Path)
