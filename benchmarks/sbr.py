@@ -72,7 +72,7 @@ WORLD = World(0, 1, torch.device("cpu"))
 SEEDS = 5
 SIZES = (8, 16, 32, 64, 128)
 SHARES = (15, 30, 50, 100)
-"""Percent of a pool of 1,000, drawn without a look at the labels."""
+"""Percent of a pool of 1,000, drawn independently of the labels."""
 POOL, TEST, VALIDATION = 1000, 300, 200
 TOKENS = 32
 STEPS = 40
@@ -118,9 +118,9 @@ def choices(
     Rates and places in the range of strengths are drawn once, one in each of TRIALS equal parts
     of a range (on a logarithmic scale, but for shares). Plain fine-tuning has no strength.
     """
-    chance = np.random.default_rng(31)
+    rng = np.random.default_rng(31)
     parts = np.arange(sbr_page.TRIALS)
-    first, second = ((chance.permutation(parts) + chance.random(len(parts))) for _ in range(2))
+    first, second = ((rng.permutation(parts) + rng.random(len(parts))) for _ in range(2))
     low, high = {**STRENGTHS, "sbr": betas}.get(method, (0.0, 0.0))
     found = []
     for rate, place in zip(first / len(parts), second / len(parts), strict=True):
@@ -165,7 +165,7 @@ def settings(
 
 
 def read_results(path: Path) -> list[dict[str, Any]]:
-    """Return the runs that are done; a line cut off by a kill is left out."""
+    """Return the finished runs, without a line that a kill cut off."""
     found = []
     for line in path.read_text("utf-8").splitlines() if path.exists() else []:
         try:
@@ -182,7 +182,7 @@ def tidy(path: Path) -> None:
 
 
 class Results:
-    """The JSON lines: what is in them is not run again. Processes may append at a time."""
+    """The JSON lines: runs in them are not repeated. Several processes may append."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -251,7 +251,7 @@ def _rows(name: str) -> Iterator[dict[str, Any]]:
 
 
 def _passage(text: str, key: str) -> str:
-    """Some 160 characters from a place in the document that its id decides."""
+    """Return some 160 characters of the document, from a place that its id decides."""
     start = xxhash.xxh3_64_intdigest(key.encode(), seed=7) % max(1, len(text) - 160)
     return text[start : start + 160]
 
@@ -277,9 +277,9 @@ def labelled(name: str) -> list[tuple[str, tuple[str, ...], str]]:
     counts: dict[str, int] = {}
     for _, _, label in found:
         counts[label] = counts.get(label, 0) + 1
-    most = sorted(counts, key=lambda label: (-counts[label], label))[:4]
+    largest = sorted(counts, key=lambda label: (-counts[label], label))[:4]
     return [
-        (key, texts, label) for key, texts, label in found if label in most and texts[0].strip()
+        (key, texts, label) for key, texts, label in found if label in largest and texts[0].strip()
     ]
 
 
@@ -322,14 +322,14 @@ def load_task(name: str, tokenizer: Tokenizer, backbone: DecoderFeatures) -> Tas
 
 def draw(task: Task, size: int | str, seed: int) -> Encoded:
     """Return a seed's samples: `size` of each class, or a share such as "15%" of the pool."""
-    chance = np.random.default_rng([seed, 17])
+    rng = np.random.default_rng([seed, 17])
     inputs, labels = task.pool
     if isinstance(size, str):
         count = len(inputs) * int(size.rstrip("%")) // 100
-        places = chance.permutation(len(inputs))[:count]
+        places = rng.permutation(len(inputs))[:count]
     else:
         parts = [np.flatnonzero(labels.numpy() == c) for c in range(task.classes)]
-        places = np.concatenate([chance.permutation(part)[:size] for part in parts])
+        places = np.concatenate([rng.permutation(part)[:size] for part in parts])
     return [inputs[at] for at in places], labels[places]
 
 
@@ -519,10 +519,10 @@ class DigitRunner:
         per_class: int = 8,
     ) -> Tuning:
         self.backbone.load_state_dict(self.state)
-        chance = np.random.default_rng([seed, 23])
+        rng = np.random.default_rng([seed, 23])
         inputs, labels = self.parts["pool"]
         own = [np.flatnonzero(labels.numpy() == c) for c in range(5)]
-        chosen = np.concatenate([chance.permutation(part)[:size] for part in own])
+        chosen = np.concatenate([rng.permutation(part)[:size] for part in own])
         given = settings(method, choice, seed, DIGIT_STEPS, per_class)
         tuning = Tuning(self.backbone, 5, given, [inputs[n] for n in chosen], labels[chosen], WORLD)
         tuning.run()
@@ -579,8 +579,8 @@ COMPARED = ("plain", "sbr", "l2-sp", "delta")
 def cost(args: argparse.Namespace) -> None:
     """Take a step of each of four methods in turn, round by round; the model's weights are random.
 
-    Time is the processor's, not the clock's: others may work on the machine. The peak is what a
-    step allocates at most beyond what lies there before it; what a method keeps comes beside it.
+    Time is processor time, because the machine may be shared. The peak is what a
+    step allocates at most beyond the memory in use before it; `held` is what a method keeps.
     """
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -616,7 +616,7 @@ def cost(args: argparse.Namespace) -> None:
 
 
 def peak(tuning: Tuning, number: int) -> int:
-    """Return the most bytes that a step has allocated at a time."""
+    """Return the maximum of bytes that a step has allocated at a time."""
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
         tuning.step(number)
     assert seen.profiler is not None
@@ -634,7 +634,7 @@ SHOWN_SINGULAR = 40
 
 
 def cases(args: argparse.Namespace) -> list[tuple[str, int, TextRunner | DigitRunner]]:
-    """Return (task, samples a class, runner): the digits, a text task where a source is named."""
+    """Return (task, samples per class, runner): the digits; a text task if a source is named."""
     torch.set_num_threads(1)
     found: list[tuple[str, int, TextRunner | DigitRunner]] = [("digits", 10, DigitRunner())]
     if args.source:
@@ -651,7 +651,7 @@ def distances(z: torch.Tensor, labels: torch.Tensor) -> tuple[float, float]:
 
 
 def sweep(args: argparse.Namespace) -> None:
-    """SBR by β and by samples a class in a step, on the validation part; nothing is chosen.
+    """SBR by β and by samples per class in a step, on the validation part; nothing is chosen.
 
     β = 0 is plain fine-tuning with ‖head‖². The rate is that of SBR's best trial.
     """
