@@ -1,8 +1,8 @@
-"""Words: the parts of a text that can be encoded alone, and a memory of how each was.
+"""Words: the parts of a text that can be encoded separately, and a cache of their tokens.
 
-When no piece of a vocabulary reaches over a word's edge, encoding a text is encoding its words
-one by one. A corpus repeats its words, so each is given to SentencePiece once and remembered;
-the rest of the text is looked up by a kernel over the UTF-8 buffer.
+If no piece of a vocabulary crosses a word boundary, encoding a text is encoding its words one by
+one. A corpus repeats its words, so SentencePiece encodes each once; a kernel over the UTF-8 buffer
+looks the others up.
 
 A word is a run of white space (space, tab, line feed, carriage return) with the characters
 after it, up to the next white space, ASCII digit or U+2581. A digit is a word of its own, or
@@ -24,14 +24,14 @@ LONGEST: Final = 16_384
 of memory for each byte of a word)."""
 
 TEXT_END: Final = -1
-"""Stands among the words where a text ends."""
+"""Marks the end of a text among the word numbers."""
 
 MARKER: Final = -2
-"""Stands among the words for U+2581."""
+"""Stands for U+2581 among the word numbers."""
 
 SEPARATOR: Final = ord("0")
-"""Stands in the memory after each word: a digit is a token of its own, so the words that follow
-one another there can be encoded as one text."""
+"""Follows each word in the arena: a digit is a token of its own, so consecutive words of the arena
+can be encoded as one text."""
 
 END, WORDS_FULL, MEMORY_FULL = 0, 1, 2
 """Why `scan` stopped: at the end, with its list of words full, or with its memory full."""
@@ -56,7 +56,7 @@ class WordMemory:
         self.count = 0
 
     def clear(self) -> None:
-        """Forget every word."""
+        """Remove every word."""
         self.slots[:] = 0
         self.count = 0
 
@@ -270,11 +270,11 @@ def share_out(
     token_start: npt.NDArray[np.int64],
     token_arena: npt.NDArray[np.int32],
 ) -> int:
-    """Give each of the words `first` to before `last` its tokens; return the last one's end.
+    """Assign the tokens of the words `first` to before `last`; return where they end.
 
     `tokens` are those of the words joined by SEPARATOR, `sizes` the bytes that each id stands
     for, `start` where each word begins. Token starts and arena are filled from word `first` on.
-    Returns -1 where tokens and words do not meet, which no SentencePiece model causes.
+    Returns -1 if the tokens do not match the words, which no SentencePiece model causes.
     """
     out = token_start[first]
     at = start[first]

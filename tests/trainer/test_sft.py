@@ -141,7 +141,9 @@ def test_chats_of_every_frame_of_a_file_are_read(tokenizer: Tokenizer, tmp_path:
 
 
 @pytest.mark.parametrize("content", [5, None, ["가"], True, {"text": "가"}])
-def test_what_is_said_must_be_a_string(tokenizer: Tokenizer, tmp_path: Path, content: object):
+def test_the_content_of_a_message_must_be_a_string(
+    tokenizer: Tokenizer, tmp_path: Path, content: object
+):
     file = tmp_path / "chats.jsonl"
     wrong = [MESSAGES[0], {"role": "assistant", "content": content}]
     rows = [{"messages": MESSAGES}, {"messages": wrong}]
@@ -237,8 +239,8 @@ def test_a_chat_is_learnt(training: Callable[..., TrainConfig], tmp_path: Path):
 
     export_hf(last, tmp_path / "hf")
     theirs = AutoModelForCausalLM.from_pretrained(str(tmp_path / "hf"))
-    said_there = theirs.generate(torch.tensor([prompt]), max_new_tokens=20, do_sample=False)
-    assert said_there[0, len(prompt) :].tolist() == [*answer, end]
+    generated = theirs.generate(torch.tensor([prompt]), max_new_tokens=20, do_sample=False)
+    assert generated[0, len(prompt) :].tolist() == [*answer, end]
 
 
 def test_chats_of_a_task_are_pulled_together(training: Callable[..., TrainConfig], tmp_path: Path):

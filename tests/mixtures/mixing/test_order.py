@@ -92,7 +92,7 @@ def test_a_document_comes_again_only_after_a_window_and_as_often_as_its_epochs_s
     assert made.epochs.max() == 3
 
 
-def test_each_pass_is_shuffled_anew():
+def test_each_pass_has_its_own_shuffle():
     made = arrange(CORPUS, PAIRS, MIXTURES["four epochs"])
     english = np.isin(CORPUS.pool[made.rows], [2])
     first, second = (made.rows[english & (made.epochs == epoch)] for epoch in (0, 1))

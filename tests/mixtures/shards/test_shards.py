@@ -96,13 +96,13 @@ def test_a_run_gives_slices_in_any_order(tmp_path: Path):
     assert out[8:].tolist() == list(range(10))
 
 
-def test_a_run_cut_short_is_no_run(tmp_path: Path):
+def test_a_truncated_run_has_no_header(tmp_path: Path):
     path = tmp_path / "a.run"
     write_run(path, np.arange(50, dtype=np.int32), 1, "00" * 32, "00" * 16)
     path.write_bytes(path.read_bytes()[:-1])
     assert read_header(path) is None
     assert read_header(tmp_path / "none.run") is None
-    with pytest.raises(RunFault, match="no whole token run"):
+    with pytest.raises(RunFault, match="not a complete token run"):
         Run(path)
 
 

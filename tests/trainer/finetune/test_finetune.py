@@ -118,7 +118,7 @@ def test_one_sample_held_out_has_its_pictures(pretrained: Path, tmp_path: Path, 
     assert {"card.json", "features.png"} <= {path.name for path in card.parent.iterdir()}
 
 
-def test_fewer_samples_a_step_than_processes_are_refused():
+def test_steps_with_fewer_samples_than_processes_are_refused():
     backbone = nn.Linear(2, 2)
     backbone.dim = 2  # type: ignore[assignment]
     given = FineTuneSettings(sampler=SamplerConfig(kind="shuffled", size=1))
@@ -179,7 +179,7 @@ def test_a_bad_line_is_named(
         fine_tune(config(pretrained, file, **settings), tmp_path / "out", silent)
 
 
-def test_a_line_that_is_no_json_is_named(tmp_path: Path):
+def test_the_error_names_a_line_other_than_json(tmp_path: Path):
     file = tmp_path / "x.jsonl"
     file.write_text('{"text": "a", "label": 0}\n{"text": \n', "utf-8")
     with pytest.raises(InputError, match=r"x\.jsonl: line 2: not JSON"):
