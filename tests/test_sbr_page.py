@@ -97,13 +97,21 @@ def test_parts_go_between_their_markers(page: ModuleType):
 def sbr(page: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     pytest.importorskip("torch", reason="torch (pip install 'bibim[train]') is missing")
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    monkeypatch.delitem(sys.modules, "sbr", raising=False)
+    for name in ("sbr", "sbr_runs", "sbr_text", "sbr_digits"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     return importlib.import_module("sbr")
 
 
-def test_every_method_has_as_many_trials_at_the_same_rates(page: ModuleType, sbr: ModuleType):
-    low, high = sbr.RATES
-    tried = {method: sbr.choices(method) for method in sbr.METHODS}
+@pytest.fixture
+def runs_module(sbr: ModuleType) -> ModuleType:
+    return sys.modules["sbr_runs"]
+
+
+def test_every_method_has_as_many_trials_at_the_same_rates(
+    page: ModuleType, runs_module: ModuleType
+):
+    low, high = runs_module.RATES
+    tried = {method: runs_module.choices(method) for method in page.NAMES}
     rates = [choice.rate for choice in tried["plain"]]
     assert len(set(rates)) == page.TRIALS and low <= min(rates) and max(rates) <= high
     order = np.argsort([choice.strength for choice in tried["l2"]]).tolist()
@@ -113,7 +121,7 @@ def test_every_method_has_as_many_trials_at_the_same_rates(page: ModuleType, sbr
         if method == "plain":
             assert set(strengths) == {0.0}
             continue
-        first, last = sbr.BETAS if method == "sbr" else sbr.STRENGTHS[method]
+        first, last = runs_module.BETAS if method == "sbr" else runs_module.STRENGTHS[method]
         assert len(set(strengths)) == page.TRIALS
         assert first <= min(strengths) and max(strengths) <= last
         assert np.argsort(strengths).tolist() == order
