@@ -318,8 +318,8 @@ def test_a_task_that_has_no_answer_is_refused(tmp_path: Path, rows: str, message
         list(read_questions(task))
 
 
-def test_a_device_that_is_none_is_refused(training: Make, tmp_path: Path):
-    with pytest.raises(InputError, match=r"run\.device: 'gpu' is none"):
+def test_an_unknown_device_is_refused(training: Make, tmp_path: Path):
+    with pytest.raises(InputError, match=r"run\.device: 'gpu' is not a device"):
         pretrain(training(run={"device": "gpu"}), tmp_path, silent)
 
 
