@@ -75,14 +75,14 @@ bench: dev ## Run the benchmarks that need no peer; benchmarks/README.md says wh
 		"dedup.py recall" "dedup.py decontaminate" "mix.py mix --tokens 100M" "pii.py speed" \
 		screen.py; do echo "== $$act"; $(BIN)/python benchmarks/$$act || exit 1; done
 
-sbr: dev ## Compare SBR with its baselines, write docs/sbr.md; SOURCE=checkpoint TOKENIZER=folder JOBS=2
-	@test -e "$(SOURCE)" || { echo "$(SOURCE): no checkpoint; run make sbr SOURCE=... TOKENIZER=..., \
-	the folder that bibim train pretrain writes" >&2; exit 1; }
-	@for act in digits text cost sweep analysis page; do echo "== $$act"; \
+sbr: dev ## Compare SBR with other methods, write docs/sbr.md; SOURCE=checkpoint TOKENIZER=folder JOBS=2
+	@test -e "$(SOURCE)" || { echo "$(SOURCE): not a checkpoint; run make sbr SOURCE=... TOKENIZER=..., \
+	with the output of bibim train pretrain" >&2; exit 1; }
+	@for act in digits control text cost sweep analysis page; do echo "== $$act"; \
 		$(BIN)/python benchmarks/sbr.py $$act --source "$(SOURCE)" --tokenizer "$(TOKENIZER)" \
 		--jobs $(or $(JOBS),1) || exit 1; done
 
-docs: dev ## Write docs/config.md and the outputs in the README
+docs: dev ## Write docs/config.md, its JSON schema and the outputs in the README
 	$(BIN)/python docs/refresh.py
 
 lock: ## Pin every dependency with its hashes (Linux x86_64, Python 3.11 to 3.13)

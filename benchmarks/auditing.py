@@ -94,13 +94,13 @@ def served(out: Path) -> Iterator[tuple[str, int, float]]:
         env={**os.environ, "COLUMNS": "200"},
     )  # fmt: skip
     try:
-        said = []
+        lines = []
         for line in server.stdout or ():
-            said.append(line)
+            lines.append(line)
             if address := re.search(r"http://[\d.:]+/", line):
                 yield address[0], server.pid, time.perf_counter() - begun
                 return
-        raise SystemExit("the server ended:\n" + "".join(said))
+        raise SystemExit("the server ended:\n" + "".join(lines))
     finally:
         server.terminate()
         server.wait()
@@ -142,8 +142,8 @@ def asked(address: str, rule: str) -> tuple[dict[str, Any], float]:
         return json.loads(answer.read()), time.perf_counter() - begun
 
 
-def told(out: Path, rule: str) -> dict[str, Any]:
-    """Return the terminal's answer to a changed rule."""
+def what_if(out: Path, rule: str) -> dict[str, Any]:
+    """Return the output of `bibim what-if` for a changed rule."""
     command = [*BIBIM, "what-if", str(out), "--rule", rule, "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return dict(json.loads(done.stdout))
@@ -174,7 +174,7 @@ def large(run: Path, rows: str = "10M", rule: str = "all.toxicity<=0.5") -> None
             for text in (rule, *others(page, rule)):
                 cold[text] = asked(address, text)[1]
             answer, _ = asked(address, rule)
-            own = counted(told(run, rule))
+            own = counted(what_if(run, rule))
             for source, figures in counted(answer).items():
                 for name, value in figures.items():
                     if value != own[source][name] * times:
@@ -252,7 +252,7 @@ def rerun(
     """Hold the answer of `what-if` against a run of `recipe` with `--set`; exit 1 if it differs."""
     steps = "ingest,identify,measure,dedup,redact,screen,score"
     begun = time.perf_counter()
-    answer = told(run, rule)
+    answer = what_if(run, rule)
     seconds = time.perf_counter() - begun
     with tempfile.TemporaryDirectory() as folder:
         options = [option for text in sets for option in ("--set", text)]

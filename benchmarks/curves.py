@@ -45,7 +45,7 @@ def main() -> None:
             level = grams[name]["5-gram bits/byte"]
             right.axhline(level, color=colour, linestyle="--", linewidth=0.9)
     left.set(xlabel="step", ylabel="nats a token", title="Loss, held-out documents")
-    right.set(xlabel="step", ylabel="bits a byte", title="Held out; dashed: 5-gram")
+    right.set(xlabel="step", ylabel="bits per byte", title="Held out; dashed: 5-gram")
     for axis in (left, right):
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)

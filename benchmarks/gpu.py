@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from trainer.config import ModelConfig, load_training  # noqa: E402
-from trainer.model.attention import separate  # noqa: E402  (path above)
+from trainer.model.attention import document_mask  # noqa: E402  (path above)
 from trainer.model.model import Decoder  # noqa: E402
 from trainer.optimise import make_optimiser  # noqa: E402
 
@@ -82,7 +82,7 @@ class Trained:
         ids, targets = ids.to(self.device), targets.to(self.device)
         total = torch.zeros((), device=self.device)
         for _ in range(micros):
-            mask = None if document is None else separate(document.to(self.device))
+            mask = None if document is None else document_mask(document.to(self.device))
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == "bfloat16"):
                 loss = self.model(ids, targets, mask) / (ids.numel() * micros)
             loss.backward()

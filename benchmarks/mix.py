@@ -24,16 +24,18 @@ import pyarrow as pa
 import xxhash
 
 from mixtures.keys import base_keys
-from mixtures.mixing.order import Documents, arrange
-from mixtures.mixing.solver import Pool
+from mixtures.mixing.documents import Documents
+from mixtures.mixing.order import arrange
+from mixtures.mixing.plan import Pool
 from mixtures.shards.token_runs import write_run
 from mixtures.tokenizer.tokenizer import Tokenizer
 from mixtures.tokenizer.training import train_tokenizer
 from pipelines.mix.run import Survivors, write_plan, write_shard_files
 from pipelines.storage.shards import ShardTask
 from pipelines.tokenize.standalone import drawn, file_texts
-from schemas.config import Mixture, parse_count
 from schemas.config import Tokenizer as Settings
+from schemas.mixture import Mixture
+from schemas.values import parse_count
 
 BATCH_BYTES = 8 << 20
 

@@ -1,14 +1,14 @@
-"""A needle in its context: does the long stage of a training reach what the first one cannot?
+"""A needle in its context: does the long stage of a training extend the reach of the model?
 
     python benchmarks/needle.py [--tokens 8M] [--work FOLDER] [--json FILE]
 
 A document is a list of statements, a name and its value: two words, two tokens. Each name has one
-value in a document, drawn anew for each document, so a value can be told only by looking back to
-where its name stood before. In a short document a few names are said four times each; in a long
-one some names fill it, and all others are said twice, anywhere. Both go through `bibim run` into a
+value in a document, drawn per document, so the value can be predicted only by attending to an
+earlier occurrence of its name. In a short document a few names occur four times each; in a long
+one some names fill it, and all others occur twice, anywhere. Both go through `bibim run` into a
 mixture of two stages, nine tenths in contexts of 256 and the last tenth in 2,048 on long documents
 alone, and a small decoder is trained on it by `bibim train pretrain`, with another rotary base in
-the second stage. Before and after that stage it is asked for the value of a name that was said
+the second stage. Before and after that stage it is asked for the value of a name that occurs
 once, at five depths of haystacks of 128 to 2,048 tokens. Chance is one in 32.
 """
 
@@ -31,7 +31,8 @@ from mixtures.tokenizer.tokenizer import Tokenizer  # noqa: E402  (path above)
 from pipelines.driver import Run  # noqa: E402
 from pipelines.engine.progress import LogReporter  # noqa: E402
 from pipelines.runners.runner import Runner  # noqa: E402
-from schemas.config import Config, parse_count  # noqa: E402
+from schemas.config import Config  # noqa: E402
+from schemas.values import parse_count  # noqa: E402
 from trainer.checkpoint import checkpoint_path  # noqa: E402
 from trainer.config import TrainConfig  # noqa: E402
 from trainer.data import Corpus  # noqa: E402
@@ -57,39 +58,39 @@ ASKED = 40
 """Questions for each haystack and depth."""
 
 
-def say(chance: random.Random, said: list[str]) -> str:
-    """Return a document: statements on `said`, names in order, each with its own value."""
-    value = {name: chance.choice(VALUES) for name in NAMES}
-    return " ".join([OPENING, *(f"{name} {value[name]}" for name in said)])
+def document(rng: random.Random, stated: list[str]) -> str:
+    """Return a document: statements on the names `stated`, in order, each with its own value."""
+    value = {name: rng.choice(VALUES) for name in NAMES}
+    return " ".join([OPENING, *(f"{name} {value[name]}" for name in stated)])
 
 
-def short(chance: random.Random) -> list[str]:
-    """Return the names that a short document tells of, in order."""
-    said = 4 * chance.sample(NAMES, chance.choice(FEW))
-    chance.shuffle(said)
-    return said
+def short(rng: random.Random) -> list[str]:
+    """Return the names that a short document states, in order."""
+    stated = 4 * rng.sample(NAMES, rng.choice(FEW))
+    rng.shuffle(stated)
+    return stated
 
 
-def long(chance: random.Random) -> list[str]:
-    """Return the names that a long document tells of, in order."""
-    names = chance.sample(NAMES, len(NAMES))
-    count = chance.choice(FILLING)
+def long(rng: random.Random) -> list[str]:
+    """Return the names that a long document states, in order."""
+    names = rng.sample(NAMES, len(NAMES))
+    count = rng.choice(FILLING)
     filling, rare = names[:count], names[count:]
-    said = 2 * rare + [chance.choice(filling) for _ in range(STATEMENTS - 2 * len(rare))]
-    chance.shuffle(said)
-    return said
+    stated = 2 * rare + [rng.choice(filling) for _ in range(STATEMENTS - 2 * len(rare))]
+    rng.shuffle(stated)
+    return stated
 
 
 def write_documents(folder: Path, tokens: int) -> None:
     """Write short and long documents, as many tokens of each as its stage takes, and a rest."""
-    chance = random.Random(20)
+    rng = random.Random(20)
     for kind, names, share in (("short", short, 0.95), ("long", long, 0.15)):
         written = 0
         with (folder / f"{kind}.jsonl").open("w", encoding="utf-8") as file:
             while written < tokens * share:
-                said = names(chance)
-                written += 2 * len(said) + 2
-                file.write(json.dumps({"text": say(chance, said)}, ensure_ascii=False) + "\n")
+                stated = names(rng)
+                written += 2 * len(stated) + 2
+                file.write(json.dumps({"text": document(rng, stated)}, ensure_ascii=False) + "\n")
 
 
 def make_mixture(folder: Path, tokens: int) -> Path:
@@ -124,16 +125,16 @@ def make_mixture(folder: Path, tokens: int) -> Path:
 
 
 def questions(haystack: int, depth: float) -> list[tuple[str, str]]:
-    """Return pairs (prompt of so many tokens, value that it asks for)."""
-    chance = random.Random(f"{haystack} {depth}")
+    """Return pairs (prompt of `haystack` tokens, value that it asks for)."""
+    rng = random.Random(f"{haystack} {depth}")
     found = []
     for _ in range(ASKED):
         count = (haystack - 2) // 2
-        needle, *others = chance.sample(NAMES, chance.choice(FILLING) + 1)
-        said = [chance.choice(others) for _ in range(count)]
+        needle, *others = rng.sample(NAMES, rng.choice(FILLING) + 1)
+        stated = [rng.choice(others) for _ in range(count)]
         place = int(depth * (count - 1))
-        said[place] = needle
-        prompt = say(chance, said)
+        stated[place] = needle
+        prompt = document(rng, stated)
         found.append((f"{prompt} {needle}", prompt.split()[2 * place + 2]))
     return found
 

@@ -1,6 +1,6 @@
 """docs/sbr.md's tables from the JSON lines of `benchmarks/sbr.py`: ranks, paired tests, figures.
 
-A cell is a task, a size and a seed; it counts once all methods are done on it. A configuration is
+A cell is a task, a size and a seed; it counts if all methods are done on it. A configuration is
 a task and a size: its mean over seeds ranks the methods, 1 the best, equal means share a rank.
 The paired test is Wilcoxon's signed rank test, two-sided, without the pairs that are equal.
 """
@@ -16,7 +16,7 @@ import numpy as np
 from scipy.stats import rankdata, wilcoxon
 
 TRIALS = 12
-"""Of each method on each task."""
+"""Trials per method and task."""
 
 Row = Mapping[str, Any]
 Config = tuple[str, Any]
@@ -79,15 +79,15 @@ def differences(found: Scores, method: str, other: str) -> list[float]:
 
 def wilcoxon_p(apart: Sequence[float]) -> float:
     """Return the two-sided p of Wilcoxon's signed rank test; 1 where nothing differs."""
-    told = [value for value in apart if value]
-    return float(wilcoxon(told).pvalue) if told else 1.0
+    unequal = [value for value in apart if value]
+    return float(wilcoxon(unequal).pvalue) if unequal else 1.0
 
 
 def _p(value: float) -> str:
     return "< 0.0001" if value < 1e-4 else f"{value:.4f}" if value < 0.01 else f"{value:.3f}"
 
 
-def _spread(values: Sequence[float]) -> str:
+def _mean_sd(values: Sequence[float]) -> str:
     mean = 100 * np.mean(values)
     return f"{mean:.1f} ± {100 * np.std(values, ddof=1):.1f}" if len(values) > 1 else f"{mean:.1f}"
 
@@ -103,7 +103,7 @@ def accuracy_table(found: Scores) -> str:
     for (task, size), by_method in found.items():
         best = max(np.mean(values) for values in by_method.values())
         cells = [
-            f"**{_spread(values)}**" if np.mean(values) == best else _spread(values)
+            f"**{_mean_sd(values)}**" if np.mean(values) == best else _mean_sd(values)
             for values in by_method.values()
         ]
         lines.append([task, size, len(by_method["plain"]), *cells])
@@ -153,7 +153,7 @@ def verdict(found: Scores) -> str:
     apart = differences(found, "sbr", "plain")
     p = wilcoxon_p(apart)
     way = "better" if np.mean(apart) > 0 else "worse"
-    sure = f"{way} than plain" if p < 0.05 else f"not to be told from plain (on average {way})"
+    sure = f"{way} than plain" if p < 0.05 else f"not distinguishable from plain (on average {way})"
     return (
         f"SBR is number {place} of {len(ranks)} in average rank ({ranks['sbr']:.2f}{shared}"
         + ("" if place == 1 else f"; {NAMES[first]} is first with {ranks[first]:.2f}")
@@ -174,10 +174,40 @@ def digits_part(rows: Sequence[Row]) -> str:
             apart = differences({config: by_method}, "sbr", other)
             line += [f"{100 * np.mean(apart):+.2f}", _p(wilcoxon_p(apart))]
         lines.append(line)
-    head = ["samples a class", "SBR − plain", "p", "SBR − L2-SP", "p"]
-    return "\n\n".join(
-        [verdict(found), accuracy_table(found), _table(head, lines), rank_table(found)]
-    )
+    head = ["samples per class", "SBR − plain", "p", "SBR − L2-SP", "p"]
+    made = [verdict(found), accuracy_table(found), _table(head, lines), rank_table(found)]
+    return "\n\n".join([*made, control_table(rows, found)])
+
+
+def control_table(rows: Sequence[Row], found: Scores) -> str:
+    """Return plain, plain with α·‖head‖² alone, and SBR; `found`: the digits' accuracies.
+
+    The control is paired with SBR by size and seed. It takes no part in the ranks.
+    """
+    control = {
+        (row["size"], row["seed"]): float(row["accuracy"])
+        for row in rows
+        if row["act"] == "control"
+    }
+    if not control:
+        return "The control, α·‖head‖² alone: not run."
+    lines: list[list[object]] = []
+    everywhere: dict[str, list[float]] = {"plain": [], "control": [], "sbr": []}
+    for (_, size), by_method in found.items():
+        alone = [control[size, seed] for seed in range(len(by_method["sbr"]))]
+        own = {"plain": by_method["plain"], "control": alone, "sbr": by_method["sbr"]}
+        for name, values in own.items():
+            everywhere[name] += values
+        lines.append(_control_line(str(size), own))
+    lines.append(_control_line("all", everywhere))
+    head = ["samples per class", "plain", "control: plain + α·‖head‖²", "SBR", "SBR − control", "p"]
+    return _table(head, lines)
+
+
+def _control_line(name: str, own: Mapping[str, Sequence[float]]) -> list[object]:
+    apart = [round(a - b, 9) for a, b in zip(own["sbr"], own["control"], strict=True)]
+    means = [f"{100 * np.mean(values):.2f}" for values in own.values()]
+    return [name, *means, f"{100 * np.mean(apart):+.2f}", _p(wilcoxon_p(apart))]
 
 
 def text_part(rows: Sequence[Row], tasks: Sequence[str], cells: int) -> str:
@@ -207,7 +237,7 @@ def text_part(rows: Sequence[Row], tasks: Sequence[str], cells: int) -> str:
 
 
 def trials_part(rows: Sequence[Row]) -> str:
-    """Return what each method's trials chose, task by task."""
+    """Return the choice of each method's trials, task by task."""
     tried: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         if row["act"] == "trial":
@@ -232,7 +262,7 @@ def trials_part(rows: Sequence[Row]) -> str:
 
 
 def sweep_part(rows: Sequence[Row]) -> str:
-    """Return SBR's β and samples a class in a step, on validation parts."""
+    """Return SBR by β and by samples per class in a step, on validation parts."""
     lines = [
         [
             row["task"],
@@ -246,12 +276,12 @@ def sweep_part(rows: Sequence[Row]) -> str:
     ]
     if not lines:
         return "Not run."
-    head = ["task", "β", "samples a class in a step", "validation accuracy", "within / between"]
+    head = ["task", "β", "samples per class in a step", "validation accuracy", "within / between"]
     return _table(head, lines)
 
 
 def cost_part(rows: Sequence[Row]) -> str:
-    """Return what a step costs beside plain's."""
+    """Return the cost of a step relative to plain's."""
     lines = [
         [
             NAMES[row["method"]],
@@ -284,12 +314,12 @@ def analysis_part(rows: Sequence[Row]) -> str:
     ]
     if not lines:
         return "Not run."
-    head = ["task", "samples a class", "features", "within", "between", "ratio", "effective rank"]
+    head = ["task", "samples per class", "features", "within", "between", "ratio", "effective rank"]
     return _table(head, lines)
 
 
 def parts(rows: Sequence[Row], tasks: Sequence[str], cells: int) -> dict[str, str]:
-    """Return what stands between each pair of markers of the page."""
+    """Return the text between each pair of markers of the page."""
     made: dict[str, Callable[[], str]] = {
         "digits": lambda: digits_part(rows),
         "text": lambda: text_part(rows, tasks, cells),
@@ -312,7 +342,7 @@ def filled(page: str, made: Mapping[str, str]) -> str:
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:
-    """Draw distances and singular values of features, a row of panels a task."""
+    """Draw distances and singular values of features, one row of panels per task."""
     import matplotlib as mpl
 
     mpl.use("Agg")

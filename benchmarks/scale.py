@@ -1,7 +1,7 @@
-"""How well `bibim plan --scale` foretells a run, and what the pieces of one process take.
+"""The accuracy of `bibim plan --scale`, and the memory of the parts of one process.
 
     python benchmarks/scale.py run       runs slices of the corpora, 1/4, 1 and 4 times 10 MB of
-                                         text, foretells the largest from the two others
+                                         text, predicts the largest from the two others
     python benchmarks/scale.py pieces    memory of the solver's order, of components, of labels
 
 CPU time of one worker process; other work on the machine hardly alters it.
@@ -63,7 +63,7 @@ def slice_corpora(corpora: Path, folder: Path, share: float) -> None:
 
 
 def run(data: Path, work: Path, megabytes: float) -> None:
-    """Run the slices, foretell the largest, print and keep the comparison."""
+    """Run the slices, predict the largest, print and keep the comparison."""
     from bibim.cli.options import load_run
     from pipelines.forecast import costs, measured
 
@@ -83,14 +83,14 @@ def run(data: Path, work: Path, megabytes: float) -> None:
         outs.append(measured(out, load_run(out)))
     *known, large = outs
     rows = {}
-    foretold = costs(known)
+    predicted = costs(known)
     for name, spent in large.steps.items():
         rows[name] = {
             **{
                 f"{times:g}": one.steps[name].cpu_seconds
                 for times, one in zip(TIMES, outs, strict=True)
             },
-            "foretold": round(foretold[name](large.text_bytes), 2),
+            "foretold": round(predicted[name](large.text_bytes), 2),
             "from_one": round(costs(known[1:])[name](large.text_bytes), 2),
         }
         rows[name]["peak_rss_mb"] = spent.peak_rss_bytes // 1_000_000
@@ -113,20 +113,21 @@ def run(data: Path, work: Path, megabytes: float) -> None:
 def pieces(count: int) -> None:
     """Print the memory, above what goes in, of what one process does whole."""
     from filters.dedup.connected import components
-    from mixtures.mixing.order import Documents, arrange_stages
-    from mixtures.mixing.solver import Pool
+    from mixtures.mixing.documents import Documents
+    from mixtures.mixing.order import arrange_stages
+    from mixtures.mixing.plan import Pool
     from pipelines.dedup.clusters import CLUSTER, MEMBER
-    from schemas.config import Mixture
+    from schemas.mixture import Mixture
 
     generator = np.random.default_rng(0)
     pools = [Pool("a", "ko"), Pool("b", "en")]
     documents = Documents(
         ids=generator.integers(0, 256, (count, 16), dtype=np.uint8),
-        pair=generator.integers(0, 2, count).astype(np.int32),
+        pool=generator.integers(0, 2, count).astype(np.int32),
         tokens=generator.integers(100, 2000, count),
     )
-    held = sum(array.nbytes for array in (documents.ids, documents.pair, documents.tokens))
-    held += 12 * count  # where each one's tokens lie: run and offset
+    held = sum(array.nbytes for array in (documents.ids, documents.pool, documents.tokens))
+    held += 12 * count  # location of each one's tokens: run and offset
     settings = Mixture.model_validate(
         {
             "tokens": int(documents.tokens.sum() * 0.9),

@@ -2,7 +2,7 @@
 
     python benchmarks/screen.py [--data ../shared/data] [--every 1] [--out FILE.json]
 
-Prints, by corpus: MB a second of processor time of screening (toxicity and spam) and of
+Prints, by corpus: MB per second of processor time of screening (toxicity and spam) and of
 quality, how many documents exceed
 the default thresholds, and the worst of them by score.
 """
@@ -45,7 +45,7 @@ def batches(path: Path, every: int) -> list[pa.RecordBatch]:
 
 
 def measure(annotator: Any, parts: list[pa.RecordBatch]) -> tuple[pa.Table, float]:
-    """Return the annotations and the best of two speeds, MB a second of processor time."""
+    """Return the annotations and the best of two speeds, MB per second of processor time."""
     size = sum(part.column("text").nbytes for part in parts) / 1e6
     best = 0.0
     for _ in range(2):

@@ -10,7 +10,7 @@
 Each prints a table and, with `--json FILE`, writes the figures. One thread, processor time, kernels
 compiled before. `peer` and `agreement` want an environment of datatrove's own, see
 datatrove_signals.py; `languages --judge` wants one with lingua-language-detector. `code --fit`
-prints the weights of filters/language/codelang.py anew.
+prints the weights of filters/language/codelang.py.
 """
 
 from __future__ import annotations
@@ -208,7 +208,7 @@ def languages(args: argparse.Namespace) -> dict[str, Any]:
     """
     rows = list(records(args.data, "labelled/langid"))
     table, _, _ = annotate([row["text"] for row in rows], "auto")
-    said = table["lang"].to_pylist()
+    predicted = table["lang"].to_pylist()
     labels = [row["lang"] for row in rows]
     english = _english_text(args.data, rows)
     truth = [
@@ -216,30 +216,33 @@ def languages(args: argparse.Namespace) -> dict[str, Any]:
         for label, key in zip(labels, (_letters(row["text"]) for row in rows), strict=True)
     ]
     found: dict[str, Any] = {}
-    truths = {"as labelled": (said, labels), "word for word English corrected": (said, truth)}
+    truths = {
+        "as labelled": (predicted, labels),
+        "word for word English corrected": (predicted, truth),
+    }
     if args.judge:
         judged = [
             "en" if label != "en" and english_by >= JUDGED else label
             for label, english_by in zip(labels, _judge(args.judge, rows), strict=True)
         ]
-        truths["corrected by lingua"] = (said, judged)
-        # The most that any program can reach: the corrected labels, measured by the old ones.
+        truths["corrected by lingua"] = (predicted, judged)
+        # The upper bound for any program: the corrected labels, measured by the old ones.
         truths["lingua's corrections as an answer, as labelled"] = (judged, labels)
         found["labels that lingua corrects"] = {
             "n": sum(a != b for a, b in zip(judged, labels, strict=True))
         }
-    for name, (said, real) in truths.items():
+    for name, (predicted, real) in truths.items():
         scores = []
         for language in sorted(set(labels)):
-            hit = sum(a == b == language for a, b in zip(said, real, strict=True))
+            hit = sum(a == b == language for a, b in zip(predicted, real, strict=True))
             recall = hit / max(real.count(language), 1)
-            precision = hit / max(said.count(language), 1)
+            precision = hit / max(predicted.count(language), 1)
             scores.append(2 * recall * precision / max(recall + precision, 1e-9))
             if language in ("ko", "en"):
                 found[f"{name} {language}"] = {"recall": recall, "precision": precision}
         found[f"{name} macro F1"] = {"F1": round(float(np.mean(scores)), 4)}
         found[f"{name} other taken for Korean"] = {
-            "share": sum(a == "ko" != b for a, b in zip(said, real, strict=True)) / len(rows)
+            "share": sum(a == "ko" != b for a, b in zip(predicted, real, strict=True)) / len(rows)
         }
     found["corrected labels"] = {"n": sum(a != b for a, b in zip(truth, labels, strict=True))}
     return found
@@ -333,19 +336,22 @@ def code(args: argparse.Namespace) -> dict[str, Any]:
         print(
             "WEIGHTS", np.round(model.coef_[0], 2).tolist(), "BIAS", np.round(model.intercept_, 2)
         )
-    said = code_score(features, words) > 0.5
+    predicted = code_score(features, words) > 0.5
     found: dict[str, Any] = {}
     for name, chosen in (
         ("files, fences, paragraphs", np.isin(kind, ["file", "fence", "paragraph"])),
         ("all", np.ones(len(kind), bool)),
     ):
         rows = held & chosen
-        hit = int((said & (real == 1) & rows).sum())
-        recall, precision = hit / int((real[rows] == 1).sum()), hit / int(said[rows].sum())
+        hit = int((predicted & (real == 1) & rows).sum())
+        recall, precision = hit / int((real[rows] == 1).sum()), hit / int(predicted[rows].sum())
         found[name] = {"n": int(rows.sum()), "F1": 2 * recall * precision / (recall + precision)}
     for name in sorted(set(kinds)):
         rows = held & (kind == name)
-        found[name] = {"n": int(rows.sum()), "right": float((said == (real == 1))[rows].mean())}
+        found[name] = {
+            "n": int(rows.sum()),
+            "right": float((predicted == (real == 1))[rows].mean()),
+        }
     return found
 
 

@@ -172,7 +172,7 @@ def digest(out: Path) -> str:
 
 
 def text_bytes(out: Path) -> int:
-    """Return how many bytes of text a run has read."""
+    """Return the bytes of text that were read in a run."""
     shards = json.loads((out / "documents/_manifest.json").read_text("utf-8"))["shards"]
     return sum(int(shard["stats"]["text_bytes"]) for shard in shards)
 

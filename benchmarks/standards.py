@@ -3,7 +3,7 @@
     python benchmarks/standards.py [--data FILE] [--model FOLDER]
 
 Sources of labelled rows draw the line at different places. On the held-out rows: the AUC of a
-toxicity model as it is, within each source, and with the source told: a logistic curve by source
+toxicity model as it is, within each source, and given the source: a logistic curve by source
 over the model's own score, fitted on one half of the rows and measured on the other, both ways.
 The last is about what a model could reach that ranks as well within a source and guesses it.
 """
@@ -30,7 +30,9 @@ from filters.toxicity.annotator import DEFAULT_MODEL  # noqa: E402
 DATA = ROOT.parent / "shared" / "data" / "labelled" / "toxicity_ko.jsonl.zst"
 
 
-def told(score: np.ndarray, source: np.ndarray, labels: np.ndarray, half: np.ndarray) -> np.ndarray:
+def given_source(
+    score: np.ndarray, source: np.ndarray, labels: np.ndarray, half: np.ndarray
+) -> np.ndarray:
     """Return the probabilities of each half by a curve for each source, fitted on the other."""
     margin = logit(np.clip(score.astype(np.float64), 1e-4, 1 - 1e-4))
     here = source[:, None] == np.unique(source)[None, :]
@@ -66,9 +68,8 @@ def main() -> None:
             f"  {name}: {own.sum():,} rows, {labels[own].mean():.1%} toxic, "
             f"AUC {figures(score[own], labels[own]).auc:.4f}"
         )
-    print(
-        f"  with the source told: AUC {figures(told(score, source, labels, half), labels).auc:.4f}"
-    )
+    adjusted = given_source(score, source, labels, half)
+    print(f"  given the source: AUC {figures(adjusted, labels).auc:.4f}")
 
 
 if __name__ == "__main__":

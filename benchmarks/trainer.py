@@ -10,10 +10,10 @@ in turns, the least of several; the peers are transformers' Llama and GPT-2 at t
 layers, width, heads and vocabulary, written as in nanoGPT (below), or with `--nanogpt` its own
 file `model.py` too. `loader`: sequences alone, as many passes over the mixture as so many tokens
 take, with the memory held after each tenth. `resume`: 200 steps of a small model straight,
-against a run that is killed after 100 and goes on, and against two processes. `ngram`: an
+against a run that is killed after 100 and resumed, and against two processes. `ngram`: an
 interpolated 5-gram model of tokens (Witten-Bell) made from so many training tokens, on the same
-held-out documents as `bibim evaluate`, in bits a byte; with a checkpoint its figures stand
-beside.
+held-out documents as `bibim evaluate`, in bits per byte; with a checkpoint its figures are
+printed too.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from torch import nn
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from schemas.config import parse_count  # noqa: E402  (path above)
+from schemas.values import parse_count  # noqa: E402  (path above)
 from trainer.checkpoint import checkpoint_path, load_checkpoint  # noqa: E402
 from trainer.config import ModelConfig, load_training  # noqa: E402
 from trainer.data import Corpus  # noqa: E402

@@ -1,27 +1,27 @@
-"""Write what the documentation takes from the code: docs/config.md, and the README's demo output.
+"""Write what the documentation takes from the code, and the README's demo output.
 
-    make docs                               both; runs the demo in a fresh folder
-    python docs/refresh.py config           docs/config.md alone
+    make docs                               all; runs the demo in a fresh folder
+    python docs/refresh.py config           docs/config.md and docs/config.schema.json alone
 
-Keys, defaults and meanings come from `schemas/config.py`: the meaning is the string below a field.
+Keys, defaults and meanings come from `schemas/config.py` and `schemas/mixture.py`: the meaning is
+the string below a field.
 """
 
 from __future__ import annotations
 
-import ast
 import inspect
+import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
-import textwrap
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeGuard, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -29,7 +29,7 @@ from pydantic.fields import FieldInfo
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from schemas import config  # noqa: E402  (the path is set above)
+from schemas import config, values  # noqa: E402  (the path is set above)
 from schemas.secret import Secret  # noqa: E402
 
 OPENING = "<!-- demo-output -->"
@@ -37,53 +37,13 @@ CLOSING = "<!-- /demo-output -->"
 OUT = "out/demo"
 DEMO = (("run", "mixtures/demo.yaml", "--out", OUT), ("audit", "show", OUT))
 KINDS = {
-    config.Count: "count (`60M`)",
-    config.Bytes: "size (`64MB`)",
-    config.Share: "share (`1/3`)",
-    config.Unit: "0 to 1",
+    values.Count: "count (`60M`)",
+    values.Bytes: "size (`64MB`)",
+    values.Share: "share (`1/3`)",
+    values.Unit: "0 to 1",
     config.Condition: "condition (`>=0.2`) or mapping",
 }
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
-MEANINGS = {
-    "name": "What the run is called, in `run.json` and in the report.",
-    "sources": "Where documents come from, by a name of your own.",
-    "sources.NAME.format": "How to read it; `auto` goes by the file's name.",
-    "ingest.max_reject_share": "Share of a source that may be unreadable; above it the run stops.",
-    "ingest.max_document_bytes": "Longer records are rejected, never cut.",
-    "dedup.enabled": "Whether duplicates are looked for and dropped.",
-    "dedup.ngram": "Units a shingle.",
-    "dedup.permutations": "Hashes a signature: more are surer and slower.",
-    "dedup.bands": "Bands of the signature; two documents that share one are compared.",
-    "dedup.seed": "Of the hash functions.",
-    "dedup.lines.enabled": "Whether such lines are counted and cut.",
-    "dedup.semantic.enabled": "Whether `score` keeps its embeddings and documents are compared.",
-    "decontaminate.action": "`keep` marks contaminated documents and leaves them in.",
-    "pii.action": (
-        "`mask` puts the entity's name in place of a span, `pseudonymise` a made-up value of its "
-        "shape; `drop` leaves the document out, `keep` changes nothing."
-    ),
-    "pii.score_threshold": "Least confidence at which a span counts.",
-    "toxicity.batch": "Windows that a transformer sees at once.",
-    "toxicity.device": "`cpu`, `cuda`, or `auto`: a GPU where there is one.",
-    "toxicity.drop_above": "Documents above this toxicity are dropped; nothing: none.",
-    "toxicity.spam_above": "Documents above this spam score are dropped; nothing: none.",
-    "quality.drop_below": "Documents below this quality are dropped; nothing: none.",
-    "quality.batch": "Documents embedded at a time.",
-    "quality.device": "Of a model: `cpu`, `cuda`, or `auto`: a GPU where there is one. "
-    "`default` runs on the CPU.",
-    "tokenizer.path": "A SentencePiece model to use instead of training one.",
-    "tokenizer.vocab_size": "Pieces, control symbols and the 256 bytes included.",
-    "tokenizer.seed": "Of the sample.",
-    "mixture.strategy": "How shares follow from sizes; `fixed` takes `weights` as they are.",
-    "mixture.weights": "Share of the tokens by component; the shares sum to one.",
-    "mixture.weights.NAME.share": "The component's share; `ko: 1/3` is short for it.",
-    "mixture.temperature": "For `temperature`: shares go by size to the power of one over this.",
-    "mixture.allow_short": "Whether fewer tokens than asked for are no error.",
-    "mixture.shards": "Files of about the same number of tokens.",
-    "mixture.seed": "Of every order. The same seed and data give the same bytes.",
-}
-"""Meanings of keys whose field has no string of its own; the field's wins."""
-
 EPILOGUE = """## Variables and overrides
 
 `${data}` is the value of the key `data`; any other `${NAME}` is the environment's, and
@@ -110,52 +70,42 @@ def config_keys() -> list[Key]:
 
 
 def _keys(model: type[BaseModel], prefix: str) -> Iterator[Key]:
-    meanings = _meanings(model)
     for name, field in model.model_fields.items():
         path = f"{prefix}{name}"
+        meaning = " ".join((field.description or "").split())
         nested = _section(field)
-        if nested is None:
-            yield Key(
-                path, _takes(field), _default(field), meanings.get(name) or MEANINGS.get(path, "")
-            )
-            continue
-        section, by_name = nested
-        if by_name:
-            yield Key(
-                path,
-                "section by name",
-                _default(field),
-                meanings.get(name) or MEANINGS.get(path, ""),
-            )
-        yield from _keys(section, f"{path}.NAME." if by_name else f"{path}.")
+        if nested is None or nested.several:
+            yield Key(path, nested.several if nested else _takes(field), _default(field), meaning)
+        if nested is not None:
+            yield from _keys(nested.model, f"{path}{nested.inside}.")
 
 
-def _meanings(model: type[BaseModel]) -> dict[str, str]:
-    """Return field → the string that stands below it in the class."""
-    body = ast.parse(textwrap.dedent(inspect.getsource(model))).body[0]
-    assert isinstance(body, ast.ClassDef)
-    found: dict[str, str] = {}
-    for before, after in zip(body.body, body.body[1:], strict=False):
-        if (
-            isinstance(before, ast.AnnAssign)
-            and isinstance(before.target, ast.Name)
-            and isinstance(after, ast.Expr)
-            and isinstance(after.value, ast.Constant)
-        ):
-            found[before.target.id] = " ".join(str(after.value.value).split())
-    return found
+@dataclass(frozen=True)
+class Nested:
+    """A section inside a section: how the page calls several of them, and what is in a path."""
+
+    model: type[BaseModel]
+    several: str = ""
+    inside: str = ""
 
 
-def _section(field: FieldInfo) -> tuple[type[BaseModel], bool] | None:
-    """Return the section a field holds, and whether it holds several by name."""
+def _section(field: FieldInfo) -> Nested | None:
+    """Return the section that a field holds, or that each of its values is."""
     annotation = field.annotation
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation, False
-    if get_origin(annotation) is dict:
-        value = _bare(get_args(annotation)[1])
-        if isinstance(value, type) and issubclass(value, BaseModel):
-            return value, True
+    if _is_section(annotation):
+        return Nested(annotation)
+    origin = get_origin(annotation)
+    if origin in (dict, list):
+        value = _bare(get_args(annotation)[-1])
+        if _is_section(value):
+            if origin is dict:
+                return Nested(value, "section by name", ".NAME")
+            return Nested(value, "list of sections", "[]")
     return None
+
+
+def _is_section(annotation: Any) -> TypeGuard[type[BaseModel]]:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _bare(annotation: Any) -> Any:
@@ -167,14 +117,14 @@ def _takes(field: FieldInfo) -> str:
     bounds = _bounds(field)
     if field.annotation is Secret:
         return "text"
-    if config.parse_count in functions:
-        return KINDS[config.Count]
-    if config.parse_bytes in functions:
-        return KINDS[config.Bytes]
-    if config.parse_share in functions:
-        return KINDS[config.Share]
+    if values.parse_count in functions:
+        return KINDS[values.Count]
+    if values.parse_bytes in functions:
+        return KINDS[values.Bytes]
+    if values.parse_share in functions:
+        return KINDS[values.Share]
     if bounds == {"ge": 0, "le": 1}:
-        return KINDS[config.Unit]
+        return KINDS[values.Unit]
     shown = "".join(f", {SIGNS[name]} {_number(value)}" for name, value in bounds.items())
     return _kind(field.annotation) + shown
 
@@ -239,12 +189,15 @@ def config_page() -> str:
         "",
         "One YAML file. An unknown key, a wrong type or a missing file is an error that names the",
         "line, the key and what would be right. The recipes in `mixtures/` are examples.",
-        "This page is made from `schemas/config.py` by `make docs`.",
+        "This page is made from `schemas/config.py` by `make docs`, and so is",
+        "[config.schema.json](config.schema.json), the same as a JSON schema: with the first line",
+        "`# yaml-language-server: $schema=PATH/TO/docs/config.schema.json` an editor completes",
+        "keys and shows their meanings.",
         "",
     ]
     section = None
     for key in config_keys():
-        head = key.path.split(".")[0] if "." in key.path else _heading(key.path)
+        head = re.split(r"[.\[]", key.path)[0] if "." in key.path else _heading(key.path)
         if head != section:
             lines += [*([""] if section is not None else []), f"## {head}", ""]
             meaning = _section_meaning(head)
@@ -257,6 +210,25 @@ def config_page() -> str:
     return "\n".join([*lines, "", EPILOGUE])
 
 
+def config_schema() -> str:
+    """Return docs/config.schema.json: the JSON schema of the file, for editors."""
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Bibim recipe"}
+    schema = {**config.Config.model_json_schema(), **head}
+    return json.dumps(_one_line(schema), indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def _one_line(value: Any) -> Any:
+    """Return a schema whose descriptions have no line breaks of the source."""
+    if isinstance(value, dict):
+        return {
+            key: " ".join(part.split())
+            if key == "description" and isinstance(part, str)
+            else _one_line(part)
+            for key, part in value.items()
+        }
+    return [_one_line(part) for part in value] if isinstance(value, list) else value
+
+
 def _heading(name: str) -> str:
     """Return the heading of a key of the top level: its own name, or the file's."""
     own = name == "rules" or _section(config.Config.model_fields[name])
@@ -266,7 +238,7 @@ def _heading(name: str) -> str:
 def _section_meaning(name: str) -> str:
     field = config.Config.model_fields.get(name)
     nested = _section(field) if field else None
-    return inspect.cleandoc(nested[0].__doc__ or "") if nested else ""
+    return inspect.cleandoc(nested.model.__doc__ or "") if nested else ""
 
 
 def demo_output() -> str:
@@ -306,6 +278,7 @@ def main(what: list[str]) -> None:
     """Write the pages that `what` names; all of them for none."""
     if not what or "config" in what:
         (ROOT / "docs" / "config.md").write_text(config_page(), "utf-8")
+        (ROOT / "docs" / "config.schema.json").write_text(config_schema(), "utf-8")
     if not what or "demo" in what:
         readme = ROOT / "README.md"
         readme.write_text(with_output(readme.read_text("utf-8"), demo_output()), "utf-8")

@@ -1,1 +1,1 @@
-"""Solver, balanced order, token shards; the recipes lie beside the code as YAML."""
+"""Solver, balanced order, token shards; the recipes are YAML files in this folder."""

@@ -11,7 +11,9 @@ from pathlib import Path
 PACKAGES = ("schemas", "filters", "mixtures", "pipelines")
 NOT_FOLLOWED = frozenset(
     {
-        "schemas.config",  # its values are part of the key already
+        "schemas.config",  # the values of the config are part of the key already
+        "schemas.mixture",
+        "schemas.values",
         "schemas.errors",
         "schemas.extras",
         # These name every stage and change no value.

@@ -21,9 +21,10 @@ from pipelines.dedup.connect import IN_PROCESS
 from pipelines.dedup.pairs import KEY, banding
 from pipelines.stages.catalog import active_stages, annotating, stage
 from pipelines.storage.store import read_parquet
-from schemas.config import Config, parse_bytes, parse_count
+from schemas.config import Config
 from schemas.errors import InputError
 from schemas.manifest import MANIFEST, Manifest, read_manifest
+from schemas.values import parse_bytes, parse_count
 
 EDGE_BYTES = 100
 """Memory of the one process that connects clusters, an edge (docs/scale.md)."""

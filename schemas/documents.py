@@ -33,7 +33,7 @@ REJECT = pa.schema(
         pa.field("reason", pa.string(), nullable=False),
         pa.field("fault", pa.bool_(), nullable=False),  # counts towards `max_reject_share`
         pa.field("raw_bytes", pa.int64(), nullable=False),
-        pa.field("detail", pa.string()),  # what the parser said, with the byte position
+        pa.field("detail", pa.string()),  # the parser's message, with the byte position
         pa.field("excerpt", pa.string()),  # bounded; digits and addresses blanked
     ]
 )
@@ -44,7 +44,7 @@ BATCH_BYTES = 8 << 20
 """A batch (and so a Parquet row group) closes at either bound."""
 
 AUTO = "auto"
-"""The component of a source whose documents are told apart by language."""
+"""The component of a source whose documents get theirs by language."""
 
 
 def document_id(source: str, origin: str) -> bytes:

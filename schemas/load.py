@@ -1,7 +1,7 @@
-"""Read a configuration file; say what is wrong with it by line, key and remedy.
+"""Read a configuration file; report its faults by line, key and remedy.
 
-Everything that can be known without opening the data is checked here. That paths exist is
-checked by the readers, which know what a path may be.
+Everything that needs no data is checked here. The readers check that paths exist, since they know
+the kinds of paths.
 """
 
 from __future__ import annotations
@@ -32,22 +32,21 @@ M = TypeVar("M", bound=BaseModel)
 def load_config(file: Path, overrides: Sequence[str] = (), secrets: bool = True) -> Config:
     """Return the validated configuration of `file`, with `--set key.path=value` overrides.
 
-    `secrets`: whether those that a run of it would need must be known; who only looks at a
-    finished run needs none. Raises InputError that lists every fault, one a line: file, line,
-    key, what would be right.
+    `secrets`: whether the secrets that a run needs must be known; reading a finished run needs
+    none. Raises InputError that lists every fault, one per line: file, line, key, remedy.
     """
     return parse_config(_text(file), str(file), overrides, secrets)
 
 
 def load_section(file: Path, model: type[M], overrides: Sequence[str] = ()) -> M:
-    """Return a file that holds a `model`, read and checked as `load_config` does."""
+    """Return the content of a file as a `model`, read and checked as by `load_config`."""
     return _parse(_text(file), str(file), model, overrides)[0]
 
 
 def parse_config(
     text: str, name: str, overrides: Sequence[str] = (), secrets: bool = True
 ) -> Config:
-    """Return the validated configuration written in `text`; `name` stands in messages.
+    """Return the validated configuration written in `text`; `name` is for messages.
 
     `secrets` as for `load_config`.
     """
@@ -65,7 +64,7 @@ def _text(file: Path) -> str:
     try:
         return file.read_text("utf-8")
     except FileNotFoundError:
-        raise InputError(f"{file}: there is no such file; recipes lie in mixtures/") from None
+        raise InputError(f"{file}: there is no such file; the recipes are in mixtures/") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{file}: cannot be read: {error}") from None
 
@@ -114,7 +113,7 @@ def _lines(node: yaml.Node | None, path: Path_ = ()) -> dict[Path_, int]:
 
 
 def _check_repeated(node: yaml.Node | None, name: str) -> None:
-    """Refuse a key given twice: YAML would let the last one win in silence."""
+    """Raise InputError for a key given twice, of which YAML would silently take the last."""
     if isinstance(node, yaml.MappingNode):
         seen: dict[str, int] = {}
         for key, value in node.value:
@@ -143,7 +142,7 @@ def _override(data: dict[str, Any], override: str) -> None:
         if child is None:
             child = place[parent] = {}
         if not isinstance(child, dict):
-            raise InputError(f"--set {override}: {parent} is no section")
+            raise InputError(f"--set {override}: {parent} is not a section")
         place = child
     try:
         place[last] = yaml.safe_load(value)
@@ -178,7 +177,7 @@ def _expand(value: Any, data: Any, name: str, lines: Mapping[Path_, int], path: 
 
 
 def _where(path: Path_, lines: Mapping[Path_, int], name: str) -> str:
-    """Return `FILE: line N: key.path` for the deepest key of `path` that stands in the file."""
+    """Return `FILE: line N: key.path` for the deepest key of `path` in the file."""
     for end in range(len(path), 0, -1):
         if path[:end] in lines:
             return f"{name}: line {lines[path[:end]]}: {'.'.join(map(str, path))}"
@@ -188,7 +187,7 @@ def _where(path: Path_, lines: Mapping[Path_, int], name: str) -> str:
 def _describe(
     fault: Mapping[str, Any], lines: Mapping[Path_, int], name: str, root: type[BaseModel]
 ) -> str:
-    """Turn one of Pydantic's faults into a line for the user."""
+    """Return one of Pydantic's faults as a message."""
     path: Path_ = tuple(part for part in fault["loc"] if part not in ("function-before",))
     kind = fault["type"]
     message = str(fault["msg"]).removeprefix("Value error, ")
@@ -202,14 +201,14 @@ def _describe(
         if path == ("sources",):
             message = "is missing; name where documents come from"
     elif kind.startswith("literal_error"):
-        message = f"{fault['input']!r} is none of {fault['ctx']['expected']}"
+        message = f"must be {fault['ctx']['expected']}, got {fault['input']!r}"
     elif "input" in fault and not isinstance(fault["input"], dict | list) and "not" not in message:
         message = f"{message} (got {fault['input']!r})"
     return f"{_where(path, lines, name)}: {message}"
 
 
 def _known_keys(path: Path_, root: type[BaseModel]) -> list[str]:
-    """Return the keys that the section at `path` knows."""
+    """Return the keys of the section at `path`."""
     model: Any = root
     for part in path:
         fields = getattr(model, "model_fields", {})
@@ -240,7 +239,7 @@ def rule_scopes(config: Config) -> set[str]:
 
 
 def _cross_check(config: Config, lines: Mapping[Path_, int], name: str) -> list[str]:
-    """Return what is wrong between sections: names that nobody defines or uses."""
+    """Return the faults between sections: names that are undefined or unused."""
     faults = []
     fed = fed_components(config)
     wanted = set(config.mixture.weights) or fed

@@ -52,7 +52,7 @@ class Manifest(BaseModel):
 def read_manifest(folder: Path) -> Manifest | None:
     """Return the manifest of `folder`, or None if it has none (the stage did not finish).
 
-    Raises RunFault if the file is there but is no manifest.
+    Raises RunFault if the file exists but is not a manifest.
     """
     path = folder / MANIFEST
     try:
@@ -64,7 +64,7 @@ def read_manifest(folder: Path) -> Manifest | None:
     except ValueError as error:
         raise RunFault(
             f"{path}: not a manifest ({str(error).splitlines()[0]}). "
-            "Delete it to have the stage check its shards again."
+            "Delete it; the stage then checks its shards again."
         ) from None
 
 

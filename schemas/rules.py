@@ -296,8 +296,8 @@ def parse_condition(
     """
     default = null_default(column) if null is None else null
     return [
-        Rule(scope, column, op, value, column, said or default)
-        for op, value, said in _parts(condition)
+        Rule(scope, column, op, value, column, given or default)
+        for op, value, given in _parts(condition)
     ]
 
 

@@ -1,8 +1,7 @@
-"""A secret of the config: known to those who need it, never written.
+"""A secret of the config, never written to a file.
 
-What is written in its place is the reference that it came by (`${PII_KEY}`), or, where it was
-given literally, a fingerprint. Reading either back gives a secret that may be unknown; only
-asking for its value then fails.
+Its reference (`${PII_KEY}`) is written in its place or, for a literal secret, a fingerprint.
+Reading either back gives a secret whose value may be unknown; only using the value then fails.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _FINGERPRINT = re.compile(r"scrypt:[0-9a-f]{64}")
 
 @dataclass(frozen=True, repr=False)
 class Secret:
-    """A text that prints as `${VARIABLE}` or as a fingerprint. Pickled, it takes its value along.
+    """A text that prints as `${VARIABLE}` or as a fingerprint. Pickling keeps its value.
 
     Empty: no secret was given.
     """
@@ -46,7 +45,7 @@ class Secret:
 
     @property
     def known(self) -> bool:
-        """Whether the value is here."""
+        """Whether the value is known."""
         return self._value is not None
 
     @property
@@ -58,9 +57,9 @@ class Secret:
 
     @property
     def fingerprint(self) -> str:
-        """The same for the same value, empty for an empty one; no way leads back.
+        """A one-way hash of the value; empty for an empty one.
 
-        Scrypt, so that trying short keys is slow too. Raises InputError where nothing is known.
+        Scrypt, so that trying short keys is slow too. Raises InputError if neither is known.
         """
         if self._value is None:
             if not self._kept:
@@ -69,16 +68,16 @@ class Secret:
         return _fingerprint(self._value)
 
     def remedy(self) -> str:
-        """Say what makes the secret known."""
+        """Return how to make the secret known."""
         if self.variable:
             return f"pii.key: the environment has no variable {self.variable}; set it"
         return (
-            "pii.key: only the key's fingerprint is here; give the key: "
+            "pii.key: only the key's fingerprint is known; give the key: "
             "--set 'pii.key=${PII_KEY}', with that variable set"
         )
 
     def __str__(self) -> str:
-        """Return what may be written."""
+        """Return the text that may be written."""
         return f"${{{self.variable}}}" if self.variable else self.fingerprint
 
     __repr__ = __str__

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import sys
 from types import ModuleType
+from typing import Any
 
 import pytest
+import yaml
 
 from tests.support import ROOT
 from tests.support.documented import commands, fault
@@ -41,13 +44,50 @@ def test_every_key_has_a_meaning(refresh: ModuleType):
     assert [key.path for key in refresh.config_keys() if not key.meaning] == []
 
 
-def test_the_reference_is_what_the_code_says_today(refresh: ModuleType):
+def test_the_reference_is_current(refresh: ModuleType):
     page = (ROOT / "docs" / "config.md").read_text("utf-8")
     assert page == refresh.config_page(), "docs/config.md is out of date; run `make docs`"
 
 
-def test_every_meaning_belongs_to_a_key(refresh: ModuleType):
-    assert set(refresh.MEANINGS) <= {key.path for key in refresh.config_keys()}
+def test_the_json_schema_is_current(refresh: ModuleType):
+    schema = (ROOT / "docs" / "config.schema.json").read_text("utf-8")
+    assert schema == refresh.config_schema(), "docs/config.schema.json is stale; run `make docs`"
+
+
+def test_every_key_of_a_list_of_sections_is_in_the_reference(refresh: ModuleType):
+    paths = {key.path for key in refresh.config_keys()}
+    assert {"mixture.upsample[].factor", "mixture.stages[].weights.NAME.share"} <= paths
+
+
+@pytest.mark.parametrize("recipe", sorted(path.name for path in ROOT.glob("mixtures/*.yaml")))
+def test_the_json_schema_accepts_the_recipes(recipe: str):
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json.loads((ROOT / "docs" / "config.schema.json").read_text("utf-8"))
+    data = yaml.safe_load((ROOT / "mixtures" / recipe).read_text("utf-8"))
+    jsonschema.Draft202012Validator(schema).validate(data)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"mixture": {"tokens": "many"}},
+        {"mixture": {"weights": {"ko": "a third"}}},
+        {"dedup": {"ngrams": 5}},
+        {"rules": {"ko": {"words": [1]}}},
+        {"ingest": {"shard_bytes": "64 furlongs"}},
+    ],
+)
+def test_the_json_schema_refuses_what_the_model_refuses(change: dict[str, Any]):
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json.loads((ROOT / "docs" / "config.schema.json").read_text("utf-8"))
+    whole = {
+        "name": "x",
+        "sources": {"a": {"component": "ko", "path": "a.jsonl"}},
+        "mixture": {"weights": {"ko": 1}},
+    }
+    validator = jsonschema.Draft202012Validator(schema)
+    assert validator.is_valid(whole)
+    assert not validator.is_valid({**whole, **change})
 
 
 def test_output_goes_between_the_markers_and_nowhere_else(refresh: ModuleType):

@@ -73,7 +73,7 @@ def test_the_verdict_says_when_sbr_is_not_first_and_not_better(page: ModuleType)
     assert "number 1 of 8 in average rank (1.50, as BSS)" in shared
     last = page.verdict(page.scores(runs(page, {"sbr": -0.1, "l2": 0.2}, seeds=3), ["t"]))
     assert "number 8 of 8" in last and "L2 is first" in last
-    assert "not to be told from plain (on average worse)" in last
+    assert "not distinguishable from plain (on average worse)" in last
 
 
 def test_sbr_is_broken_down_by_task_and_by_size(page: ModuleType):
@@ -97,13 +97,21 @@ def test_parts_go_between_their_markers(page: ModuleType):
 def sbr(page: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     pytest.importorskip("torch", reason="torch (pip install 'bibim[train]') is missing")
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    monkeypatch.delitem(sys.modules, "sbr", raising=False)
+    for name in ("sbr", "sbr_runs", "sbr_text", "sbr_digits"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     return importlib.import_module("sbr")
 
 
-def test_every_method_has_as_many_trials_at_the_same_rates(page: ModuleType, sbr: ModuleType):
-    low, high = sbr.RATES
-    tried = {method: sbr.choices(method) for method in sbr.METHODS}
+@pytest.fixture
+def runs_module(sbr: ModuleType) -> ModuleType:
+    return sys.modules["sbr_runs"]
+
+
+def test_every_method_has_as_many_trials_at_the_same_rates(
+    page: ModuleType, runs_module: ModuleType
+):
+    low, high = runs_module.RATES
+    tried = {method: runs_module.choices(method) for method in page.NAMES}
     rates = [choice.rate for choice in tried["plain"]]
     assert len(set(rates)) == page.TRIALS and low <= min(rates) and max(rates) <= high
     order = np.argsort([choice.strength for choice in tried["l2"]]).tolist()
@@ -113,10 +121,23 @@ def test_every_method_has_as_many_trials_at_the_same_rates(page: ModuleType, sbr
         if method == "plain":
             assert set(strengths) == {0.0}
             continue
-        first, last = sbr.BETAS if method == "sbr" else sbr.STRENGTHS[method]
+        first, last = runs_module.BETAS if method == "sbr" else runs_module.STRENGTHS[method]
         assert len(set(strengths)) == page.TRIALS
         assert first <= min(strengths) and max(strengths) <= last
         assert np.argsort(strengths).tolist() == order
+
+
+def test_the_control_is_paired_with_sbr_by_size_and_seed(page: ModuleType):
+    rows = [row | {"task": "digits"} for row in runs(page, {"sbr": 0.1})]
+    assert "not run" in page.control_table(rows, page.scores(rows, ["digits"]))
+    rows += [
+        row | {"act": "control", "accuracy": row["accuracy"] - 0.01}
+        for row in rows[::-1]
+        if row["method"] == "sbr"
+    ]
+    lines = page.control_table(rows, page.scores(rows, ["digits"])).splitlines()
+    assert lines[2] == "| 8 | 52.50 | 61.50 | 62.50 | +1.00 | 0.031 |"
+    assert lines[3].startswith("| all | 52.50 |")
 
 
 def test_the_page_is_what_the_lines_say(page: ModuleType, sbr: ModuleType):

@@ -1,4 +1,4 @@
-"""Checkpoints: everything that a run needs to go on, written whole or not at all."""
+"""Checkpoints: all state that a run needs to resume, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def save_checkpoint(folder: Path, step: int, state: dict[str, Any], keep: int) -> Path:
-    """Write `state`, whole or not at all; the last `keep` stay, what a kill left half-written goes.
+    """Write `state`, whole or not at all; keep the last `keep` checkpoints.
 
-    One of a later step goes too: whoever went on from an earlier one found it damaged, or it is
-    another run's. Raises RunFault where it cannot be written; those that are there stay.
+    Deletes files that a killed process left incomplete, and checkpoints of later steps: a run
+    resumes from an earlier one only if the later ones are damaged or of another run. Raises
+    RunFault if the checkpoint cannot be written; the existing ones are kept then.
     """
     path = checkpoint_path(folder, step)
     try:
@@ -39,8 +40,10 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any], keep: int) -
             torch.save({"format": FORMAT, "step": step, **state}, file)
     except (OSError, RuntimeError) as error:
         before = checkpoints(folder)
-        rest = f"{before[-1].name} still loads" if before else "there is none before it"
-        raise RunFault(f"{path}: cannot be written ({error}); {rest}. Make room, go on.") from None
+        rest = f"{before[-1].name} is unchanged" if before else "no earlier one exists"
+        raise RunFault(
+            f"{path}: cannot be written ({error}); {rest}. Free disk space, then resume."
+        ) from None
     there = checkpoints(folder)
     last = there.index(path) + 1
     for other in (*there[: max(0, last - keep)], *there[last:]):
@@ -49,9 +52,9 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any], keep: int) -
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Return a checkpoint: a file, or the last one that loads in a folder.
+    """Return a checkpoint: a file, or the last one of a folder that loads.
 
-    Raises InputError where there is none.
+    Raises InputError if there is none.
     """
     if path.is_dir():
         for candidate in reversed(checkpoints(path)):
@@ -59,13 +62,13 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
                 return load_checkpoint(candidate)
             except InputError:
                 continue
-        raise InputError(f"{path}: no checkpoint is here; name a run's folder or a step-*.pt")
+        raise InputError(f"{path}: it holds no checkpoint; name a run's folder or a step-*.pt")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
-    except Exception as error:  # whatever a damaged file makes of the unpickler
-        raise InputError(f"{path}: no whole checkpoint ({type(error).__name__})") from None
+    except Exception as error:  # a damaged file may raise any error in the unpickler
+        raise InputError(f"{path}: damaged, or not a checkpoint ({type(error).__name__})") from None
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise InputError(f"{path}: not a checkpoint of Bibim's trainer")
     return state

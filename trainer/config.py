@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from schemas.config import Count, Section, Unit
 from schemas.load import load_section
+from schemas.values import Count, Section, Unit
 
 
 class ModelConfig(Section):
@@ -19,12 +19,12 @@ class ModelConfig(Section):
     layers: int = Field(6, ge=1)
     heads: int = Field(4, ge=1)
     kv_heads: int | None = Field(None, ge=1)
-    """Heads of keys and values (grouped-query attention); left out: as many as `heads`."""
+    """Heads of keys and values (grouped-query attention). Default: as many as `heads`."""
     hidden: int | None = Field(None, ge=16)
-    """Width of SwiGLU; left out: 8/3 of `dim`, rounded up to a multiple of 64."""
+    """Width of SwiGLU. Default: 8/3 of `dim`, rounded up to a multiple of 64."""
     rope_base: float = Field(10_000.0, gt=1)
     long_rope_base: float | None = Field(None, gt=1)
-    """Base from the first stage on whose context is longer than the first one's."""
+    """Base of the rotary angles in stages whose context is longer than the first one's."""
     norm_eps: float = Field(1e-5, gt=0)
     tied: bool = True
     """Whether the output layer is the embedding."""
@@ -44,30 +44,30 @@ class ModelConfig(Section):
     @model_validator(mode="after")
     def _divides(self) -> ModelConfig:
         if self.dim % self.heads or self.dim // self.heads % 2:
-            raise ValueError(f"dim {self.dim} is no even multiple of heads {self.heads}")
+            raise ValueError(f"dim {self.dim} is not an even multiple of heads {self.heads}")
         if self.heads % self.key_heads:
-            raise ValueError(f"heads {self.heads} are no multiple of kv_heads {self.key_heads}")
+            raise ValueError(f"heads {self.heads} are not a multiple of kv_heads {self.key_heads}")
         return self
 
 
 class BatchConfig(Section):
-    """What a step sees. Nothing in it depends on the number of processes."""
+    """The tokens of a step. Nothing here depends on the number of processes."""
 
     tokens: Count = 65_536
-    """Of a step, over all processes."""
+    """Tokens per step, over all processes."""
     context: int = Field(512, ge=16)
-    """Tokens of a sequence, in stages whose mixture names none."""
+    """Tokens per sequence, in stages for which the mixture names no context."""
     most: int | None = Field(None, ge=16)
-    """Cuts the mixture's own contexts to this length, for small machines."""
+    """Maximum of the mixture's contexts, for small machines."""
     micro: Count = 16_384
-    """Tokens that a process holds at a time; the rest is accumulated."""
+    """Tokens per forward pass of a process; the gradients of a step are accumulated."""
     fim: Unit = 0.0
-    """Share of documents for fill-in-the-middle: half PSM, half SPM, cut in thirds."""
+    """Share of documents for fill-in-the-middle, cut in thirds: half of them PSM, half SPM."""
     spread: int = Field(64, ge=1)
-    """Sequences of a step lie so many apart in the stream, hence in different documents; 1: a step
-    takes neighbours."""
+    """Stride: distance in the stream between the sequences of one step, so that they are of
+    different documents; 1: consecutive sequences."""
     separate: bool = False
-    """Whether a document's tokens see none of the documents before it."""
+    """Document mask: whether attention is masked across document boundaries."""
 
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
@@ -79,46 +79,46 @@ class OptimiserConfig(Section):
     lr: float = Field(1e-3, gt=0)
     betas: tuple[Beta, Beta] = (0.9, 0.95)
     weight_decay: float = Field(0.1, ge=0)
-    """Of matrices only."""
+    """Decay of matrices only."""
     clip: float = Field(1.0, gt=0)
     schedule: Literal["cosine", "wsd"] = "cosine"
-    """`wsd`: warm up, stay, decay linearly over the last `decay` of the steps."""
+    """`wsd`: warm-up, constant, linear decay over the last `decay` of the steps."""
     warmup: float | None = Field(None, ge=0, lt=1)
-    """Share of the steps; left out: 0.02, but no fewer steps than 2/(1 - β₂), at most a fifth."""
+    """Share of the steps. Default: 0.02, but at least 2/(1 - β₂) steps and at most a fifth."""
     decay: float = Field(0.2, gt=0, le=1)
     floor: float = Field(0.1, ge=0, le=1)
     """Learning rate at the end, as a share of `lr`."""
 
 
 class RunConfig(Section):
-    """What a run does beside training."""
+    """Length, evaluation, checkpoints and device of a run."""
 
     steps: int | None = Field(None, ge=1)
-    """Left out: one pass over the mixture."""
+    """Default: one pass over the mixture."""
     seed: int = Field(0, ge=0)
     held_out: float = Field(0.005, ge=0, lt=0.5)
-    """Share of documents, by a hash of their ids, that are never trained on."""
+    """Share of documents, chosen by a hash of their ids, that are never trained on."""
     evaluate_every: int = Field(200, ge=1)
     evaluate_tokens: Count = 100_000
-    """Of each component."""
+    """Held-out tokens per component."""
     save_every: int = Field(500, ge=1)
     keep: int = Field(2, ge=1)
-    """Checkpoints that stay."""
+    """Number of checkpoints to keep."""
     log_every: int = Field(10, ge=1)
     spike: float = Field(4.0, gt=0)
-    """A loss this much above the mean of the last hundred steps stops the run."""
+    """Stop the run if the loss exceeds the mean of the last hundred steps by this much."""
     device: str = "auto"
     dtype: Literal["float32", "bfloat16"] = "float32"
     compile: bool = False
     """Compile the layers."""
     parallel: Literal["ddp", "fsdp"] = "ddp"
-    """Over several processes: each holds all weights, or its share of them (FSDP2)."""
+    """With several processes: each holds all weights, or its share of them (FSDP2)."""
     checkpointing: bool = False
     """Recompute activations in the backward pass."""
     trackers: tuple[Literal["tensorboard", "mlflow"], ...] = ()
-    """Beside `metrics.jsonl`, which is always written."""
+    """Trackers beside `metrics.jsonl`, which is always written."""
     peak_tflops: float | None = Field(None, gt=0)
-    """Of a device, for MFU: 989 for an H100 or H200 in bfloat16."""
+    """Peak of the device in TFLOPS, for MFU: 989 for an H100 or H200 in bfloat16."""
 
 
 class TrainConfig(Section):
@@ -126,9 +126,9 @@ class TrainConfig(Section):
 
     name: str
     mixture: str
-    """Folder of a mixture: `OUT/mixture`."""
+    """Folder of a mixture: `OUT/mixture` of a run."""
     tokenizer: str | None = None
-    """Left out: `../tokenizer` beside the mixture."""
+    """Default: `../tokenizer` beside the mixture."""
     model: ModelConfig = ModelConfig()
     batch: BatchConfig = BatchConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
@@ -143,7 +143,8 @@ class TrainConfig(Section):
     def _whole(self) -> TrainConfig:
         if self.batch.tokens % self.batch.context:
             raise ValueError(
-                f"batch.tokens {self.batch.tokens} is no multiple of context {self.batch.context}"
+                f"batch.tokens {self.batch.tokens} is not a multiple of "
+                f"batch.context {self.batch.context}"
             )
         return self
 

@@ -3,9 +3,9 @@
 Documents that a hash of their id holds out are skipped; fill-in-the-middle moves the thirds of
 a document and adds three symbols. Both follow from the document alone, so the stream is a
 function of the mixture and the settings. Sequence `i` of a stage is its tokens from `i·context`
-on, one more for the targets. A step takes sequences that lie apart (`dealt`), and a process every
-so many-th of them. So neither the number of processes nor of workers changes what is seen, and a
-position in that order says all there is to resume.
+on, one more for the targets. The sequences of a step are far apart in the stream (`strided`), and
+each process takes every N-th of them, for N processes. So the order does not depend on the number
+of processes or workers, and a position in that order is the only state needed to resume.
 """
 
 from __future__ import annotations
@@ -38,67 +38,68 @@ ADDED = 3
 
 @dataclass(frozen=True)
 class Stage:
-    """A stretch of the training: its shards in order, and the length of its sequences."""
+    """A stage of the training: its shards in order, and the length of its sequences."""
 
     names: tuple[str, ...]
     context: int
     ends: tuple[int, ...]
-    """Where each shard ends in the stage's stream, in tokens: held-out documents left out, symbols
-    of fill-in-the-middle counted."""
+    """End of each shard in the stage's stream, in tokens: without held-out documents, with the
+    symbols of fill-in-the-middle."""
 
     @property
     def tokens(self) -> int:
-        """Of the stream."""
+        """Tokens of the stream."""
         return self.ends[-1] if self.ends else 0
 
     @property
     def sequences(self) -> int:
-        """The last one may be short."""
+        """Number of sequences; the last one may be short."""
         return -(-max(self.tokens - 1, 0) // self.context)
 
 
-def dealt(position: int, count: int, lanes: int, steps: int) -> int:
-    """Return which of `count` sequences stands at `position` of the order of training.
+def strided(position: int, count: int, lanes: int, stride: int) -> int:
+    """Return which of `count` sequences is at `position` of the order of training.
 
-    The stream is cut into blocks of lanes · steps sequences, a block into `lanes` stretches that
-    are read side by side: a step of `lanes` sequences takes one of each. Neighbours in the stream
-    are of one document, and a batch of them is one document's gradient. Over a block every sequence
-    is seen once, so that what the mixture promises of its windows holds for blocks.
+    The stream is cut into blocks of lanes · stride sequences, and a block into `lanes` slices that
+    are read in parallel: a step of `lanes` sequences takes one of each slice. Neighbours in the
+    stream are often of one document, whose gradient a batch of them would be. Every sequence of a
+    block occurs once in it, so the balance of the mixture's windows holds for blocks.
 
-    `position`: 0 to `count` - 1; `lanes`: sequences of a step; `steps`: steps of a block
-    (`batch.spread`). One to one over the positions; docs/decisions/0016 says why.
+    `position`: 0 to `count` - 1; `lanes`: sequences per step; `stride`: distance in the stream
+    between the sequences of a step, and steps per block (`batch.spread`). One to one over the
+    positions; see docs/decisions/0016.
     """
-    first = position - position % (lanes * steps)
-    size = min(lanes * steps, count - first)
+    first = position - position % (lanes * stride)
+    size = min(lanes * stride, count - first)
     length = -(-size // lanes)
-    stretches = -(-size // length)
-    last = size - (stretches - 1) * length  # the last stretch of the last block may be shorter
+    slices = -(-size // length)
+    last = size - (slices - 1) * length  # the last slice of the last block may be shorter
     at = position - first
-    if at < last * stretches:
-        step, lane = divmod(at, stretches)
+    if at < last * slices:
+        step, lane = divmod(at, slices)
     else:
-        step, lane = divmod(at - last * stretches, stretches - 1)
+        step, lane = divmod(at - last * slices, slices - 1)
         step += last
     return first + lane * length + step
 
 
 @dataclass(frozen=True)
 class Index:
-    """One shard's documents: where each begins in the shard's stream, and what is done to it."""
+    """The documents of a shard: where each begins in the shard's stream, and how it is changed."""
 
     shard: Shard
     starts: Ids
     """[documents + 1]; a held-out document has no tokens."""
-    held: npt.NDArray[np.bool_]
+    held_out: npt.NDArray[np.bool_]
     fim: npt.NDArray[np.int8]
-    """0: as it is, 1: prefix-suffix-middle, 2: suffix-prefix-middle."""
+    """0: unchanged, 1: prefix-suffix-middle, 2: suffix-prefix-middle."""
     component: npt.NDArray[np.int16]
     names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Inputs and targets of one sequence, and for each position the document it is in."""
+    """Inputs and targets of one sequence, and the document of each position."""
 
     ids: Ids
     targets: Ids
@@ -109,16 +110,16 @@ class Corpus:
     """A mixture, checked against its manifest, as stages of sequences."""
 
     def __init__(self, config: TrainConfig, verify: bool = True) -> None:
-        """Open the mixture. Raises RunFault or InputError where it is not what it says.
+        """Open the mixture. Raises RunFault or InputError if its files and its manifest differ.
 
-        `verify`: read every file and compare its hash; one process of a run is enough.
+        `verify`: read every file and compare its hash; one process per run is enough.
         """
         self.folder = Path(config.mixture)
         self.config = config
         if not self.folder.is_dir():
             raise InputError(
-                f"mixture: {self.folder}: there is no such folder; make it with `bibim run "
-                "RECIPE --out OUT` and name it: --set mixture=OUT/mixture"
+                f"mixture: {self.folder}: there is no such folder; write it with `bibim run "
+                "RECIPE --out OUT` and pass it: --set mixture=OUT/mixture"
             )
         self.manifest = read_manifest(self.folder)
         self.tokenizer = Tokenizer.load(config.tokenizer_path)
@@ -126,8 +127,8 @@ class Corpus:
         if self.tokenizer.sha256 != named:
             raise InputError(
                 f"{config.tokenizer_path}: not the tokenizer of {self.folder} "
-                f"({self.tokenizer.sha256[:12]}, the manifest says {named[:12]}); name the one "
-                "in the run's own folder as `tokenizer`"
+                f"({self.tokenizer.sha256[:12]}, the manifest has {named[:12]}); set `tokenizer` "
+                "to the folder of the run that wrote the mixture"
             )
         faults = list(verify_files(self.folder)) if verify else []
         if faults:
@@ -165,7 +166,7 @@ class Corpus:
         return {name: int(self.index(name).starts[-1]) for name in names}
 
     def index(self, name: str) -> Index:
-        """Return the index of a shard; a few stay open."""
+        """Return the index of a shard; the last few stay open."""
         if name in self._open:
             self._open.move_to_end(name)
             return self._open[name]
@@ -173,17 +174,17 @@ class Corpus:
         side = pq.read_table(self.folder / f"{name}.parquet", columns=["id", "component", "epoch"])
         if side.num_rows != len(shard):
             raise RunFault(f"{name}: {len(shard)} sequences, {side.num_rows} in its side-car")
-        chance = _chance(side.column("id").to_pylist(), self.config.run.seed)
-        held = chance[0] < self.config.run.held_out
+        drawn = _draws(side.column("id").to_pylist(), self.config.run.seed)
+        held_out = drawn[0] < self.config.run.held_out
         lengths = np.diff(shard.starts)
-        fim = np.where(chance[1] < self.config.batch.fim, 1 + (chance[2] < 0.5), 0)
+        fim = np.where(drawn[1] < self.config.batch.fim, 1 + (drawn[2] < 0.5), 0)
         fim = np.where(lengths > ADDED, fim, 0).astype(np.int8)
-        sizes = np.where(held, 0, lengths + np.where(fim > 0, ADDED, 0))
+        sizes = np.where(held_out, 0, lengths + np.where(fim > 0, ADDED, 0))
         component = side.column("component").unify_dictionaries().combine_chunks()
         index = Index(
             shard,
             np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
-            held,
+            held_out,
             fim,
             component.indices.to_numpy().astype(np.int16),
             tuple(component.dictionary.to_pylist()),
@@ -194,7 +195,7 @@ class Corpus:
         return index
 
     def document(self, index: Index, number: int) -> npt.NDArray[Any]:
-        """Return a document's tokens as the stream has them."""
+        """Return a document's tokens as they are in the stream."""
         tokens = index.shard[number]
         kind = int(index.fim[number])
         if not kind:
@@ -227,10 +228,10 @@ class Corpus:
         return np.concatenate(tokens), np.concatenate(documents)
 
     def sample(self, stage: Stage, position: int) -> Sample:
-        """Return the sequence that stands at `position` of the order of training."""
+        """Return the sequence at `position` of the order of training."""
         batch = self.config.batch
         lanes = max(1, batch.tokens // stage.context)
-        return self.sequence(stage, dealt(position, stage.sequences, lanes, batch.spread))
+        return self.sequence(stage, strided(position, stage.sequences, lanes, batch.spread))
 
     def sequence(self, stage: Stage, number: int) -> Sample:
         """Return sequence `number` of a stage, padded with targets that give no loss."""
@@ -246,7 +247,7 @@ class Corpus:
         return Sample(ids, targets, document)
 
     def documents(self, component: str) -> int:
-        """Return how many documents of a component the mixture holds."""
+        """Return how many documents of a component are in the mixture."""
         found: set[bytes] = set()
         for shard in self.manifest["shards"]:
             index = self.index(shard["name"])
@@ -257,15 +258,15 @@ class Corpus:
             found.update(side.column("id").take(mine).to_pylist())
         return len(found)
 
-    def held_out(self, component: str, most: int) -> Iterator[npt.NDArray[Any]]:
-        """Yield held-out documents of a component in order, each once, until `most` tokens."""
+    def held_out(self, component: str, max_tokens: int) -> Iterator[npt.NDArray[Any]]:
+        """Yield held-out documents of a component in order, each once, until `max_tokens`."""
         seen: set[bytes] = set()
         total = 0
         for shard in self.manifest["shards"]:
             index = self.index(shard["name"])
             if component not in index.names:
                 continue
-            mine = index.held & (index.component == index.names.index(component))
+            mine = index.held_out & (index.component == index.names.index(component))
             if not mine.any():
                 continue
             ids = pq.read_table(self.folder / f"{shard['name']}.parquet", columns=["id"]).column(
@@ -279,12 +280,12 @@ class Corpus:
                 tokens = index.shard[number]
                 yield tokens
                 total += len(tokens)
-                if total >= most:
+                if total >= max_tokens:
                     return
 
 
-def _chance(ids: list[bytes], seed: int) -> npt.NDArray[np.float64]:
-    """Return three numbers in [0, 1) of each document: of its id and the seed alone."""
+def _draws(ids: list[bytes], seed: int) -> npt.NDArray[np.float64]:
+    """Return three numbers in [0, 1) per document, [3, documents], from its id and the seed."""
     drawn = b"".join(xxhash.xxh3_128_digest(name, seed=seed) for name in ids)
     words = np.frombuffer(drawn, "<u4").reshape(-1, 4)
     return np.asarray(words[:, :3].T / 2.0**32, np.float64)

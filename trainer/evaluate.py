@@ -1,4 +1,4 @@
-"""How well a model does: loss and bits a byte by component, and multiple choice."""
+"""Evaluation: loss and bits per byte by component, and multiple choice."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from trainer.processes import World
 
 
 @dataclass(frozen=True)
-class Held:
-    """What a model loses on held-out documents of a component."""
+class HeldOutLoss:
+    """A model's loss on the held-out documents of a component."""
 
     component: str
     tokens: int
@@ -34,12 +34,12 @@ class Held:
 
     @property
     def loss(self) -> float:
-        """Nats a token."""
+        """Nats per token."""
         return self.nats / max(1, self.tokens)
 
     @property
     def bits_per_byte(self) -> float:
-        """Comparable between tokenizers."""
+        """Bits per byte of text: comparable between tokenizers."""
         return self.nats / math.log(2) / max(1, self.text_bytes)
 
     def figures(self) -> dict[str, float]:
@@ -50,21 +50,26 @@ class Held:
         }
 
     def shown(self) -> str:
-        """Return a line's worth."""
+        """Return the figures as text."""
         return f"{self.component} {self.loss:.3f} ({self.bits_per_byte:.3f} bits/byte)"
 
 
-def held_out_loss(model: Decoder, corpus: Corpus, most: int, world: World) -> list[Held]:
-    """Return the loss on held-out documents, `most` tokens of each component, in its first
-    stage's context. Documents follow one another as in training. All processes share the work."""
+def held_out_loss(
+    model: Decoder, corpus: Corpus, max_tokens: int, world: World
+) -> list[HeldOutLoss]:
+    """Return the loss on held-out documents by component, each of up to `max_tokens` tokens.
+
+    In the context of the first stage; documents follow one another as in training. The processes
+    divide the work.
+    """
     context = corpus.stages[0].context
     sizes = np.array([len(piece) for piece in corpus.tokenizer.piece_bytes])
     found = []
     for component in corpus.components:
-        documents = list(corpus.held_out(component, most))
+        documents = list(corpus.held_out(component, max_tokens))
         if not documents:
             continue
-        tokens = np.concatenate(documents)[:most].astype(np.int64)
+        tokens = np.concatenate(documents)[:max_tokens].astype(np.int64)
         rows = -(-len(tokens) // context)
         targets = np.full((-(-rows // world.size) * world.size, context), IGNORE, np.int64)
         targets.flat[: len(tokens)] = tokens
@@ -75,14 +80,14 @@ def held_out_loss(model: Decoder, corpus: Corpus, most: int, world: World) -> li
             for row in range(world.rank, len(ids), world.size)
         )
         nats = float(world.sum(torch.tensor([nats], dtype=torch.float64)))
-        found.append(Held(component, len(tokens), int(sizes[tokens].sum()), nats))
+        found.append(HeldOutLoss(component, len(tokens), int(sizes[tokens].sum()), nats))
     return found
 
 
-def unheld(corpus: Corpus, held: Sequence[Held]) -> list[str]:
-    """Return a line for each component of the mixture that is not in `held`."""
+def unmeasured(corpus: Corpus, losses: Sequence[HeldOutLoss]) -> list[str]:
+    """Return a line for each component of the mixture that has no loss in `losses`."""
     share = corpus.config.run.held_out
-    known = {row.component for row in held}
+    known = {row.component for row in losses}
     return [
         f"{name}: no document is held out (run.held_out {share:g}"
         + (f" of {corpus.documents(name):,} documents)" if share else ")")
@@ -106,7 +111,7 @@ def _nats(
 
 @dataclass(frozen=True)
 class Question:
-    """A multiple-choice question: the choice that continues the prompt best is the answer."""
+    """A multiple-choice question: the model answers with the likeliest continuation."""
 
     prompt: str
     choices: tuple[str, ...]
@@ -121,18 +126,19 @@ def read_questions(path: Path, limit: int | None = None) -> Iterator[Question]:
 
     Rows are {prompt, choices, answer}, sentence pairs {sentence1, sentence2, label} (entailment,
     neutral, contradiction) or reviews {text, label} (0 bad, 1 good). Raises InputError naming
-    the line, or where there is none.
+    the line, or for a file without questions.
     """
     lines = list(read_lines(path, "questions"))
     if not lines:
-        raise InputError(f"{path}: no question is here")
+        raise InputError(f"{path}: it holds no question")
     for number, line in lines[:limit]:
         try:
             yield _question(json.loads(line))
         except (ValueError, KeyError, TypeError):
             raise InputError(
-                f"{path}: line {number} is no question: {{prompt, choices, answer}}, "
-                "{sentence1, sentence2, label} or {text, label}, the answer a choice's place from 0"
+                f"{path}: line {number} is not a question: {{prompt, choices, answer}}, "
+                "{sentence1, sentence2, label} or {text, label}, "
+                "the answer being a choice's number, from 0"
             ) from None
 
 
@@ -147,7 +153,7 @@ def _question(row: dict[str, Any]) -> Question:
     else:
         found = Question(f"{row['text']}\n이 영화는", (" 별로다", " 좋다"), int(row["label"]))
     if not 0 <= found.answer < len(found.choices):
-        raise ValueError(f"answer {found.answer} is no choice's place")
+        raise ValueError(f"answer {found.answer} is not the number of a choice")
     return found
 
 
@@ -171,21 +177,22 @@ def accuracy(model: Decoder, tokenizer: Tokenizer, questions: Sequence[Question]
 
 
 def evaluate_checkpoint(
-    path: Path, most: int, tasks: Sequence[Path], limit: int | None = None
+    path: Path, max_tokens: int, tasks: Sequence[Path], limit: int | None = None
 ) -> dict[str, float]:
     """Return held-out figures by component, and the accuracy on each task, by name.
 
-    A component without held-out documents has no figure; standard error says which.
+    `max_tokens`: held-out tokens per component. Components without held-out documents have no
+    figures; a line on standard error names them.
     """
     from trainer.export import load_model
 
     model, config = load_model(path)
     corpus = Corpus(config, verify=False)
     found: dict[str, float] = {}
-    held = held_out_loss(model, corpus, most, World(0, 1, torch.device("cpu")))
-    for row in held:
+    losses = held_out_loss(model, corpus, max_tokens, World(0, 1, torch.device("cpu")))
+    for row in losses:
         found |= row.figures()
-    for line in unheld(corpus, held):
+    for line in unmeasured(corpus, losses):
         print(line, file=sys.stderr)
     for task in tasks:
         questions = list(read_questions(task, limit))

@@ -25,23 +25,23 @@ WARMUP, LONGEST_WARMUP = 0.02, 0.2
 
 
 def warmup_steps(steps: int, config: OptimiserConfig) -> int:
-    """Return over how many of `steps` the learning rate rises.
+    """Return the number of steps, of `steps`, over which the learning rate rises.
 
-    Before 2/(1 - β₂) steps Adam's second moments are too few samples' (arXiv 1910.04209): a short
-    run that warms up for less may never learn to look back.
+    Before 2/(1 - β₂) steps Adam's second moments average too few samples (arXiv 1910.04209): a
+    short run with a shorter warm-up may never learn to attend to distant tokens.
     """
     if config.warmup is not None:
         return max(1, math.ceil(config.warmup * steps))
-    least = round(2 / max(1 - config.betas[1], 1e-9))
-    return max(1, math.ceil(min(max(WARMUP * steps, least), LONGEST_WARMUP * steps)))
+    minimum = round(2 / max(1 - config.betas[1], 1e-9))
+    return max(1, math.ceil(min(max(WARMUP * steps, minimum), LONGEST_WARMUP * steps)))
 
 
 def learning_rate(step: int, steps: int, config: OptimiserConfig) -> float:
     """Return the learning rate of `step` (from 0) of `steps`.
 
     It rises linearly over the steps of the warm-up; then `cosine` falls to `floor` along half a
-    cosine, `wsd` stays and falls linearly over the last `decay` (arXiv 2404.06395), or all that the
-    warm-up leaves.
+    cosine, `wsd` stays constant and falls linearly over the last `decay` of the steps (arXiv
+    2404.06395), or over all steps after the warm-up.
     """
     warmup = warmup_steps(steps, config)
     if step < warmup:

@@ -3,8 +3,8 @@
     bibim train pretrain trainer/configs/tiny.yaml --out out/tiny
     torchrun --nproc-per-node 8 -m trainer.pretrain CONFIG --out OUT
 
-A step takes the next sequences of the order of training whatever the number of processes; a
-stopped run goes on from its last checkpoint with the very next ones.
+A step takes the next sequences of the order of training, whatever the number of processes. An
+interrupted run resumes from its last checkpoint with the sequences that follow.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from trainer.checkpoint import (
 )
 from trainer.config import TrainConfig, load_training
 from trainer.data import Corpus, Stage
-from trainer.evaluate import Held, held_out_loss, unheld
-from trainer.model.attention import separate
+from trainer.evaluate import HeldOutLoss, held_out_loss, unmeasured
+from trainer.model.attention import document_mask
 from trainer.model.loss import IGNORE
 from trainer.model.model import Decoder
 from trainer.optimise import learning_rate, make_optimiser
@@ -46,7 +46,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Step:
-    """One step of the plan: which places in the order of training of which stage."""
+    """One step of the plan: positions `first` to before `last` in the order of a stage."""
 
     stage: int
     first: int
@@ -54,7 +54,7 @@ class Step:
 
 
 def plan_steps(stages: list[Stage], config: TrainConfig) -> list[Step]:
-    """Return the steps of one pass over the stages, or as many as `run.steps` says."""
+    """Return the steps of one pass over the stages, or `run.steps` steps."""
     steps = []
     for number, stage in enumerate(stages):
         per_step = max(1, config.batch.tokens // stage.context)
@@ -71,10 +71,10 @@ def plan_steps(stages: list[Stage], config: TrainConfig) -> list[Step]:
 def pretrain(
     config: TrainConfig, out: Path, say: Say = print, stop_after: int | None = None
 ) -> Path:
-    """Train a model from nothing, or go on in `out`; return the last checkpoint.
+    """Train a model from random weights, or resume in `out`; return the last checkpoint.
 
-    `stop_after`: leave after so many steps in all, as a killed run would after saving. Raises
-    RunFault where the loss is no number or leaps, with the state saved.
+    `stop_after`: return after this step, with the state saved, as if the run had been interrupted.
+    Raises RunFault if the loss is not finite or jumps; the state is saved then.
     """
     world = join_world(config.run.device)
     try:
@@ -89,15 +89,15 @@ class Pretraining:
     def __init__(self, config: TrainConfig, out: Path, world: World, say: Say) -> None:
         self.config, self.out, self.world = config, out, world
         self.say: Say = say if world.first else (lambda line: None)
-        self._told = False
+        self._reported = False
         self.corpus = Corpus(config, verify=world.first)
         self.stages = self.corpus.stages
         self.steps = plan_steps(self.stages, config)
-        fewest = min(config.batch.tokens // stage.context for stage in self.stages)
-        if fewest < world.size:
+        smallest = min(config.batch.tokens // stage.context for stage in self.stages)
+        if smallest < world.size:
             raise InputError(
-                f"{world.size} processes for {fewest} sequences a step: start fewer, or raise "
-                "batch.tokens"
+                f"{world.size} processes for {smallest} sequences per step: start fewer "
+                "processes, or raise batch.tokens"
             )
         torch.manual_seed(config.run.seed)
         self.model = Decoder(
@@ -125,12 +125,12 @@ class Pretraining:
             self.start = int(state["step"])
         if world.sum(torch.tensor([self.start])).item() != self.start * world.size:
             raise InputError(
-                f"{out}: process {world.rank} goes on from step {self.start}, others from another; "
-                "name an --out that all processes share"
+                f"{out}: process {world.rank} would resume from step {self.start}, other processes "
+                "from a different step; name an --out that all processes share"
             )
 
     def _saved(self) -> dict[str, Any] | None:
-        """Return the checkpoint to go on from. Raises InputError for another run's."""
+        """Return the checkpoint to resume from. Raises InputError for another run's."""
         if not checkpoints(self.out):
             return None
         state = load_checkpoint(self.out)
@@ -144,7 +144,7 @@ class Pretraining:
         return state
 
     def _identity(self) -> dict[str, Any]:
-        """Return what a checkpoint must share with the run that goes on from it."""
+        """Return what a checkpoint and the run that resumes from it must have in common."""
         return {
             "model": self.config.model.model_dump(),
             "batch": self.config.batch.model_dump(exclude={"micro"}),
@@ -159,7 +159,7 @@ class Pretraining:
         }
 
     def run(self, stop_after: int | None = None) -> Path:
-        """Train from where the last checkpoint is to the end."""
+        """Train from the last checkpoint to the end."""
         config, world = self.config, self.world
         total = len(self.steps)
         self.say(f"{self.weights:,} parameters, {total:,} steps from step {self.start:,}")
@@ -190,10 +190,10 @@ class Pretraining:
                 )
                 clock, seen = time.monotonic(), 0
             if done % config.run.evaluate_every == 0 or done == total:
-                held = held_out_loss(self.model, self.corpus, config.run.evaluate_tokens, world)
+                losses = held_out_loss(self.model, self.corpus, config.run.evaluate_tokens, world)
                 if trackers:
-                    trackers.log(done, {k: v for row in held for k, v in row.figures().items()})
-                self._tell(held)
+                    trackers.log(done, {k: v for row in losses for k, v in row.figures().items()})
+                self._report(losses)
                 clock, seen = time.monotonic(), 0
             if done % config.run.save_every == 0 or done == end:
                 self._save(done)
@@ -202,14 +202,14 @@ class Pretraining:
             trackers.close()
         return checkpoint_path(self.out, max(self.start, end))
 
-    def _tell(self, held: list[Held]) -> None:
-        """Say what was measured, and once of which components nothing was."""
-        if held:
-            self.say("  held out: " + ", ".join(row.shown() for row in held))
-        if self.world.first and not self._told:
-            for line in unheld(self.corpus, held):
+    def _report(self, losses: list[HeldOutLoss]) -> None:
+        """Log the held-out losses, and once the components that have none."""
+        if losses:
+            self.say("  held out: " + ", ".join(row.shown() for row in losses))
+        if self.world.first and not self._reported:
+            for line in unmeasured(self.corpus, losses):
                 self.say(f"  {line}")
-        self._told = True
+        self._reported = True
 
     def _enter(self, stage: int) -> None:
         long = self.config.model.long_rope_base
@@ -234,12 +234,12 @@ class Pretraining:
         for at in range(-(-rounds // per_round)):
             final = at == -(-rounds // per_round) - 1
             with self._without_sync(final):
-                # as many backward passes on every process, or they would wait forever
+                # every process runs as many backward passes, or the others would wait forever
                 batch = batches[at] if at < len(batches) else self._empty(stage)
                 ids, targets, document = (
                     rows.to(world.device, non_blocking=True) for rows in batch
                 )
-                mask = separate(document) if config.batch.separate else None
+                mask = document_mask(document) if config.batch.separate else None
                 with self._cast():
                     loss = self.runner(ids, targets, mask)
                 (loss * (world.size / count)).backward()
@@ -249,7 +249,7 @@ class Pretraining:
         return world.sum(total.cpu()).item() / count, int(count), float(norm)
 
     def _batches(self, stage: Stage, numbers: range) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Yield inputs, targets and documents [rows, context], of as many rows as `micro` says."""
+        """Yield inputs, targets and documents [rows, context], each of up to `micro` tokens."""
         per_round = max(1, self.config.batch.micro // stage.context)
         for first in range(0, len(numbers), per_round):
             rows = [self.corpus.sample(stage, n) for n in numbers[first : first + per_round]]
@@ -283,23 +283,24 @@ class Pretraining:
         return figures
 
     def _guard(self, loss: float, norm: float, recent: deque[float], number: int) -> None:
-        """Stop before a step that would spoil the weights, with the state saved."""
+        """Raise RunFault, with the state saved, before a step that would damage the weights."""
         mean = sum(recent) / len(recent) if recent else math.inf
-        leaps = len(recent) >= 20 and loss > mean + self.config.run.spike
-        whole = math.isfinite(loss) and math.isfinite(norm)
-        if whole and not leaps:
+        jumps = len(recent) >= 20 and loss > mean + self.config.run.spike
+        finite = math.isfinite(loss) and math.isfinite(norm)
+        if finite and not jumps:
             return
         saved = self._save(number)
         what = f"is {loss}, its gradient {norm}"
-        if whole:
-            what = f"leapt to {loss:.3f} from {mean:.3f}"
+        if finite:
+            what = f"jumped to {loss:.3f} from {mean:.3f}"
         raise RunFault(
-            f"step {number + 1}: the loss {what}; {saved} holds the state. Lower optimiser.lr or "
-            "optimiser.clip, look at the sequences of this step, or raise run.spike, and go on"
+            f"step {number + 1}: the loss {what}; the state is saved in {saved}. Lower "
+            "optimiser.lr or optimiser.clip, inspect the sequences of this step, or raise "
+            "run.spike; then resume with the same command"
         )
 
     def _save(self, done: int) -> Path:
-        """Write a checkpoint; all processes call it, for each may hold a share of the weights."""
+        """Write a checkpoint. All processes call it, since each may hold a share of the weights."""
         first = self.world.first
         state = {
             "identity": self._identity(),
@@ -315,7 +316,7 @@ class Pretraining:
 
 
 def main() -> None:
-    """Run from `torchrun`, where the command line is not."""
+    """Run under `torchrun`, without the command line."""
     import argparse
 
     parser = argparse.ArgumentParser(description=__doc__)

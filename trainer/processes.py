@@ -1,4 +1,4 @@
-"""One process or many: what `torchrun` says, and the few collectives that a run needs."""
+"""One process or several: the environment that `torchrun` sets, and the collectives of a run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from schemas.errors import InputError
 
 @dataclass(frozen=True)
 class World:
-    """This process among all of a run."""
+    """This process, and the number of all processes of a run."""
 
     rank: int
     size: int
@@ -21,7 +21,7 @@ class World:
 
     @property
     def first(self) -> bool:
-        """Whether this process writes files and lines."""
+        """Whether this process writes files and messages."""
         return self.rank == 0
 
     def sum(self, values: torch.Tensor) -> torch.Tensor:
@@ -37,31 +37,33 @@ class World:
 
 
 def join_world(device: str) -> World:
-    """Join the processes that `torchrun` started; without it be the only one.
+    """Join the processes that `torchrun` started; without it this is the only one.
 
-    Raises InputError for a device that is not there.
+    Raises InputError for a device that is not available.
     """
     local = int(os.environ.get("LOCAL_RANK", "0"))
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device.startswith("cuda") and not torch.cuda.is_available():
-        raise InputError(f"run.device: {device} is not here; write `cpu` or `auto`")
+        raise InputError(f"run.device: {device} is not available; write `cpu` or `auto`")
     try:
         chosen = torch.device(f"cuda:{local}" if device == "cuda" else device)
     except RuntimeError:
-        raise InputError(f"run.device: {device!r} is none; write `cpu`, `cuda` or `auto`") from None
+        raise InputError(
+            f"run.device: {device!r} is not a device; write `cpu`, `cuda` or `auto`"
+        ) from None
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         return World(0, 1, chosen)
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
     if not dist.is_initialized():
-        # sums of a few numbers are made on the CPU
+        # a few numbers are summed on the CPU
         dist.init_process_group("cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo")
     return World(dist.get_rank(), size, chosen)
 
 
 def leave_world() -> None:
-    """Leave the processes, where there are several."""
+    """Leave the process group, if there is one."""
     if dist.is_initialized():
         dist.destroy_process_group()

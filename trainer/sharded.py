@@ -1,7 +1,8 @@
 """Fully sharded data parallelism (FSDP2): each process holds its share of every weight.
 
-Weights travel and add up in float32 as with DDP, so both give the same numbers; a checkpoint
-holds whole tensors either way, so a run goes on from it with either, on any number of processes.
+Weights are sent and gradients summed in float32 as with DDP, so both give the same numbers. A
+checkpoint holds whole tensors either way, so a run resumes from it with either, on any number of
+processes.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from trainer.processes import World
 def shard_model(model: Decoder, world: World) -> None:
     """Split the weights of each layer, and those outside of layers, over all processes.
 
-    Those are gathered where a layer is computed, forward and backward, and let go after it.
+    Each layer's weights are gathered before it is computed, forward and backward, and freed after.
     """
     mesh = init_device_mesh(world.device.type, (world.size,))
     for block in model.blocks:
@@ -32,7 +33,7 @@ def shard_model(model: Decoder, world: World) -> None:
 def gathered(value: Any, keep: bool) -> Any:
     """Return `value` (a state, nested) with whole tensors on the CPU. All processes call it.
 
-    `keep`: whether this process wants them; the others only send their shares.
+    `keep`: whether this process keeps them; the others only send their shares.
     """
     if isinstance(value, dict):
         return {key: gathered(one, keep) for key, one in value.items()}

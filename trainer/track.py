@@ -1,4 +1,4 @@
-"""Where figures go: JSON lines always, TensorBoard and MLflow where the config asks."""
+"""Trackers of a run's figures: JSON lines always, TensorBoard and MLflow if configured."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ METRICS = "metrics.jsonl"
 
 
 class Tracker(Protocol):
-    """Takes figures of a step."""
+    """Records the figures of steps."""
 
     def log(self, step: int, figures: Mapping[str, float]) -> None:
         """Record `figures` of `step`."""
@@ -25,10 +25,10 @@ class Tracker(Protocol):
 
 
 class JsonLines:
-    """`metrics.jsonl`: one object a step, `step` first."""
+    """`metrics.jsonl`: one object per step, `step` first."""
 
     def __init__(self, folder: Path, step: int) -> None:
-        """Go on after `step`: lines of later steps, of a run that was stopped, are dropped."""
+        """Resume after `step`: drop lines of later steps, which an interrupted run left."""
         path = folder / METRICS
         kept = []
         if path.exists():

@@ -82,7 +82,7 @@ def to_path(text: str) -> Path:
 
 def parse_count(text: str) -> int:
     """Return 100_000 for "100k"."""
-    from schemas.config import parse_count as parse
+    from schemas.values import parse_count as parse
 
     try:
         count = int(parse(text))

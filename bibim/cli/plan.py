@@ -23,7 +23,7 @@ from schemas.documents import AUTO
 from schemas.rules import Rule
 
 if TYPE_CHECKING:
-    from mixtures.mixing.solver import SourcePlan
+    from mixtures.mixing.plan import SourcePlan
 
 
 def print_plan(console: Console, config: Config, out: Path | None, offline: bool) -> None:

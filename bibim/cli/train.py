@@ -87,7 +87,8 @@ with sbr.yaml
 def train_sbr(file: TrainFile, out: TrainOut, overrides: Overrides = None) -> None:
     """Fine-tune on a few labelled texts, with sample-based regularisation or a baseline."""
     with exit_codes():
-        from trainer.finetune.finetune import fine_tune, load_fine_tuning
+        from trainer.finetune.config import load_fine_tuning
+        from trainer.finetune.finetune import fine_tune
 
         card = fine_tune(load_fine_tuning(file, overrides or ()), out, _print_line)
         console().print(f"[bold]{card}[/bold]")

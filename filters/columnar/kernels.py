@@ -6,18 +6,15 @@ which rows to look at. They release the GIL and are cached on disk after the fir
 
 from __future__ import annotations
 
-import ast
-import hashlib
 import importlib
-import threading
-from collections.abc import Callable, Sequence
-from functools import cached_property, lru_cache, update_wrapper
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+
+from schemas.kernels import inlined as inlined  # noqa: PLC0414  (filters import it from here)
+from schemas.kernels import kernel as kernel  # noqa: PLC0414
 
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
@@ -26,96 +23,9 @@ Mask = npt.NDArray[np.bool_]
 HANGUL, LATIN, HAN, KANA, DIGIT, SPACE, MARK, OTHER, JAMO = range(9)
 """Classes of codepoints. JAMO: compatibility and conjoining jamo, as in ㅋㅋㅋ and ㅠㅠ."""
 CLASSES = 9
-_ROOT = Path(__file__).parents[2]  # of Bibim's packages
 
 FNV_OFFSET = np.uint64(14695981039346656037)
 FNV_PRIME = np.uint64(1099511628211)
-
-
-def inlined(function: Callable[..., Any]) -> Any:
-    """Compile `function` as `kernel` does, and into its callers.
-
-    For what is asked at every byte: a call with arrays costs more than a small answer.
-    """
-    return Kernel(function, "always")
-
-
-def kernel(function: Callable[..., Any]) -> Any:
-    """Compile `function` at its first call, without the GIL (see `Kernel`)."""
-    return Kernel(function, "never")
-
-
-class Kernel:
-    """A function that Numba compiles, and loads, no earlier than its first call.
-
-    So a module of kernels is imported without Numba. Its machine code is kept for the next
-    process. Numba looks only at the file of a function to tell whether its machine code is stale,
-    not at the functions compiled into it. So the code is stored in a folder that is named by the
-    sources of the file and of all that it imports from Bibim's packages.
-    """
-
-    def __init__(self, function: Callable[..., Any], inline: Literal["never", "always"]) -> None:
-        self.py_func = function
-        self._inline = inline
-        update_wrapper(self, function)
-
-    def __call__(self, *arguments: Any) -> Any:
-        return self.dispatcher(*arguments)
-
-    @cached_property
-    def dispatcher(self) -> Any:
-        """Numba's function; where NUMBA_DISABLE_JIT is set the Python function."""
-        with _COMPILING:
-            numba = _numba()
-            usual = numba.config.CACHE_DIR
-            base = Path(usual) if usual else Path(__file__).parent / "__pycache__"
-            folder = f"kernels-{_sources(self.py_func.__code__.co_filename)}"
-            numba.config.CACHE_DIR = str(base / folder)
-            try:
-                return numba.njit(nogil=True, cache=True, boundscheck=False, inline=self._inline)(
-                    self.py_func
-                )
-            finally:
-                numba.config.CACHE_DIR = usual
-
-    @property
-    def targetoptions(self) -> dict[str, Any]:
-        """What Numba asks of a function that it may compile into its callers."""
-        return {"inline": self._inline}
-
-
-_COMPILING = threading.RLock()
-
-
-@lru_cache(1)
-def _numba() -> Any:
-    """Return Numba, told that a Kernel inside another one stands for its compiled function."""
-    import numba
-    from numba.extending import typeof_impl
-
-    typeof_impl.register(Kernel)(lambda value, context: typeof_impl(value.dispatcher, context))
-    return numba
-
-
-@lru_cache
-def _sources(file: str) -> str:
-    """Return a hash of a file's source and of what it imports from Bibim's packages."""
-    seen: dict[Path, bytes] = {}
-    waiting = [Path(file)]
-    while waiting:
-        path = waiting.pop()
-        if path in seen or not path.is_file():
-            continue
-        seen[path] = path.read_bytes()
-        for node in ast.walk(ast.parse(seen[path])):
-            if isinstance(node, ast.ImportFrom) and node.module:
-                module = _ROOT.joinpath(*node.module.split("."))
-                waiting.append(module.with_suffix(".py"))
-                waiting += [module / f"{alias.name}.py" for alias in node.names]
-    digest = hashlib.blake2b(digest_size=8)
-    for path in sorted(seen):
-        digest.update(seen[path])
-    return digest.hexdigest()
 
 
 def buffers(text: pa.LargeStringArray) -> tuple[Bytes, Offsets]:

@@ -1,8 +1,8 @@
-"""Balance, measured: how far a mixture's shares are from what was asked.
+"""Balance: how far the shares of a mixture are from their targets.
 
 Three figures, each the largest relative deviation of a component's share from its target: over
-all, in a shard, and in any window of so many tokens. A window may begin at any token of the
-shards read in order, inside a document too; the measure is exact.
+all, in a shard, and in any window of a given number of tokens. A window may begin at any token of
+the shards read in order, inside a document too; the measure is exact.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Balance(BaseModel):
     window: float | None
     window_tokens: int
     by_component: dict[str, dict[str, float | None]]
-    """For each component its own three figures."""
+    """The three figures of each component."""
 
 
 def measure(
@@ -33,7 +33,7 @@ def measure(
     shares: Sequence[float],
     window: int,
 ) -> Balance:
-    """Measure sequences that stand in order.
+    """Measure sequences in their order.
 
     `component` and `tokens`: of each sequence; `component` numbers `names`, whose target shares
     are `shares`. `shards`: where each shard begins among the sequences, and the end.
@@ -68,7 +68,7 @@ def measure(
 
 
 def worst(parts: Sequence[Balance]) -> Balance:
-    """Return the largest deviations of several stretches that were measured alone."""
+    """Return the largest deviations of several parts that were measured separately."""
     if len(parts) == 1:
         return parts[0]
     by_component: dict[str, dict[str, float | None]] = {}
@@ -94,15 +94,15 @@ def worst_window(
     """Return the largest relative deviation of one component in any window of `window` tokens.
 
     `ends` and `own` (sequences + 1): all tokens and the component's tokens before each sequence.
-    What a window holds is piecewise linear in its place, so its extremes are where one of its
+    A window's content is piecewise linear in its position, so its extremes are where one of its
     ends is the edge of a sequence. None where the mixture is shorter than a window.
     """
     total = int(ends[-1])
     if total < window:
         return None
     starts = np.concatenate([ends[ends <= total - window], ends[ends >= window] - window])
-    held = _at(starts + window, ends, own) - _at(starts, ends, own)
-    return float(np.abs(held / (window * share) - 1).max())
+    inside = _at(starts + window, ends, own) - _at(starts, ends, own)
+    return float(np.abs(inside / (window * share) - 1).max())
 
 
 def _at(
@@ -111,5 +111,5 @@ def _at(
     """Return the component's tokens before each of `places`, inside sequences too."""
     index = np.minimum(np.searchsorted(ends, places, side="right") - 1, len(ends) - 2)
     belongs = own[index + 1] > own[index]
-    held: npt.NDArray[np.int64] = own[index] + np.where(belongs, places - ends[index], 0)
-    return held
+    before: npt.NDArray[np.int64] = own[index] + np.where(belongs, places - ends[index], 0)
+    return before

@@ -1,150 +1,36 @@
-"""The solver: how many tokens each source gives to a mixture.
+"""The solver: how many tokens each source contributes to a mixture.
 
 All arithmetic is in integers and fractions, so targets add up to the token and the same figures
-give the same plan on any machine. Nothing here sees a document.
+give the same plan on any machine. The solver reads token counts, never documents.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from math import ceil
-from typing import Any, NamedTuple
 
-from schemas.config import Mixture
+from mixtures.mixing.plan import ComponentPlan, Plan, Pool, SourcePlan, SourceTokens, joined
+from mixtures.mixing.shares import apportion, component_shares, fill, max_tokens, unimax
 from schemas.errors import InputError
-
-
-class Pool(NamedTuple):
-    """Documents that are drawn alike: of one source, in one component, with one weight."""
-
-    source: str
-    component: str
-    factor: Fraction = Fraction(1)
-    """How many times its tokens a document weighs (`mixture.upsample`)."""
-
-
-@dataclass(frozen=True)
-class SourceTokens:
-    """What a pool has. An `auto` source stands here once a component, and once a factor."""
-
-    source: str
-    component: str
-    tokens: int
-    documents: int
-    factor: Fraction = Fraction(1)
-    used: int = 0
-    """Tokens that earlier stages of the mixture took of it; they count for `max_epochs`."""
-
-    @property
-    def weight(self) -> Fraction:
-        """What it weighs where sources share by their tokens."""
-        return self.tokens * self.factor
-
-    def limit(self, max_epochs: Fraction) -> int:
-        """Return how many tokens it may still give."""
-        return max(0, int(self.tokens * max_epochs) - self.used)
-
-
-@dataclass(frozen=True)
-class SourcePlan:
-    """What a source gives. `target` tokens of the `tokens` that it has, in `epochs` passes."""
-
-    source: str
-    component: str
-    tokens: int
-    documents: int
-    target: int
-    factor: Fraction = Fraction(1)
-
-    @property
-    def pool(self) -> Pool:
-        """What it is a plan of."""
-        return Pool(self.source, self.component, self.factor)
-
-    @property
-    def epochs(self) -> float:
-        """Passes over the source, 0 where it is empty."""
-        return self.target / self.tokens if self.tokens else 0.0
-
-
-@dataclass(frozen=True)
-class ComponentPlan:
-    """What a component gives: `planned` of its `target`; they differ by `shortfall`."""
-
-    component: str
-    share: Fraction
-    target: int
-    planned: int
-
-    @property
-    def shortfall(self) -> int:
-        """Tokens that the component cannot give; not 0 only with `allow_short`."""
-        return self.target - self.planned
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A solved mixture. `tokens` is what was asked, or the most that is possible."""
-
-    tokens: int
-    components: tuple[ComponentPlan, ...]
-    sources: tuple[SourcePlan, ...]
-
-    @property
-    def planned(self) -> int:
-        """Tokens that the mixture will have."""
-        return sum(component.planned for component in self.components)
-
-    def shares(self) -> dict[str, float]:
-        """Return each component's share of the planned tokens."""
-        total = self.planned or 1
-        return {plan.component: plan.planned / total for plan in self.components}
-
-    def as_record(self) -> dict[str, Any]:
-        """Return the plan as JSON-able data."""
-        return {
-            "tokens": self.tokens,
-            "components": [
-                {
-                    "component": plan.component,
-                    "share": float(plan.share),
-                    "target": plan.target,
-                    "planned": plan.planned,
-                    "shortfall": plan.shortfall,
-                }
-                for plan in self.components
-            ],
-            "sources": [
-                {
-                    "source": plan.source,
-                    "component": plan.component,
-                    "factor": float(plan.factor),
-                    "available": plan.tokens,
-                    "documents": plan.documents,
-                    "target": plan.target,
-                    "epochs": round(plan.epochs, 4),
-                }
-                for plan in self.sources
-            ],
-        }
+from schemas.mixture import Mixture
 
 
 def solve(available: Sequence[SourceTokens], settings: Mixture) -> Plan:
-    """Return how many tokens each source gives.
+    """Return how many tokens each source contributes.
 
     A component's share follows from the strategy:
 
     - `fixed`: the config's weights.
     - `proportional`: its tokens.
     - `temperature`: its tokens to the power 1/τ (mT5, arXiv 2010.11934, with α = 1/τ).
-    - `unimax`: equal parts, none over `max_epochs`; what a small one cannot give, the larger
-      share (UniMax, arXiv 2304.09151, algorithm 1, over components).
+    - `unimax`: equal parts, none over `max_epochs`; the larger components divide what a small
+      one lacks (UniMax, arXiv 2304.09151, algorithm 1, over components).
 
-    Inside a component sources share by weight. A source at `max_epochs` gives no more; what it
-    lacks goes to the others by weight. Raises InputError if the mixture cannot be met, unless
-    `allow_short`: the message says by how much, and what would meet it.
+    Sources divide a component by weight. What a source at `max_epochs` lacks goes to the others
+    by weight. Raises InputError if the mixture cannot be met, unless `allow_short`; the message
+    gives the shortfall and the remedies.
     """
     ordered = sorted(available, key=lambda entry: (entry.component, entry.source, entry.factor))
     components = _components(ordered, settings)
@@ -158,11 +44,11 @@ def solve(available: Sequence[SourceTokens], settings: Mixture) -> Plan:
     }
     if settings.strategy == "unimax":
         tokens = settings.tokens or sum(caps.values())
-        targets = _unimax(caps, tokens)
+        targets = unimax(caps, tokens)
     else:
         sizes = {name: sum(e.tokens for e in entries) for name, entries in components.items()}
         shares = component_shares(sizes, settings)
-        tokens = settings.tokens or most_tokens(caps, shares)
+        tokens = settings.tokens or max_tokens(caps, shares)
         targets = apportion(tokens, shares)
     _check(targets, caps, components, settings, tokens)
     plans, gives = [], []
@@ -179,9 +65,9 @@ def solve(available: Sequence[SourceTokens], settings: Mixture) -> Plan:
 
 
 def stage_settings(settings: Mixture) -> list[Mixture]:
-    """Return the settings of each stage as a mixture of its own; of all, where there are none.
+    """Return the settings of each stage as a mixture of its own; `settings` if it has no stages.
 
-    Tokens and shards are shared out by the stages' shares, a shard each at the least.
+    Tokens and shards are divided by the stages' shares, at least one shard each.
     """
     if not settings.stages:
         return [settings]
@@ -203,124 +89,15 @@ def stage_settings(settings: Mixture) -> list[Mixture]:
 
 
 def solve_stages(available: Sequence[SourceTokens], settings: Mixture) -> Plan:
-    """Return what each source gives to all stages together; `only` is not known here."""
+    """Return what each source contributes to all stages together; `only` is not applied."""
     used: dict[Pool, int] = {}
     plans = []
     for stage in stage_settings(settings):
-        left = [
-            replace(entry, used=used.get(Pool(entry.source, entry.component, entry.factor), 0))
-            for entry in available
-        ]
+        left = [replace(entry, used=used.get(entry.pool, 0)) for entry in available]
         plans.append(solve(left, stage))
         for source in plans[-1].sources:
             used[source.pool] = used.get(source.pool, 0) + source.target
     return joined(plans)
-
-
-def joined(plans: Sequence[Plan]) -> Plan:
-    """Return the sum of the plans of several stages."""
-    if len(plans) == 1:
-        return plans[0]
-    tokens = sum(plan.tokens for plan in plans)
-    components: dict[str, ComponentPlan] = {}
-    sources: dict[Pool, SourcePlan] = {}
-    for plan in plans:
-        for part in plan.components:
-            last = components.get(part.component)
-            target = part.target + (last.target if last else 0)
-            planned = part.planned + (last.planned if last else 0)
-            share = Fraction(target, tokens) if tokens else Fraction(0)
-            components[part.component] = ComponentPlan(part.component, share, target, planned)
-        for source in plan.sources:
-            before = sources.get(source.pool)
-            sources[source.pool] = replace(
-                source,
-                target=source.target + (before.target if before else 0),
-                tokens=max(source.tokens, before.tokens if before else 0),
-                documents=max(source.documents, before.documents if before else 0),
-            )
-    return Plan(
-        tokens,
-        tuple(components[name] for name in sorted(components)),
-        tuple(sources[pool] for pool in sorted(sources, key=lambda p: (p[1], p[0], p[2]))),
-    )
-
-
-def fill(total: int, weights: Sequence[Fraction], limits: Sequence[int]) -> list[int]:
-    """Share `total` out by `weights`, no part over its limit; return the parts.
-
-    What a part at its limit lacks goes to the others by weight. Parts of weight 0 get nothing.
-    The parts add up to `total`, or to all the limits of weighted parts where that is less.
-    """
-    exact = [Fraction(0)] * len(weights)
-    full = {index for index, weight in enumerate(weights) if not weight or not limits[index]}
-    left = Fraction(total)
-    while left and len(full) < len(weights):
-        free = sum((w for index, w in enumerate(weights) if index not in full), Fraction(0))
-        over = [
-            index
-            for index, weight in enumerate(weights)
-            if index not in full and left * weight / free >= limits[index]
-        ]
-        if not over:
-            for index, weight in enumerate(weights):
-                if index not in full:
-                    exact[index] = left * weight / free
-            break
-        for index in over:
-            exact[index] = Fraction(limits[index])
-        left -= sum((exact[index] for index in over), Fraction(0))
-        full.update(over)
-    return _round(exact, min(total, int(sum(exact, Fraction(0)))))
-
-
-def apportion(total: int, shares: Mapping[str, Fraction]) -> dict[str, int]:
-    """Share `total` out by `shares` (they sum to 1): whole numbers that add up to it.
-
-    Largest remainders first (Hamilton's method); ties go by place.
-    """
-    return dict(
-        zip(shares, _round([total * share for share in shares.values()], total), strict=True)
-    )
-
-
-def most_tokens(caps: Mapping[str, int], shares: Mapping[str, Fraction]) -> int:
-    """Return the largest mixture of these shares that no component's cap forbids."""
-    return min((int(caps[name] / share) for name, share in shares.items() if share), default=0)
-
-
-def component_shares(sizes: Mapping[str, int], settings: Mixture) -> dict[str, Fraction]:
-    """Return the share of each component of `sizes` (in tokens, or bytes); they sum to 1.
-
-    For `unimax` even shares, as where no component is at `max_epochs`.
-    Raises InputError where there is nothing to share.
-    """
-    if settings.strategy == "fixed":
-        raw = {name: settings.weights[name].share for name in sizes}
-    elif settings.strategy == "proportional":
-        raw = {name: Fraction(size) for name, size in sizes.items()}
-    elif settings.strategy == "unimax":
-        raw = {name: Fraction(1 if size else 0) for name, size in sizes.items()}
-    else:
-        largest = max(sizes.values(), default=1) or 1
-        # Twelve digits: what the mathematics library rounds differently does not matter.
-        raw = {
-            name: Fraction(round((size / largest) ** (1 / settings.temperature) * 10**12))
-            for name, size in sizes.items()
-        }
-    total = sum(raw.values(), Fraction(0))
-    if not total:
-        raise InputError("the mixture is empty: no source of its components has a token")
-    return {name: value / total for name, value in raw.items()}
-
-
-def _round(exact: Sequence[Fraction], total: int) -> list[int]:
-    whole = [int(value) for value in exact]
-    rest = total - sum(whole)
-    order = sorted(range(len(exact)), key=lambda index: (whole[index] - exact[index], index))
-    for index in order[:rest]:
-        whole[index] += 1
-    return whole
 
 
 def _components(
@@ -340,17 +117,17 @@ def _source_weights(
 ) -> list[Fraction]:
     """Return the weights of a component's pools, in order.
 
-    All sources named in the config: the weights are relative. Some named: theirs are shares of
-    the component, and the others divide the rest by their tokens. Pools of one source divide its
-    weight. Tokens count `factor` times.
+    All sources named in the config: the weights are relative. Some named: their weights are shares
+    of the component, and the others divide the rest by their tokens. Pools of one source divide
+    its weight. Tokens count `factor` times.
     """
     named = settings.weights[component].sources if component in settings.weights else {}
     known = {entry.source for entry in entries}
     unknown = sorted(set(named) - known)
     if unknown and entries:
         raise InputError(
-            f"mixture.weights.{component}.sources: {', '.join(unknown)} give nothing to "
-            f"{component!r}; its sources are {', '.join(sorted(known))}"
+            f"mixture.weights.{component}.sources: no document of {', '.join(unknown)} "
+            f"is in {component!r}; its sources are {', '.join(sorted(known))}"
         )
     others = sum((e.weight for e in entries if e.source not in named), Fraction(0))
     of_source: dict[str, Fraction] = {}
@@ -371,20 +148,6 @@ def _source_weights(
         else rest * entry.weight / (others or 1)
         for entry in entries
     ]
-
-
-def _unimax(caps: Mapping[str, int], tokens: int) -> dict[str, int]:
-    left = Fraction(tokens)
-    exact: dict[str, Fraction] = {}
-    ascending = sorted(caps, key=lambda name: (caps[name], name))
-    for index, name in enumerate(ascending):
-        exact[name] = min(Fraction(caps[name]), left / (len(ascending) - index))
-        left -= exact[name]
-    if left and ascending:  # more than there is: an even part each, for `_check` to speak of
-        even = Fraction(tokens, len(ascending))
-        exact = {name: max(part, even) for name, part in exact.items()}
-        return apportion(tokens, {n: v / sum(exact.values()) for n, v in exact.items()})
-    return dict(zip(caps, _round([exact[name] for name in caps], tokens), strict=True))
 
 
 def _check(
@@ -417,12 +180,13 @@ def _remedies(
     settings: Mixture,
     tokens: int,
 ) -> str:
+    """Return the changes of the config that would each make the mixture possible."""
     if settings.strategy == "unimax":
-        most = sum(caps.values())
+        possible = sum(caps.values())
     else:
         shares = {name: Fraction(target, tokens) for name, target in targets.items()}
-        most = most_tokens(caps, shares)
-    ways = [f"mixture.tokens: {most}"] if most else []
+        possible = max_tokens(caps, shares)
+    ways = [f"mixture.tokens: {possible}"] if possible else []
     sizes = {name: sum(entry.tokens for entry in entries) for name, entries in components.items()}
     if all(sizes[name] for name, target in targets.items() if target):
         epochs = max(Fraction(target, sizes[name]) for name, target in targets.items() if target)

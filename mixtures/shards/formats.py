@@ -1,11 +1,11 @@
 """Other forms of a token shard: Parquet lists of tokens, and MosaicML Streaming's MDS.
 
-Both hold a row a sequence: the side-car's columns and its tokens. They are written beside
-Megatron's files from the same stretches of tokens, so memory stays bounded.
+Both hold one row per sequence: the side-car's columns and its tokens. They are written beside
+Megatron's files from the same slices of tokens, so memory is bounded.
 
-MDS (`streaming/base/format/mds` of mosaicml-streaming, version 2): a file has the number of its
-samples and where each begins (uint32), the column description as JSON, then the samples; a
-sample has the sizes of those columns that have no fixed one (uint32), then the columns' bytes by
+MDS (`streaming/base/format/mds` of mosaicml-streaming, version 2): a file holds the number of its
+samples and where each begins (uint32), the description of the columns as JSON, then the samples; a
+sample holds the sizes of the columns without a fixed size (uint32), then the columns' bytes by
 name. `index.json` names the files of the data set.
 """
 
@@ -33,7 +33,7 @@ _COLUMNS: Final = ("component", "epoch", "id", "source", "tokens")
 
 
 class ParquetTokens:
-    """Writes `parquet/STEM.parquet`: `tokens` is a list column, all else as in the side-car."""
+    """Writes `parquet/STEM.parquet`: the side-car's columns, with `tokens` as a list column."""
 
     def __init__(self, path: Path, dtype: np.dtype[Any]) -> None:
         """`path`: a temporary name; the caller makes it final."""
@@ -57,16 +57,16 @@ class ParquetTokens:
 
 
 def mds_files(
-    stretches: Iterator[tuple[pa.Table, npt.NDArray[Any]]], dtype: np.dtype[Any]
+    slices: Iterator[tuple[pa.Table, npt.NDArray[Any]]], dtype: np.dtype[Any]
 ) -> Iterator[tuple[bytes, int]]:
     """Yield the bytes and the number of samples of each MDS file of a shard, in order.
 
-    `stretches`: side-car rows with their tokens, as `ParquetTokens.write` takes them.
+    `slices`: side-car rows with their tokens, as `ParquetTokens.write` takes them.
     """
     config = _config(dtype)
     samples: list[bytes] = []
     size = 0
-    for rows, tokens in stretches:
+    for rows, tokens in slices:
         for sample in _samples(rows, tokens):
             if samples and size + len(sample) + 4 > MDS_BYTES:
                 yield _joined(samples, config), len(samples)
@@ -120,7 +120,7 @@ def _samples(rows: pa.Table, tokens: npt.NDArray[Any]) -> Iterator[bytes]:
 
 
 def _array(tokens: npt.NDArray[Any]) -> bytes:
-    """Return an array of fixed type and free shape: axes and the type of the shape, then both."""
+    """Return MDS's encoding of an array: axes and the shape's type, the shape, the tokens."""
     kinds = ("<u1", "<u2", "<u4", "<u8")
     kind = next(i for i, name in enumerate(kinds) if len(tokens) < 1 << 8 * int(name[2]))
     return (

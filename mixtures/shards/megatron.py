@@ -28,7 +28,7 @@ from schemas.manifest import sha256_file
 
 MANIFEST: Final = "manifest.json"
 VERSION: Final = 1
-"""Of the manifest's keys and of the shards' form."""
+"""Version of the manifest's keys and of the shards' format."""
 MAGIC: Final = b"MMIDIDX\x00\x00"
 CODES: Final[dict[np.dtype[Any], int]] = {np.dtype("<i4"): 4, np.dtype("<u2"): 8}
 """Megatron's code of each type that tokens are stored in."""
@@ -42,7 +42,7 @@ SEQUENCES: Final = pa.schema(
         pa.field("tokens", pa.int32(), nullable=False),
     ]
 )
-"""Columns of a shard's side-car: one row a sequence, in order; `tokens` with the end symbol."""
+"""Columns of a shard's side-car: one row per sequence, in order; `tokens` counts the end too."""
 
 _HEADER = struct.Struct("<9sQBQQ")
 _ROWS_AT_ONCE: Final = 1 << 17
@@ -96,14 +96,14 @@ def read_shard(path: Path) -> Shard:
     starts, dtype = read_starts(path)
     data = _stem(path).with_suffix(".bin")
     tokens = np.memmap(data, dtype=dtype, mode="r") if starts[-1] else np.zeros(0, dtype=dtype)
-    # as a plain view, for a slice of a memmap takes six times as long
+    # a plain view, because slicing a memmap takes six times as long
     return Shard(np.asarray(tokens), starts)
 
 
 def read_starts(path: Path) -> tuple[npt.NDArray[np.int64], np.dtype[Any]]:
     """Return where each sequence of a shard begins and the last ends, and the tokens' type.
 
-    The tokens are not opened: the shard may lie on a store. Raises RunFault as `read_shard`.
+    The tokens are not opened: the shard may be in remote storage. Raises RunFault as `read_shard`.
     """
     index, data = _stem(path).with_suffix(".idx"), _stem(path).with_suffix(".bin")
     try:
@@ -113,7 +113,7 @@ def read_starts(path: Path) -> tuple[npt.NDArray[np.int64], np.dtype[Any]]:
         raise RunFault(f"{error.filename}: a shard is a .bin and an .idx file; run `mix`") from None
     types = {code: dtype for dtype, code in CODES.items()}
     if len(head) < _HEADER.size:
-        raise RunFault(f"{index}: {len(head)} bytes are no index; run `mix` again")
+        raise RunFault(f"{index}: {len(head)} bytes are not an index; run `mix` again")
     magic, version, code, sequences, documents = _HEADER.unpack_from(head)
     whole = _HEADER.size + 12 * sequences + 8 * documents
     if magic != MAGIC or version != 1 or code not in types or len(head) != whole:
@@ -123,7 +123,7 @@ def read_starts(path: Path) -> tuple[npt.NDArray[np.int64], np.dtype[Any]]:
     dtype = types[code]
     if int(starts[-1]) * dtype.itemsize != size:
         raise RunFault(
-            f"{data}: {size} bytes, the index asks for {int(starts[-1]) * dtype.itemsize}; "
+            f"{data}: {size} bytes, the index expects {int(starts[-1]) * dtype.itemsize}; "
             "run `mix` again"
         )
     return starts, dtype
@@ -136,27 +136,27 @@ def _stem(path: Path) -> Path:
 def read_manifest(folder: Path) -> dict[str, Any]:
     """Return `manifest.json` of a mixture.
 
-    Raises RunFault if there is none, or if it is of another version; one that names none is of
+    Raises RunFault if it is missing or of another version; a manifest without a version is of
     the first.
     """
     path = folder / MANIFEST
     try:
         manifest: dict[str, Any] = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
-        raise RunFault(f"{path} is not there: the mixture is not complete; run `mix`") from None
+        raise RunFault(f"{path} is missing: the mixture is not complete; run `mix`") from None
     except ValueError as error:
         raise RunFault(f"{path}: not JSON ({error}); run `mix` again") from None
     version = manifest.get("version", 1)
     if version != VERSION:
         raise RunFault(
             f"{path}: `version` is {version}, this Bibim reads {VERSION}; run `mix` again, or read "
-            "it with the Bibim that made it"
+            "it with the Bibim that wrote it"
         )
     return manifest
 
 
 def verify_files(folder: Path) -> Iterator[str]:
-    """Yield what is wrong with a mixture's files: missing, changed, or in no manifest."""
+    """Yield the faults of a mixture's files: missing, changed, or not in the manifest."""
     manifest = read_manifest(folder)
     known = {MANIFEST}
     listed = [file for shard in manifest["shards"] for file in shard["files"]]
@@ -210,7 +210,7 @@ def _measured(
 
 
 def _read_table(file: BinaryIO, columns: list[str] | None = None) -> pa.Table:
-    """Return a side-car, read by this thread alone: `file` may be of a store, in Python's hands."""
+    """Return a side-car, read by this thread alone: `file` may be a Python object of a store."""
     return pq.ParquetFile(file, pre_buffer=False).read(columns, use_threads=False)
 
 

@@ -3,7 +3,7 @@
 A run holds its documents in the order of their base keys (the first eight bytes of their ids),
 which is the order in which every mixture reads them: a slice of the mixture is a slice of each
 run. The file is a header of 128 bytes and the tokens, little-endian. The header names the
-tokenizer and carries a hash of the index (tokens and place of every row), which lies in the
+tokenizer and holds a hash of the index (tokens and offset of every row), which is stored in the
 annotation shard beside it, so that a run and an index of different origin are never joined.
 """
 
@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import xxhash
 
 from schemas.errors import RunFault
+from schemas.kernels import kernel
 
 MAGIC: Final = b"BIBIMRUN"
 VERSION: Final = 1
@@ -29,12 +29,12 @@ SUFFIX: Final = ".run"
 
 _LAYOUT = struct.Struct("<8sIIqq32s16s")
 _GAP: Final = 1 << 14
-"""Tokens; documents nearer than this are read together."""
+"""Tokens; documents closer than this are read together."""
 
 
 @dataclass(frozen=True)
 class RunHeader:
-    """What a run says of itself."""
+    """The header of a run."""
 
     itemsize: int
     documents: int
@@ -42,7 +42,7 @@ class RunHeader:
     tokenizer: str
     """SHA-256 of the model, in hex."""
     index: str
-    """`index_digest` of the rows that it was written for."""
+    """`index_digest` of its rows."""
 
 
 def run_path(shard: Path) -> Path:
@@ -51,7 +51,7 @@ def run_path(shard: Path) -> Path:
 
 
 def index_digest(counts: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64]) -> str:
-    """Return a hash (xxh3-128, hex) of the tokens and the place of every row, -1 for null."""
+    """Return a hash (xxh3-128, hex) of the tokens and the offset of every row, -1 for null."""
     digest = xxhash.xxh3_128(np.ascontiguousarray(counts, dtype="<i4").tobytes())
     digest.update(np.ascontiguousarray(offsets, dtype="<i8").tobytes())
     return digest.hexdigest()
@@ -60,7 +60,7 @@ def index_digest(counts: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64]) 
 def write_run(
     path: Path, tokens: npt.NDArray[Any], documents: int, tokenizer: str, index: str
 ) -> None:
-    """Write a run to `path`. The caller makes that atomic."""
+    """Write a run to `path`. The caller renames it into place."""
     header = _LAYOUT.pack(
         MAGIC,
         VERSION,
@@ -76,7 +76,7 @@ def write_run(
 
 
 def read_header(path: Path) -> RunHeader | None:
-    """Return the header of the run at `path`; None if there is no whole run there."""
+    """Return the header of the run at `path`; None if there is no complete run."""
     try:
         with path.open("rb") as file:
             head = file.read(HEADER)
@@ -92,13 +92,13 @@ def read_header(path: Path) -> RunHeader | None:
 
 
 class Run:
-    """An open run. Reads by ranges, so that what was read takes no memory after."""
+    """An open run, read by ranges, so that its tokens are not kept in memory."""
 
     def __init__(self, path: Path) -> None:
-        """Open `path`. Raises RunFault if it is no whole run."""
+        """Open `path`. Raises RunFault if it is not a complete run."""
         header = read_header(path)
         if header is None:
-            raise RunFault(f"{path}: no whole token run; delete it and run `tokenize` again")
+            raise RunFault(f"{path}: not a complete token run; delete it and run `tokenize` again")
         self.path = path
         self.header = header
         self.dtype = np.dtype("<u2") if header.itemsize == 2 else np.dtype("<i4")
@@ -118,7 +118,7 @@ class Run:
         """Return the tokens `first` to before `last`. Raises RunFault past the end."""
         if not 0 <= first <= last <= self.header.tokens:
             raise RunFault(
-                f"{self.path}: tokens {first} to {last} of {self.header.tokens} asked for; "
+                f"{self.path}: tokens {first} to {last} of {self.header.tokens} are out of range; "
                 "run `tokenize` again"
             )
         tokens = np.empty(last - first, dtype=self.dtype)
@@ -142,7 +142,7 @@ class Run:
     ) -> None:
         """Copy documents into `out`: `counts[i]` tokens from `starts[i]` to `places[i]`.
 
-        Documents that lie near one another in the run are read together.
+        Documents close to one another in the run are read together.
         """
         order = np.argsort(starts, kind="stable")
         starts, counts, places = starts[order], counts[order], places[order]
@@ -156,7 +156,7 @@ class Run:
                 copy_slices(piece, starts[a:b] - first, counts[a:b], out, places[a:b])
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def copy_slices(
     source: npt.NDArray[Any],
     starts: npt.NDArray[np.int64],
@@ -167,5 +167,5 @@ def copy_slices(
     """Copy slice `i` of `source` (`counts[i]` items from `starts[i]`) to `out[places[i]:]`."""
     for index in range(len(starts)):
         start, count, place = starts[index], counts[index], places[index]
-        for at in range(count):  # a slice assignment would first look for overlaps
+        for at in range(count):  # a slice assignment would first check for overlaps
             out[place + at] = source[start + at]

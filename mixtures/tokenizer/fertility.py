@@ -1,4 +1,4 @@
-"""What a tokenizer makes of a corpus: tokens a document, bytes a token, morphemes kept whole."""
+"""A tokenizer's figures on a corpus: tokens per document, bytes per token, morphemes kept whole."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Fertility(BaseModel):
     tokens: int
     morpheme_alignment: float | None = None
     """Share of the token boundaries inside Korean words that are boundaries of morphemes; None
-    where there is no Korean."""
+    without Korean."""
 
     @property
     def bytes_per_token(self) -> float:
@@ -101,7 +101,7 @@ def alignment(
 ) -> float | None:
     """Return the share of token boundaries inside Korean words that `truth` has too.
 
-    A boundary inside a character counts as one that is not. None where there is none at all.
+    A boundary inside a character counts as not in `truth`. None if there are no boundaries.
     """
     sizes = np.array([len(data) for data in tokenizer.piece_bytes])
     kept = total = 0

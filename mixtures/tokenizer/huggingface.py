@@ -19,8 +19,8 @@ from schemas.errors import InputError
 TOKENIZER_JSON: Final = "tokenizer.json"
 TOKENIZER_CONFIG: Final = "tokenizer_config.json"
 _WORDS: Final = f"[ \\t\\n\\r]*[^ \\t\\n\\r0-9{SPACE}]+|[ \\t\\n\\r]+|[0-9]|{SPACE}"
-"""Words of `mixtures.tokenizer.words`: no piece reaches over their edges, so cutting there changes
-nothing and lets the library remember words."""
+"""Words of `mixtures.tokenizer.words`: no piece crosses their boundaries, so splitting there
+changes nothing and lets the library cache words."""
 
 
 def export_tokenizer(tokenizer: Tokenizer, out: Path) -> list[Path]:
@@ -40,40 +40,14 @@ def tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:
     if not tokenizer.by_words:
         raise InputError(
             "only a tokenizer that Bibim trained can be exported: this model changes texts, or has "
-            "pieces over the edges of words; it has an export of its own makers"
+            "pieces that cross word boundaries; export it with the tool that trained it"
         )
-    pieces = tokenizer.file.pieces
-    vocabulary: dict[str, int] = {}
-    for number, piece in enumerate(pieces):
-        text = _text(piece.text, piece.type)
-        if text in vocabulary:
-            raise InputError(f"piece {number}, {text!r}, is there twice; the model is damaged")
-        vocabulary[text] = number
-    learned = {
-        _text(piece.text, piece.type): piece.score
-        for piece in pieces
-        if piece.type == PieceType.NORMAL
-    }
-    lacking = sorted({letter for text in learned for letter in text} - set(learned))
-    if lacking:
-        raise InputError(f"pieces hold letters that are no pieces themselves: {lacking[:5]}")
+    vocabulary = _vocabulary(tokenizer)
     return {
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": [
-            {
-                "id": number,
-                "content": _text(piece.text, piece.type),
-                "single_word": False,
-                "lstrip": False,
-                "rstrip": False,
-                "normalized": False,
-                "special": False,
-            }
-            for number, piece in enumerate(pieces)
-            if piece.type == PieceType.USER_DEFINED
-        ],
+        "added_tokens": _added_tokens(tokenizer),
         "normalizer": None,
         "pre_tokenizer": {
             "type": "Split",
@@ -93,9 +67,53 @@ def tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:
             "byte_fallback": True,
             "ignore_merges": False,
             "vocab": vocabulary,
-            "merges": _merges(learned, vocabulary),
+            "merges": _merges(_learned(tokenizer), vocabulary),
         },
     }
+
+
+def _added_tokens(tokenizer: Tokenizer) -> list[dict[str, Any]]:
+    """Return the white-space pieces, which are matched before all others."""
+    return [
+        {
+            "id": number,
+            "content": _text(piece.text, piece.type),
+            "single_word": False,
+            "lstrip": False,
+            "rstrip": False,
+            "normalized": False,
+            "special": False,
+        }
+        for number, piece in enumerate(tokenizer.file.pieces)
+        if piece.type == PieceType.USER_DEFINED
+    ]
+
+
+def _vocabulary(tokenizer: Tokenizer) -> dict[str, int]:
+    """Return piece → id. Raises InputError for a piece that occurs twice."""
+    vocabulary: dict[str, int] = {}
+    for number, piece in enumerate(tokenizer.file.pieces):
+        text = _text(piece.text, piece.type)
+        if text in vocabulary:
+            raise InputError(f"piece {number}, {text!r}, occurs twice; the model is damaged")
+        vocabulary[text] = number
+    return vocabulary
+
+
+def _learned(tokenizer: Tokenizer) -> dict[str, float]:
+    """Return learned piece → score. Raises InputError if a letter of one is not a piece."""
+    learned = {
+        _text(piece.text, piece.type): piece.score
+        for piece in tokenizer.file.pieces
+        if piece.type == PieceType.NORMAL
+    }
+    lacking = sorted({letter for text in learned for letter in text} - set(learned))
+    if lacking:
+        raise InputError(
+            f"pieces contain letters that are not pieces themselves: "
+            f"{lacking[:5]}; the model is damaged"
+        )
+    return learned
 
 
 def _text(piece: str, kind: PieceType) -> str:

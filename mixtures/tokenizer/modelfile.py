@@ -2,8 +2,8 @@
 
 A model file is one `ModelProto` message: pieces (field 1), trainer specification (2) and
 normaliser specification (3); numbers of fields as in `sentencepiece_model.proto`. The message
-class that the sentencepiece package carries wants a newer protobuf than Apache Beam allows, so
-the few fields that Bibim needs are read here. Written bytes depend on nothing but the arguments:
+class that the sentencepiece package carries requires a newer protobuf than Apache Beam allows, so
+the few fields that Bibim needs are parsed here. Written bytes depend on nothing but the arguments:
 no path, no thread count, no time.
 """
 
@@ -17,7 +17,7 @@ from enum import IntEnum
 from schemas.errors import InputError
 
 SPACE = "\u2581"
-"""What SentencePiece writes for a space inside pieces."""
+"""SentencePiece's letter for a space inside pieces."""
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
@@ -44,7 +44,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class ModelFile:
-    """What Bibim asks of a model file."""
+    """The fields of a model file that Bibim uses."""
 
     pieces: tuple[Piece, ...]
     normalizer: str
@@ -55,7 +55,7 @@ class ModelFile:
 
 
 def read_model(data: bytes) -> ModelFile:
-    """Read a model file's bytes. Raises InputError if they are no SentencePiece model."""
+    """Read a model file's bytes. Raises InputError if they are not a SentencePiece model."""
     pieces: list[Piece] = []
     normalizer: dict[int, int | bytes] = {}
     try:

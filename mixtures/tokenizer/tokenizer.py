@@ -2,9 +2,9 @@
 
 Encoding is SentencePiece's. Where a model is one of Bibim's own (byte fallback, identity
 normalisation, no piece over a word's edge: see `mixtures.tokenizer.words`), each distinct word is
-encoded once and remembered, which gives the same ids several times as fast. Text never becomes a
+encoded once and cached, which gives the same ids several times as fast. Text never becomes a
 control symbol: `<|user|>` in a document is ordinary characters. The one letter that
-SentencePiece cannot keep apart from a space, U+2581, is written as its three bytes.
+SentencePiece cannot distinguish from a space, U+2581, is encoded as its three bytes.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class Tokenizer:
     def decode(self, ids: Sequence[int] | npt.NDArray[Any]) -> str:
         """Return the text of `ids`; control symbols are left out.
 
-        Bytes that are no UTF-8 (a character cut in the middle) become U+FFFD.
+        Bytes that are not UTF-8 (a character cut in the middle) become U+FFFD.
         Raises InputError for an id that the vocabulary does not have.
         """
         return self.decode_bytes(ids).decode("utf-8", "replace")
@@ -186,7 +186,7 @@ class Tokenizer:
         return self._encode_words(array, tail)
 
     def _encode_whole(self, texts: pa.Array, tail: int) -> Encoded:
-        """Give SentencePiece every text as it is."""
+        """Encode every text whole by SentencePiece."""
         parts: list[npt.NDArray[np.int32]] = []
         end = np.array([] if tail < 0 else [tail], dtype=np.int32)
         for scalar in texts:
@@ -230,7 +230,7 @@ class Tokenizer:
         self._known = 0
 
     def _learn(self, memory: WordMemory) -> None:
-        """Have SentencePiece encode the words that `memory` got since the last time."""
+        """Encode the words that were added to `memory` since the last call."""
         first, last = self._known, memory.count
         if first == last:
             return
@@ -256,7 +256,7 @@ class Tokenizer:
         if end < 0:
             raise RunFault(
                 f"tokenizer {self.sha256[:12]}: its tokens do not add up to the text; "
-                "give this model as it was trained"
+                "use the model file as it was trained"
             )
         self._known = last
 

@@ -252,7 +252,7 @@ def _write(
 
 
 def describe(tokenizer: Tokenizer, key: str = "") -> Card:
-    """Return what can be said of a model without knowing how it was trained."""
+    """Return the card of a model whose training is unknown."""
     return Card(
         key=key,
         sha256=tokenizer.sha256,

@@ -1,8 +1,8 @@
-"""Words: the parts of a text that can be encoded alone, and a memory of how each was.
+"""Words: the parts of a text that can be encoded separately, and a cache of their tokens.
 
-When no piece of a vocabulary reaches over a word's edge, encoding a text is encoding its words
-one by one. A corpus repeats its words, so each is given to SentencePiece once and remembered;
-the rest of the text is looked up by a kernel over the UTF-8 buffer.
+If no piece of a vocabulary crosses a word boundary, encoding a text is encoding its words one by
+one. A corpus repeats its words, so SentencePiece encodes each once; a kernel over the UTF-8 buffer
+looks the others up.
 
 A word is a run of white space (space, tab, line feed, carriage return) with the characters
 after it, up to the next white space, ASCII digit or U+2581. A digit is a word of its own, or
@@ -14,23 +14,24 @@ from __future__ import annotations
 
 from typing import Final
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from schemas.kernels import kernel
 
 LONGEST: Final = 16_384
 """Bytes; a longer word is cut there at a character's edge (SentencePiece needs about 100 bytes
 of memory for each byte of a word)."""
 
 TEXT_END: Final = -1
-"""Stands among the words where a text ends."""
+"""Marks the end of a text among the word numbers."""
 
 MARKER: Final = -2
-"""Stands among the words for U+2581."""
+"""Stands for U+2581 among the word numbers."""
 
 SEPARATOR: Final = ord("0")
-"""Stands in the memory after each word: a digit is a token of its own, so the words that follow
-one another there can be encoded as one text."""
+"""Follows each word in the arena: a digit is a token of its own, so consecutive words of the arena
+can be encoded as one text."""
 
 END, WORDS_FULL, MEMORY_FULL = 0, 1, 2
 """Why `scan` stopped: at the end, with its list of words full, or with its memory full."""
@@ -55,7 +56,7 @@ class WordMemory:
         self.count = 0
 
     def clear(self) -> None:
-        """Forget every word."""
+        """Remove every word."""
         self.slots[:] = 0
         self.count = 0
 
@@ -95,17 +96,17 @@ def scan(
     return written, position, text, why
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _white(byte: int) -> bool:
     return byte in (32, 9, 10, 13)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _marker(data: npt.NDArray[np.uint8], at: int, end: int) -> bool:
     return at + 2 < end and data[at] == 0xE2 and data[at + 1] == 0x96 and data[at + 2] == 0x81
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _word_end(data: npt.NDArray[np.uint8], start: int, end: int) -> int:
     """Return where the word that begins at `start` ends; `end` is the text's end."""
     at = start
@@ -128,7 +129,7 @@ def _word_end(data: npt.NDArray[np.uint8], start: int, end: int) -> int:
     return at
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _hash(data: npt.NDArray[np.uint8], start: int, end: int) -> np.uint64:
     value = np.uint64(end - start) * _PRIME
     for at in range(start, end):
@@ -137,7 +138,7 @@ def _hash(data: npt.NDArray[np.uint8], start: int, end: int) -> np.uint64:
     return value
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _scan(
     data: npt.NDArray[np.uint8],
     offsets: npt.NDArray[np.int64],
@@ -205,7 +206,7 @@ def _scan(
     return written, position, text, count, END
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def emitted(
     words: npt.NDArray[np.int32],
     token_start: npt.NDArray[np.int64],
@@ -224,7 +225,7 @@ def emitted(
     return total
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def emit(
     words: npt.NDArray[np.int32],
     token_start: npt.NDArray[np.int64],
@@ -259,7 +260,7 @@ def emit(
     return texts
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def share_out(
     tokens: npt.NDArray[np.int32],
     sizes: npt.NDArray[np.int32],
@@ -269,11 +270,11 @@ def share_out(
     token_start: npt.NDArray[np.int64],
     token_arena: npt.NDArray[np.int32],
 ) -> int:
-    """Give each of the words `first` to before `last` its tokens; return the last one's end.
+    """Assign the tokens of the words `first` to before `last`; return where they end.
 
     `tokens` are those of the words joined by SEPARATOR, `sizes` the bytes that each id stands
     for, `start` where each word begins. Token starts and arena are filled from word `first` on.
-    Returns -1 where tokens and words do not meet, which no SentencePiece model causes.
+    Returns -1 if the tokens do not match the words, which no SentencePiece model causes.
     """
     out = token_start[first]
     at = start[first]

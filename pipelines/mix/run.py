@@ -24,8 +24,10 @@ import pyarrow.compute as pc
 from filters.rules.decide import in_scope
 from filters.rules.evaluate import breaks, holds
 from mixtures.keys import id_matrix
-from mixtures.mixing.order import Arrangement, Documents, arrange_stages
-from mixtures.mixing.solver import Plan, Pool, SourceTokens, solve_stages
+from mixtures.mixing.documents import Documents
+from mixtures.mixing.order import Arrangement, arrange_stages
+from mixtures.mixing.plan import Plan, Pool, SourceTokens
+from mixtures.mixing.solver import solve_stages
 from mixtures.shards.formats import MDS, MDS_INDEX, PARQUET, ParquetTokens, mds_files, mds_index
 from mixtures.shards.megatron import (
     MANIFEST,
@@ -44,9 +46,10 @@ from pipelines.storage.files import atomic_path, write_text
 from pipelines.storage.shards import ShardTask, read_receipts, write_receipt
 from pipelines.storage.store import StorePath, remove_tree
 from pipelines.tokenize.run import FOLDER
-from schemas.config import Config, Mixture
+from schemas.config import Config
 from schemas.errors import RunFault
 from schemas.manifest import Shard, read_manifest, sha256_file
+from schemas.mixture import Mixture
 from schemas.rules import Rule
 
 MIXTURE: Final = "mixture"
@@ -154,7 +157,7 @@ def gather(ctx: Context) -> Survivors:
         place[numbers[name]] = new
     return Survivors(
         documents=Documents(
-            ids=np.concatenate(ids), pair=place[np.concatenate(pair)], tokens=np.concatenate(tokens)
+            ids=np.concatenate(ids), pool=place[np.concatenate(pair)], tokens=np.concatenate(tokens)
         ),
         pairs=pairs,
         runs=names,
@@ -226,7 +229,7 @@ def write_plan(path: Path, survivors: Survivors, arrangement: Arrangement, shard
     part = slice(int(arrangement.shards[shard]), int(arrangement.shards[shard + 1]))
     rows = arrangement.rows[part]
     documents = survivors.documents
-    pair = pa.array(documents.pair[rows])
+    pair = pa.array(documents.pool[rows])
     table = pa.Table.from_arrays(
         [
             pa.FixedSizeBinaryArray.from_buffers(
@@ -475,9 +478,9 @@ def plan_exact(ctx: Context) -> Plan:
     """Return the solved mixture of a run whose tokens are there."""
     survivors = gather(ctx)
     documents = survivors.documents
-    counts = np.bincount(documents.pair, minlength=len(survivors.pairs))
+    counts = np.bincount(documents.pool, minlength=len(survivors.pairs))
     tokens = np.zeros(len(survivors.pairs), dtype=np.int64)
-    np.add.at(tokens, documents.pair, documents.tokens)
+    np.add.at(tokens, documents.pool, documents.tokens)
     available = [
         SourceTokens(
             pool.source, pool.component, int(tokens[index]), int(counts[index]), pool.factor

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from filters.pii.prefilter import has_candidates
 from mixtures.keys import base_keys, id_matrix, named_key, scramble
-from mixtures.mixing.solver import component_shares
+from mixtures.mixing.shares import component_shares
 from pipelines.engine.context import Context
 from pipelines.storage.files import atomic_path
 from pipelines.storage.shards import ShardTask

@@ -91,7 +91,7 @@ def test_there_are_enough_documents_of_a_useful_length(language: str):
     assert all(500 <= len(text) <= 2500 for text in texts)
 
 
-def test_what_is_said_about_the_number_of_documents_is_so():
+def test_the_readme_gives_the_number_of_documents():
     readme = (DEMO / "README.md").read_text("utf-8")
     for language, name in (("ko", "Korean"), ("en", "English")):
         count = sum(origin.startswith(language) for origin in WRITTEN)

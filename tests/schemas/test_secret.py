@@ -54,14 +54,14 @@ def test_a_key_that_only_begins_with_a_reference_is_not_written_in_part(
 
 def test_who_runs_must_know_the_key_and_who_looks_need_not(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("PII_KEY", raising=False)
-    said = "line 11: pii.key: the environment has no variable PII_KEY; set it"
-    assert said in fails(REFERENCE)
+    fault = "line 11: pii.key: the environment has no variable PII_KEY; set it"
+    assert fault in fails(REFERENCE)
     config = parse_config(REFERENCE, "c.yaml", secrets=False)
     for unknown in ("value", "fingerprint"):
         with pytest.raises(InputError, match="no variable PII_KEY"):
             getattr(config.pii.key, unknown)
     kept = GOOD + f"pii: {{action: pseudonymise, key: '{Secret('x').fingerprint}'}}\n"
-    assert "only the key's fingerprint is here; give the key" in fails(kept)
+    assert "only the key's fingerprint is known; give the key" in fails(kept)
     assert parse_config(kept, "c.yaml", ["pii.key=x"]).pii.key == Secret("x")
     assert parse_config(kept, "c.yaml", ["pii.action=mask"]).pii.key.fingerprint
 
@@ -73,7 +73,7 @@ def test_workers_get_the_value_without_the_variable(monkeypatch: pytest.MonkeyPa
     assert pickle.loads(sent).pii.key.value == "hidden"
 
 
-def test_a_key_that_is_no_text_is_refused_without_repeating_it():
+def test_a_key_other_than_text_is_refused_without_repeating_it():
     message = fails(GOOD + "pii: {key: 31337}\n")
     assert "line 11: pii.key: is not text; put it in quotes" in message
     assert "31337" not in message

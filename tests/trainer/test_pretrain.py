@@ -1,4 +1,4 @@
-"""Pre-training: it learns, it stops and goes on bit by bit, on one process and on two."""
+"""Pre-training: it learns, and resumes bit by bit, on one process and on two."""
 
 from __future__ import annotations
 
@@ -57,24 +57,24 @@ def test_the_loss_falls_and_held_out_figures_are_written(training: Make, tmp_pat
         assert 0 < last[f"held_out/{component}/bits_per_byte"] < 8
 
 
-def test_a_component_of_which_nothing_is_held_out_is_told_once(training: Make, tmp_path: Path):
-    said: list[str] = []
+def test_a_component_of_which_nothing_is_held_out_is_reported_once(training: Make, tmp_path: Path):
+    lines: list[str] = []
     # so little that no hash of an id falls below it
     config = training(run={"steps": 4, "evaluate_every": 2, "held_out": 1e-9})
-    pretrain(config, tmp_path, said.append)
-    told = [line for line in said if "no document is held out" in line]
-    assert len(told) == 3
+    pretrain(config, tmp_path, lines.append)
+    unmeasured = [line for line in lines if "no document is held out" in line]
+    assert len(unmeasured) == 3
     for component in ("ko", "en", "code"):
-        (line,) = [line for line in told if line.startswith(f"  {component}: ")]
+        (line,) = [line for line in unmeasured if line.startswith(f"  {component}: ")]
         assert re.search(r"\(run\.held_out 1e-09 of [12]?\d\d documents\)$", line)
-    assert "  held out: " not in said
+    assert "  held out: " not in lines
     done = CliRunner().invoke(app, ["evaluate", str(tmp_path), "--tokens", "500", "--json"])
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout) == {}
     assert done.stderr.count("no document is held out (run.held_out 1e-09 of ") == 3
 
 
-def test_a_stopped_run_goes_on_bit_by_bit(training: Make, tmp_path: Path):
+def test_a_stopped_run_resumes_bit_by_bit(training: Make, tmp_path: Path):
     config = training(run={"steps": 24, "keep": 5})
     straight = load_checkpoint(pretrain(config, tmp_path / "straight", silent))
     pretrain(config, tmp_path / "stopped", silent, stop_after=11)
@@ -92,7 +92,7 @@ def test_two_processes_see_the_same_and_come_to_the_same_loss(
     config = training(run={"steps": 6, "save_every": 2, "keep": 3, "parallel": parallel})
     pretrain(config, tmp_path / "one", silent)
     begun = 0
-    if parallel == "fsdp":  # they go on from what one process saved
+    if parallel == "fsdp":  # they resume from the checkpoint of one process
         begun = 2
         (tmp_path / "two").mkdir()
         shutil.copy(checkpoint_path(tmp_path / "one", begun), tmp_path / "two")
@@ -114,7 +114,7 @@ def test_two_processes_see_the_same_and_come_to_the_same_loss(
     assert len(one) == 6
     assert max(abs(a - b) for a, b in zip(one[begun:], two, strict=True)) <= 1e-5
 
-    # What two processes saved in the middle, one process goes on from.
+    # One process resumes from the checkpoint of two.
     checkpoint_path(tmp_path / "two", 6).unlink()
     (tmp_path / "two" / "metrics.jsonl").unlink()
     pretrain(config, tmp_path / "two", silent)
@@ -123,7 +123,7 @@ def test_two_processes_see_the_same_and_come_to_the_same_loss(
     assert max(abs(a - b) for a, b in zip(one[4:], rest, strict=True)) <= 1e-5
 
 
-def test_a_killed_process_goes_on_bit_by_bit(training: Make, tmp_path: Path):
+def test_a_killed_process_resumes_bit_by_bit(training: Make, tmp_path: Path):
     config = training(run={"steps": 60, "save_every": 10, "log_every": 1, "keep": 9})
     straight = load_checkpoint(pretrain(config, tmp_path / "straight", silent))
     file = tmp_path / "training.yaml"
@@ -145,15 +145,15 @@ def test_a_killed_process_goes_on_bit_by_bit(training: Make, tmp_path: Path):
         assert torch.equal(weight, again["model"][name]), name
 
 
-def test_a_loss_that_is_no_number_stops_with_the_state_saved(training: Make, tmp_path: Path):
+def test_a_loss_that_is_not_finite_stops_with_the_state_saved(training: Make, tmp_path: Path):
     config = training(run={"steps": 40}, optimiser={"lr": 1e30, "clip": 1e30, "warmup": 0.0})
-    with pytest.raises(RunFault, match=r"holds the state\. Lower optimiser\.lr"):
+    with pytest.raises(RunFault, match=r"the state is saved in .*\. Lower optimiser\.lr"):
         pretrain(config, tmp_path, silent)
     state = load_checkpoint(tmp_path)
     assert state["step"] < 40
 
 
-def test_other_settings_do_not_go_on_from_a_checkpoint(training: Make, tmp_path: Path):
+def test_other_settings_do_not_resume_from_a_checkpoint(training: Make, tmp_path: Path):
     pretrain(training(run={"steps": 2}), tmp_path, silent)
     with pytest.raises(InputError, match=r"\(model differ\)"):
         pretrain(training(run={"steps": 2}, model={"layers": 3}), tmp_path, silent)
@@ -161,7 +161,7 @@ def test_other_settings_do_not_go_on_from_a_checkpoint(training: Make, tmp_path:
 
 def test_more_processes_than_sequences_are_refused(training: Make, tmp_path: Path):
     crowd = World(0, 5, torch.device("cpu"))
-    with pytest.raises(InputError, match="5 processes for 4 sequences a step"):
+    with pytest.raises(InputError, match="5 processes for 4 sequences per step"):
         Pretraining(training(), tmp_path, crowd, silent)
 
 
@@ -191,7 +191,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_says_so(training: Make, tmp_
         check=False,
     )
     assert done.returncode == 1
-    assert "step-00000003.pt still loads" in done.stderr
+    assert "step-00000003.pt is unchanged" in done.stderr
     assert list(out.glob(f"{TEMPORARY}*")) == []
     assert load_checkpoint(out)["step"] == 3
 
@@ -209,9 +209,9 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(training: Make, tmp_pa
     last = checkpoints(tmp_path)[-1]
     last.write_bytes(last.read_bytes()[:5000])
     assert load_checkpoint(tmp_path)["step"] == 3
-    with pytest.raises(InputError, match="no whole checkpoint"):
+    with pytest.raises(InputError, match="damaged, or not a checkpoint"):
         load_checkpoint(last)
-    # whoever goes on saves before the damaged one, which must not push the new one out
+    # the resumed run saves an earlier step than the damaged file, which must not replace it
     one = training(run={"steps": 6, "save_every": 3, "keep": 1})
     gone_on = pretrain(one, tmp_path, silent, stop_after=5)
     assert load_checkpoint(tmp_path)["step"] == 5
@@ -228,7 +228,7 @@ def test_what_decides_the_order_of_training_must_be_the_same(training: Make, tmp
         pretrain(training(run={"steps": 2}), tmp_path, silent)
 
 
-def test_a_run_that_goes_on_follows_the_file_as_it_is_now(training: Make, tmp_path: Path):
+def test_a_resumed_run_follows_the_file_as_it_is_now(training: Make, tmp_path: Path):
     pretrain(training(run={"steps": 6}), tmp_path, silent, stop_after=3)
     other = training(run={"steps": 6}, optimiser={"weight_decay": 0.9, "betas": [0.5, 0.6]})
     run = Pretraining(other, tmp_path, World(0, 1, torch.device("cpu")), silent)
@@ -303,23 +303,23 @@ def test_a_wrong_key_is_named_with_its_line(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("rows", "message"),
     [
-        ("", "no question is here"),
-        ('{"prompt": "a", "choices": ["b", "c"], "answer": 2}', "line 1 is no question"),
-        ('{"prompt": "a", "choices": ["b", "c"], "answer": -1}', "line 1 is no question"),
-        ('\n{"text": "a", "label": 3}', "line 2 is no question"),
+        ("", "it holds no question"),
+        ('{"prompt": "a", "choices": ["b", "c"], "answer": 2}', "line 1 is not a question"),
+        ('{"prompt": "a", "choices": ["b", "c"], "answer": -1}', "line 1 is not a question"),
+        ('\n{"text": "a", "label": 3}', "line 2 is not a question"),
     ],
 )
-def test_a_task_that_has_no_answer_is_refused(tmp_path: Path, rows: str, said: str):
+def test_a_task_that_has_no_answer_is_refused(tmp_path: Path, rows: str, message: str):
     task = tmp_path / "task.jsonl"
     task.write_text(rows, "utf-8")
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         list(read_questions(task))
 
 
-def test_a_device_that_is_none_is_refused(training: Make, tmp_path: Path):
-    with pytest.raises(InputError, match=r"run\.device: 'gpu' is none"):
+def test_an_unknown_device_is_refused(training: Make, tmp_path: Path):
+    with pytest.raises(InputError, match=r"run\.device: 'gpu' is not a device"):
         pretrain(training(run={"device": "gpu"}), tmp_path, silent)
 
 
@@ -332,7 +332,7 @@ def test_a_count_that_is_none_is_refused(tokens: str):
 def test_a_folder_that_processes_do_not_share_is_refused(training: Make, tmp_path: Path):
     class Apart(World):
         def sum(self, values: torch.Tensor) -> torch.Tensor:
-            return values + 4  # the other process goes on from step 4
+            return values + 4  # the other process resumes from step 4
 
     with pytest.raises(InputError, match="that all processes share"):
         Pretraining(training(), tmp_path, Apart(1, 1, torch.device("cpu")), silent)

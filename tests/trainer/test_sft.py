@@ -16,21 +16,13 @@ from hypothesis import strategies as st
 
 from mixtures.tokenizer.tokenizer import CHAT, Tokenizer
 from schemas.errors import InputError
+from trainer.chats import Chat, batches, encode_chat, padded, read_chats
 from trainer.checkpoint import load_checkpoint
 from trainer.config import TrainConfig
 from trainer.finetune.sbr import sbr_loss_pairwise
 from trainer.model.loss import IGNORE
 from trainer.pretrain import pretrain
-from trainer.sft import (
-    Chat,
-    SftConfig,
-    batches,
-    encode_chat,
-    padded,
-    read_chats,
-    task_loss,
-    tune,
-)
+from trainer.sft import SftConfig, task_loss, tune
 
 MESSAGES = [
     {"role": "user", "content": "구름에서 있었다."},
@@ -81,10 +73,10 @@ TAGGED = st.tuples(st.integers(1, 90), st.sampled_from([None, "a", "b", "c"]))
 
 @given(st.lists(TAGGED, min_size=1, max_size=80), st.integers(0, 5), st.booleans())
 def test_every_chat_is_in_one_batch_and_batches_keep_the_budget(
-    made: list[tuple[int, str | None]], seed: int, twos: bool
+    made: list[tuple[int, str | None]], seed: int, pairs: bool
 ):
     chats = [blank(*one) for one in made]
-    plan = batches(chats, 100, seed, twos)
+    plan = batches(chats, 100, seed, pairs)
     assert sorted(at for batch in plan for at in batch) == list(range(len(chats)))
     assert all(len(batch) * max(made[at][0] for at in batch) <= 100 for batch in plan)
 
@@ -93,7 +85,7 @@ def test_every_chat_is_in_one_batch_and_batches_keep_the_budget(
 def test_chats_come_with_another_of_their_task(made: list[tuple[int, str | None]], seed: int):
     alone = [
         task
-        for batch in batches([blank(*one) for one in made], 100, seed, twos=True)
+        for batch in batches([blank(*one) for one in made], 100, seed, pairs=True)
         for at in batch
         for length, task in [made[at]]
         if task and length <= 50 and [made[other][1] for other in batch].count(task) == 1
@@ -125,16 +117,16 @@ def test_the_pull_of_tasks_is_that_of_the_means_of_what_is_learnt():
 def test_wrong_chats_are_named_by_line(tokenizer: Tokenizer, tmp_path: Path):
     file = tmp_path / "chats.jsonl"
     file.write_text(json.dumps({"messages": MESSAGES}) + '\n{"text": "x"}\n', "utf-8")
-    with pytest.raises(InputError, match="line 2 is no chat"):
+    with pytest.raises(InputError, match="line 2 is not a chat"):
         read_chats(tokenizer, file)
     file.write_text('{"messages": [{"role": "system", "content": "x"}]}\n', "utf-8")
-    with pytest.raises(InputError, match="line 1: role 'system'"):
+    with pytest.raises(InputError, match="line 1: role must be 'user' or 'assistant', got 'system'"):
         read_chats(tokenizer, file)
     file.write_text(json.dumps({"messages": MESSAGES, "task": 3}) + "\n", "utf-8")
-    with pytest.raises(InputError, match="line 1: task 3 is no string"):
+    with pytest.raises(InputError, match="line 1: task 3 is not a string"):
         read_chats(tokenizer, file)
     file.write_text("[]\n", "utf-8")
-    with pytest.raises(InputError, match="line 1 is no chat"):
+    with pytest.raises(InputError, match="line 1 is not a chat"):
         read_chats(tokenizer, file)
     file.write_bytes(b"\n" + '{"messages": "가"}'.encode("cp949"))
     with pytest.raises(InputError, match=r"line 2 is not UTF-8"):
@@ -149,51 +141,53 @@ def test_chats_of_every_frame_of_a_file_are_read(tokenizer: Tokenizer, tmp_path:
 
 
 @pytest.mark.parametrize("content", [5, None, ["가"], True, {"text": "가"}])
-def test_what_is_said_must_be_a_string(tokenizer: Tokenizer, tmp_path: Path, content: object):
+def test_the_content_of_a_message_must_be_a_string(
+    tokenizer: Tokenizer, tmp_path: Path, content: object
+):
     file = tmp_path / "chats.jsonl"
     wrong = [MESSAGES[0], {"role": "assistant", "content": content}]
     rows = [{"messages": MESSAGES}, {"messages": wrong}]
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-    said = r"chats\.jsonl: line 2: message 2: content .* is no string"
-    with pytest.raises(InputError, match=said):
+    fault = r"chats\.jsonl: line 2: message 2: content .* is not a string"
+    with pytest.raises(InputError, match=fault):
         read_chats(tokenizer, file)
 
 
 @pytest.mark.parametrize(
-    ("messages", "said"),
+    ("messages", "message"),
     [
-        ({"role": "user", "content": "x"}, "messages is no list"),
-        ("가나다", "messages is no list"),
-        (None, "messages is no list"),
+        ({"role": "user", "content": "x"}, "messages is not a list"),
+        ("가나다", "messages is not a list"),
+        (None, "messages is not a list"),
         ([{"role": "user"}], 'message 1 is not {"role": …, "content": …}'),
         ([MESSAGES[0], {"content": "x"}], 'message 2 is not {"role": …, "content": …}'),
         (["x"], 'message 1 is not {"role": …, "content": …}'),
     ],
 )
 def test_a_chat_of_another_shape_is_named(
-    tokenizer: Tokenizer, tmp_path: Path, messages: object, said: str
+    tokenizer: Tokenizer, tmp_path: Path, messages: object, message: str
 ):
     file = tmp_path / "chats.jsonl"
     file.write_text(json.dumps({"messages": messages}) + "\n", "utf-8")
-    with pytest.raises(InputError, match=re.escape(f"chats.jsonl: line 1: {said}")):
+    with pytest.raises(InputError, match=re.escape(f"chats.jsonl: line 1: {message}")):
         read_chats(tokenizer, file)
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("rows", "message"),
     [
-        ([], r"a\.jsonl: no chat is here"),
+        ([], r"a\.jsonl: it holds no chat"),
         ([{"messages": []}, {"messages": MESSAGES[:1]}], r"a\.jsonl: no chat has an assistant's"),
         ([{"messages": MESSAGES}], r"a\.jsonl: no chat with .* has 5 tokens or fewer"),
     ],
 )
 def test_files_without_anything_to_learn_are_named(
-    pretrained: Path, tmp_path: Path, rows: list[dict[str, object]], said: str
+    pretrained: Path, tmp_path: Path, rows: list[dict[str, object]], message: str
 ):
     file = tmp_path / "a.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     given = {"name": "s", "checkpoint": str(pretrained), "chats": [str(file)], "device": "cpu"}
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         tune(SftConfig.model_validate(given | {"longest": 5}), tmp_path / "out")
 
 
@@ -220,7 +214,7 @@ def test_a_chat_is_learnt(training: Callable[..., TrainConfig], tmp_path: Path):
     base = pretrain(training(run={"steps": 3}), tmp_path / "base", lambda line: None)
     file = tmp_path / "chats.jsonl"
     file.write_text((json.dumps({"messages": MESSAGES}) + "\n") * 8, "utf-8")
-    said: list[str] = []
+    lines: list[str] = []
     config = SftConfig.model_validate(
         {
             "name": "s",
@@ -232,7 +226,7 @@ def test_a_chat_is_learnt(training: Callable[..., TrainConfig], tmp_path: Path):
             "optimiser": {"lr": 1e-2},
         }
     )
-    last = tune(config, tmp_path / "chat", said.append)
+    last = tune(config, tmp_path / "chat", lines.append)
     assert load_checkpoint(last)["step"] >= 150
     model, own = load_model(last)
     tokenizer = Tokenizer.load(own.tokenizer_path)
@@ -245,8 +239,8 @@ def test_a_chat_is_learnt(training: Callable[..., TrainConfig], tmp_path: Path):
 
     export_hf(last, tmp_path / "hf")
     theirs = AutoModelForCausalLM.from_pretrained(str(tmp_path / "hf"))
-    said_there = theirs.generate(torch.tensor([prompt]), max_new_tokens=20, do_sample=False)
-    assert said_there[0, len(prompt) :].tolist() == [*answer, end]
+    generated = theirs.generate(torch.tensor([prompt]), max_new_tokens=20, do_sample=False)
+    assert generated[0, len(prompt) :].tolist() == [*answer, end]
 
 
 def test_chats_of_a_task_are_pulled_together(training: Callable[..., TrainConfig], tmp_path: Path):
@@ -266,22 +260,22 @@ def test_chats_of_a_task_are_pulled_together(training: Callable[..., TrainConfig
             for n, chat in enumerate(asked)
         ]
         file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-        said: list[str] = []
+        lines: list[str] = []
         config = {"name": "s", "checkpoint": str(base), "chats": [str(file)], "device": "cpu"}
         config |= {"epochs": 10, "batch_tokens": 200, "optimiser": {"lr": 1e-3}, **sbr}
-        last = tune(SftConfig.model_validate(config), tmp_path / out, said.append)
+        last = tune(SftConfig.model_validate(config), tmp_path / out, lines.append)
         model, own = load_model(last)
         chats = read_chats(Tokenizer.load(own.tokenizer_path), file)
         ids, targets = padded(chats, 0)
         with torch.no_grad():
             hidden, _ = model.hidden(ids)
         labels = [tasks[n % 2] for n in range(16)]
-        return said, float(task_loss(hidden, targets, labels, "euclidean"))
+        return lines, float(task_loss(hidden, targets, labels, "euclidean"))
 
     _, before = tuned("plain", True)
-    said, after = tuned("pulled", True, sbr={"strength": 1.0})
+    lines, after = tuned("pulled", True, sbr={"strength": 1.0})
     assert after < before / 2
-    assert "of tasks" in said[-1]
+    assert "of tasks" in lines[-1]
     with pytest.raises(InputError, match="no two chats have the same task"):
         tuned("none", False, sbr={"strength": 1.0})
 
@@ -314,14 +308,14 @@ def test_a_tuning_that_was_stopped_gives_the_same_weights(
 
     with pytest.raises(Stopped):
         tune(SftConfig.model_validate(given), tmp_path / "parts", stop)
-    said: list[str] = []
-    last = tune(SftConfig.model_validate(given), tmp_path / "parts", said.append)
-    assert said[0].startswith("going on after step 9/")
+    lines: list[str] = []
+    last = tune(SftConfig.model_validate(given), tmp_path / "parts", lines.append)
+    assert lines[0].startswith("resuming after step 9/")
     one, other = load_checkpoint(whole), load_checkpoint(last)
     assert one["step"] == other["step"] > 10 and "optimiser" not in other
     assert all(torch.equal(one["model"][key], other["model"][key]) for key in one["model"])
     # once more: nothing is left to do
-    assert tune(SftConfig.model_validate(given), tmp_path / "parts", said.append) == last
+    assert tune(SftConfig.model_validate(given), tmp_path / "parts", lines.append) == last
     # the source has been trained further: another tuning
     pretrain(training(run={"steps": 4}), tmp_path / "base", lambda line: None)
     given |= {"checkpoint": str(tmp_path / "base")}
@@ -330,6 +324,6 @@ def test_a_tuning_that_was_stopped_gives_the_same_weights(
     with pytest.raises(InputError, match="of another training"):
         tune(SftConfig.model_validate(given), tmp_path / "further", lambda line: None)
     with pytest.raises(InputError, match="of another training"):
-        tune(SftConfig.model_validate(given | {"seed": 1}), tmp_path / "parts", said.append)
+        tune(SftConfig.model_validate(given | {"seed": 1}), tmp_path / "parts", lines.append)
     with pytest.raises(InputError, match="of another training"):
-        tune(SftConfig.model_validate(given), tmp_path / "base", said.append)
+        tune(SftConfig.model_validate(given), tmp_path / "base", lines.append)

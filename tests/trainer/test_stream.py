@@ -16,7 +16,7 @@ from mixtures.shards.megatron import read_manifest, read_shard
 from mixtures.tokenizer.tokenizer import FILL_IN_MIDDLE
 from schemas.errors import InputError, RunFault
 from trainer.config import TrainConfig
-from trainer.data import Corpus, dealt
+from trainer.data import Corpus, strided
 from trainer.model.loss import IGNORE
 from trainer.pretrain import plan_steps
 
@@ -32,7 +32,7 @@ def test_the_sequences_are_the_mixture_without_what_is_held_out(training: Make, 
         for shard in manifest["shards"][at : at + entry["shards"]]:
             index = corpus.index(shard["name"])
             data = read_shard(mixture / shard["name"])
-            expected += [data[n] for n in range(len(data)) if not index.held[n]]
+            expected += [data[n] for n in range(len(data)) if not index.held_out[n]]
         at += entry["shards"]
         rows = [corpus.sequence(stage, n) for n in range(stage.sequences)]
         seen = np.concatenate([row.ids[row.document >= 0] for row in rows])
@@ -45,7 +45,7 @@ def test_the_sequences_are_the_mixture_without_what_is_held_out(training: Make, 
 
 @given(st.integers(1, 700), st.integers(1, 40), st.integers(1, 30))
 def test_the_order_of_training_has_every_sequence_once(count: int, lanes: int, steps: int):
-    order = [dealt(position, count, lanes, steps) for position in range(count)]
+    order = [strided(position, count, lanes, steps) for position in range(count)]
     assert sorted(order) == list(range(count))
     for block in range(count // (lanes * steps)):
         for first in range(block * lanes * steps, (block + 1) * lanes * steps, lanes):
@@ -64,8 +64,8 @@ def test_a_step_takes_sequences_of_other_documents(training: Make):
         rows = [corpus.sample(stage, position) for position in range(16)]
         documents.append(len({row.document[0] for row in rows}))
         whole = np.concatenate([corpus.sample(stage, n).ids for n in range(stage.sequences)])
-        told = np.concatenate([corpus.sequence(stage, n).ids for n in range(stage.sequences)])
-        assert sorted(whole) == sorted(told)
+        tokens = np.concatenate([corpus.sequence(stage, n).ids for n in range(stage.sequences)])
+        assert sorted(whole) == sorted(tokens)
     assert documents[1] > documents[0]
 
 
@@ -124,7 +124,9 @@ def test_held_out_documents_are_in_no_sequence(training: Make):
         assert held
         for shard in corpus.manifest["shards"]:
             index = corpus.index(shard["name"])
-            trained = {tuple(index.shard[n].tolist()) for n in np.flatnonzero(~index.held).tolist()}
+            trained = {
+                tuple(index.shard[n].tolist()) for n in np.flatnonzero(~index.held_out).tolist()
+            }
             assert not held & trained
 
 

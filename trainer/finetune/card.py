@@ -1,11 +1,12 @@
-"""What a fine-tuning says of itself: card.json, card.md, and two pictures."""
+"""The card of a fine-tuning: card.json, card.md, and two pictures."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +14,8 @@ import torch
 from torch import Tensor
 
 from schemas.errors import InputError
+from trainer.finetune.config import FineTuneConfig
 from trainer.finetune.samples import Label
-
-if TYPE_CHECKING:
-    from trainer.finetune.finetune import FineTuneConfig
 
 Floats = npt.NDArray[np.float64]
 
@@ -51,19 +50,30 @@ def separation(z: Tensor, labels: Tensor) -> tuple[float, float]:
     return float(np.concatenate([part.numpy() for part in within]).mean()), float(np.mean(between))
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What a fine-tuning yields on its held-out samples."""
+
+    truth: Tensor
+    """Classes or numbers, [samples]."""
+    scores: Tensor
+    """[samples, classes], or numbers [samples, 1]."""
+    before: Tensor
+    """Features before tuning, [samples, dim]."""
+    after: Tensor
+    """Features after tuning."""
+
+
 def write_card(
     config: FineTuneConfig,
     labels: Sequence[Label],
-    scores: Tensor,
-    truth: Tensor,
-    features: tuple[Tensor, Tensor],
+    measured: Measured,
     training: Mapping[str, Any],
     out: Path,
 ) -> None:
-    """Write card.json and card.md, and unless the config says no confusion.png and features.png.
+    """Write card.json and card.md; with `pictures` also confusion.png and features.png.
 
-    `scores`: [samples, classes] of the samples held out, or [samples, 1]; `features`: before
-    and after, [samples, dim].
+    `labels`: the classes, none for regression. `training`: figures of the tuning, by name.
     """
     card: dict[str, Any] = {
         "name": config.name,
@@ -71,58 +81,96 @@ def write_card(
         "checkpoint": Path(config.checkpoint).name,
         "kind": config.kind,
         "training": dict(training),
-        "held out": len(truth),
+        "held out": len(measured.truth),
+        **(_of_classes(labels, measured) if labels else _of_numbers(measured)),
     }
     lines = [f"# {config.name}", "", f"Fine-tuned by `{config.method.name}`."]
-    if labels:
-        matrix, by_class = class_figures(truth, scores.argmax(dim=1), len(labels))
-        card["accuracy"] = round(float(np.diag(matrix).sum() / matrix.sum()), 4)
-        card["macro F1"] = round(float(by_class[:, 2].mean()), 4)
-        names = [str(label) for label in labels]
-        card["classes"] = {
-            name: {
-                "held out": int(row.sum()),
-                **{
-                    key: round(float(value), 4)
-                    for key, value in zip(("precision", "recall", "f1"), figures, strict=True)
-                },
-            }
-            for name, row, figures in zip(names, matrix, by_class, strict=True)
-        }
-        card["confusion"] = matrix.tolist()
-        for moment, z in zip(("before", "after"), features, strict=True):
-            within, between = separation(z, truth)
-            card[f"distances {moment}"] = {"within": round(within, 4), "between": round(between, 4)}
-        lines += [
-            f"Accuracy {card['accuracy']}, macro F1 {card['macro F1']} on {len(truth)} samples "
-            "held out.",
-            "",
-            "| class | held out | precision | recall | F1 |",
-            "|---|---|---|---|---|",
-        ]
-        lines += [
-            f"| {k} | " + " | ".join(map(str, v.values())) + " |"
-            for k, v in card["classes"].items()
-        ]
-    else:
-        apart = scores[:, 0] - truth
-        card["mean squared error"] = round(float(apart.square().mean()), 5)
-        card["mean absolute error"] = round(float(apart.abs().mean()), 5)
-        card["variance of the labels"] = round(float(truth.var(correction=0)), 5)
-        lines += [
-            f"Mean squared error {card['mean squared error']} (variance of the labels "
-            f"{card['variance of the labels']}) on {len(truth)} samples held out."
-        ]
+    lines += _class_lines(card) if labels else _number_lines(card)
     if config.pictures:
-        colours = truth.numpy()
-        if labels:
-            draw_confusion(np.array(card["confusion"]), names, out / "confusion.png")
-            lines += ["", "![confusion](confusion.png)"]
-        draw_features(features, colours, labels, config.projection, out / "features.png")
-        lines += ["", "![features before and after](features.png)"]
+        lines += _pictures(config, labels, measured, card, out)
     text = json.dumps(card, indent=1, ensure_ascii=False)
     (out / "card.json").write_text(text + "\n", "utf-8")
     (out / "card.md").write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def _of_classes(labels: Sequence[Label], measured: Measured) -> dict[str, Any]:
+    """Return accuracy, F1, figures of each class, confusion matrix and distances of features."""
+    found = measured.scores.argmax(dim=1)
+    matrix, by_class = class_figures(measured.truth, found, len(labels))
+    figures = {
+        str(label): {
+            "held out": int(row.sum()),
+            **{
+                key: round(float(value), 4)
+                for key, value in zip(("precision", "recall", "f1"), values, strict=True)
+            },
+        }
+        for label, row, values in zip(labels, matrix, by_class, strict=True)
+    }
+    distances = {}
+    for moment, z in (("before", measured.before), ("after", measured.after)):
+        within, between = separation(z, measured.truth)
+        distances[f"distances {moment}"] = {
+            "within": round(within, 4),
+            "between": round(between, 4),
+        }
+    return {
+        "accuracy": round(float(np.diag(matrix).sum() / matrix.sum()), 4),
+        "macro F1": round(float(by_class[:, 2].mean()), 4),
+        "classes": figures,
+        "confusion": matrix.tolist(),
+        **distances,
+    }
+
+
+def _of_numbers(measured: Measured) -> dict[str, Any]:
+    """Return the errors of a regression."""
+    errors = measured.scores[:, 0] - measured.truth
+    return {
+        "mean squared error": round(float(errors.square().mean()), 5),
+        "mean absolute error": round(float(errors.abs().mean()), 5),
+        "variance of the labels": round(float(measured.truth.var(correction=0)), 5),
+    }
+
+
+def _class_lines(card: Mapping[str, Any]) -> list[str]:
+    return [
+        f"Accuracy {card['accuracy']}, macro F1 {card['macro F1']} on {card['held out']} samples "
+        "held out.",
+        "",
+        "| class | held out | precision | recall | F1 |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {name} | " + " | ".join(map(str, figures.values())) + " |"
+            for name, figures in card["classes"].items()
+        ),
+    ]
+
+
+def _number_lines(card: Mapping[str, Any]) -> list[str]:
+    return [
+        f"Mean squared error {card['mean squared error']} (variance of the labels "
+        f"{card['variance of the labels']}) on {card['held out']} samples held out."
+    ]
+
+
+def _pictures(
+    config: FineTuneConfig,
+    labels: Sequence[Label],
+    measured: Measured,
+    card: Mapping[str, Any],
+    out: Path,
+) -> list[str]:
+    """Draw the pictures; return the lines of card.md that show them."""
+    lines = []
+    if labels:
+        names = [str(label) for label in labels]
+        draw_confusion(np.array(card["confusion"]), names, out / "confusion.png")
+        lines += ["", "![confusion](confusion.png)"]
+    features = (measured.before, measured.after)
+    picture = out / "features.png"
+    draw_features(features, measured.truth.numpy(), labels, config.projection, picture)
+    return [*lines, "", "![features before and after](features.png)"]
 
 
 def plotting() -> Any:
@@ -159,13 +207,13 @@ def draw_confusion(matrix: npt.NDArray[np.int64], names: Sequence[str], path: Pa
     plt.close(figure)
 
 
-FEWEST = 5
-"""Samples below which t-SNE has no neighbours to speak of."""
+MINIMUM = 5
+"""Minimum number of samples for t-SNE."""
 
 
 def project(z: Tensor, projection: str) -> Floats:
-    """Return features [samples, dim] in two dimensions, by PCA or t-SNE; PCA for very few."""
-    if projection == "pca" or len(z) < FEWEST:
+    """Return features [samples, dim] in two dimensions, by PCA or t-SNE; few by PCA."""
+    if projection == "pca" or len(z) < MINIMUM:
         centred = (z - z.mean(dim=0)).double()
         _, _, axes = np.linalg.svd(centred.numpy(), full_matrices=False)
         flat: Floats = np.zeros((len(z), 2))  # a single sample has no second axis
@@ -174,7 +222,8 @@ def project(z: Tensor, projection: str) -> Floats:
     try:
         from sklearn.manifold import TSNE
     except ImportError:
-        raise InputError("t-SNE needs `pip install 'bibim[train]'`; or say pca") from None
+        remedy = "run `pip install 'bibim[train]'`, or set `projection: pca`"
+        raise InputError(f"t-SNE needs scikit-learn; {remedy}") from None
     near = min(30.0, (len(z) - 1) / 3)
     return np.asarray(TSNE(perplexity=near, random_state=0, init="pca").fit_transform(z.numpy()))
 

@@ -1,8 +1,8 @@
-"""What the head of a classifier sees: a text's hidden states, pooled.
+"""The input of a classifier's head: a text's hidden states, pooled.
 
-Texts of a batch stand one behind another in a row, each seeing only itself: no padding, and since
-rotary positions are relative, the same states as alone. Layers that are not tuned are computed
-once for each text (`enter`).
+The texts of a batch are packed into rows, and each attends to itself alone. So there is little
+padding, and because rotary positions are relative the states are those of the text alone. Layers
+that are not tuned are computed once per text (`enter`).
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from trainer.model.model import Decoder, rotary
 
 Pooling = Literal["mean", "last"]
 ROW = 64
-"""Tokens of a row, if no text is longer: attention over a row costs its square."""
+"""Tokens of a row unless a text is longer: the cost of attention is quadratic in the row."""
 
 
 @dataclass(frozen=True)
 class Features:
-    """What a backbone makes of a batch of texts."""
+    """The features of a batch of texts."""
 
     z: Tensor
     """[texts, dim]: the input of the head."""
     states: tuple[Tensor, ...]
-    """Of each tuned layer, [tokens, dim], text after text."""
+    """States after each tuned layer, [tokens, dim], text after text."""
     owner: Tensor
-    """[tokens]: the text that a token is of."""
+    """[tokens]: the text of each token."""
 
 
 class Backbone(Protocol):
@@ -42,11 +42,11 @@ class Backbone(Protocol):
     dim: int
 
     def enter(self, texts: Sequence[Tensor]) -> list[Tensor]:
-        """Return for each text what the tuned part begins with; computed once, no gradient."""
+        """Return the input of the tuned part for each text; computed once, without gradient."""
         ...
 
     def __call__(self, inputs: Sequence[Tensor]) -> Features:
-        """Return the features of texts that have entered."""
+        """Return the features of texts that have been through `enter`."""
         ...
 
 
@@ -62,8 +62,8 @@ def pool(states: Tensor, owner: Tensor, texts: int, pooling: Pooling) -> Tensor:
 class SeenRows(nn.Module):
     """An embedding of which only the rows that occur are tuned.
 
-    All others have no gradient, so that no optimiser need walk over them: exact for everything
-    but a decay towards zero, which here acts on the rows that occur.
+    The others have no gradient, so the optimiser skips them. That is exact except for a decay
+    towards zero, which here acts on the rows that occur only.
     """
 
     def __init__(self, table: Tensor, seen: Tensor) -> None:
@@ -90,7 +90,7 @@ class SeenRows(nn.Module):
 
 
 class DecoderFeatures(nn.Module):
-    """Our decoder without its output layer."""
+    """A Bibim decoder without its output layer."""
 
     def __init__(
         self,
@@ -99,8 +99,8 @@ class DecoderFeatures(nn.Module):
         tuned_layers: int | None = None,
         seen: Tensor | None = None,
     ) -> None:
-        """`tuned_layers`: only so many upper ones are tuned; None: all, and of the embedding the
-        rows of `seen` (all of them for None). The model's parts are used, not copied."""
+        """`tuned_layers`: number of upper layers to tune; None: all, and the rows `seen` of the
+        embedding (None: all rows). The model's parts are used, not copied."""
         super().__init__()
         layers = len(model.blocks)
         if tuned_layers is not None and not 1 <= tuned_layers <= layers:
@@ -120,7 +120,7 @@ class DecoderFeatures(nn.Module):
 
     @torch.no_grad()
     def enter(self, texts: Sequence[Tensor]) -> list[Tensor]:
-        """Return the ids, or where lower layers are not tuned their states [tokens, dim]."""
+        """Return the ids; if lower layers are not tuned, their output [tokens, dim]."""
         if not self.frozen:
             return list(texts)
         found = []
@@ -206,7 +206,7 @@ class HuggingFaceFeatures(nn.Module):
 def load_hf_decoder(folder: Path) -> tuple[Any, Any]:
     """Return a model of transformers without its output layer, and its tokenizer, from a folder.
 
-    Raises InputError where transformers is not installed or the folder holds no model.
+    Raises InputError if transformers is not installed or the folder holds no model.
     """
     try:
         from transformers import AutoModel, AutoTokenizer
@@ -216,4 +216,4 @@ def load_hf_decoder(folder: Path) -> tuple[Any, Any]:
         model = AutoModel.from_pretrained(folder, local_files_only=True).float()
         return model, AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError) as error:
-        raise InputError(f"{folder}: no model that transformers loads ({error})") from None
+        raise InputError(f"{folder}: not a model that transformers can load ({error})") from None

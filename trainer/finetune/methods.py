@@ -1,8 +1,8 @@
 """Ways of regularising a fine-tuning, SBR among them, behind one interface.
 
 A method makes the loss of a step from the supervised one. `begin` sees the source model and the
-training samples once; `weights` may change the weights of a step; `held` tells what it keeps.
-Gradients of all go through the loss, so the optimiser is the same for all of them.
+training samples once; `weights` may change the weights of a step; `bytes_kept` is its memory.
+The gradients of all methods flow through the loss, so the optimiser is the same for all.
 """
 
 from __future__ import annotations
@@ -10,61 +10,39 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812  # the name that everybody gives it
-from pydantic import Field
 from torch import Tensor, nn
 
-from schemas.config import Section
 from schemas.errors import InputError
+from trainer.finetune.config import MethodConfig, MethodName
 from trainer.finetune.features import Features
-from trainer.finetune.sbr import Distance, sbr_loss, sbr_loss_regression
-
-Name = Literal["plain", "l2", "l2-sp", "delta", "bss", "supcon", "mixout", "sbr"]
-
-
-class MethodConfig(Section):
-    """A method and its strengths."""
-
-    name: Name = "sbr"
-    strength: float = Field(1e-3, ge=0)
-    """β of SBR, η of BSS, λ of L2, α of L2-SP and DELTA, λ of SupCon, the chance of Mixout."""
-    head: float = Field(0.0, ge=0)
-    """α: weight of ‖head‖², in every method but `plain`, which has none."""
-    distance: Distance = "euclidean"
-    """Of SBR."""
-    width: float | None = Field(None, gt=0)
-    """Of SBR in regression: labels this far apart are no pair; left out, their deviation."""
-    temperature: float = Field(0.3, gt=0)
-    """Of SupCon."""
-    smallest: int = Field(1, ge=1)
-    """Singular values that BSS shrinks."""
-    layers: int | None = Field(None, ge=1)
-    """Upper layers whose states DELTA compares; left out, all that are tuned."""
+from trainer.finetune.sbr import sbr_loss, sbr_loss_regression
 
 
 @dataclass(frozen=True)
-class Step:
-    """What a method may look at."""
+class MethodInput:
+    """What a method may use of a step."""
 
     features: Features
-    """Of this process's samples."""
+    """Features of this process's samples."""
     z: Tensor
     """Features of all processes' samples, [batch, dim]."""
     labels: Tensor
-    """Of all, [batch]: classes, or targets (float) in regression."""
+    """Labels of all processes' samples, [batch]: classes, or targets (float) in regression."""
     inputs: Sequence[Tensor]
-    """Of this process's samples."""
+    """Inputs of this process's samples."""
     share: float
-    """Processes / samples of all of them: a sum over one's own, times it, averages right."""
+    """Processes / samples of all processes: the factor that makes a sum over this process's samples
+    the mean over all, once gradients are averaged over processes."""
     backbone: nn.Module
     head: nn.Linear
 
 
 class Method:
-    """Plain fine-tuning: the supervised loss as it is. Others change what they need to."""
+    """Plain fine-tuning: supervised + α·‖head‖². The other methods override what differs."""
 
     def __init__(self, config: MethodConfig) -> None:
         self.config = config
@@ -76,29 +54,29 @@ class Method:
         """Return weights to use in this step instead of the backbone's own."""
         return None
 
-    def loss(self, supervised: Tensor, step: Step) -> Tensor:
-        """Return the loss of a step: plain fine-tuning's is `supervised`."""
-        return supervised
+    def loss(self, supervised: Tensor, step: MethodInput) -> Tensor:
+        """Return the loss of a step."""
+        return supervised + self._head(step)
 
-    def held(self) -> int:
-        """Return the bytes that are kept beside model and optimiser during training."""
+    def bytes_kept(self) -> int:
+        """Return the bytes kept beside model and optimiser during training."""
         return 0
 
-    def _head(self, step: Step) -> Tensor:
+    def _head(self, step: MethodInput) -> Tensor:
         return self.config.head * step.head.weight.square().sum()
 
 
 class Sbr(Method):
     """Sample-based regularisation (2007.05181): supervised + α·‖head‖² + β·L_SBR.
 
-    In regression L_SBR weighs pairs by their targets' distance, which is Bibim's own extension.
+    In regression L_SBR weights pairs by the distance of their targets: Bibim's own extension.
     """
 
     def begin(self, backbone: nn.Module, inputs: Sequence[Tensor], labels: Tensor) -> None:
-        spread = float(labels.std()) if labels.is_floating_point() and len(labels) > 1 else 1.0
-        self.width = self.config.width or max(spread, 1e-6)
+        deviation = float(labels.std()) if labels.is_floating_point() and len(labels) > 1 else 1.0
+        self.width = self.config.width or max(deviation, 1e-6)
 
-    def loss(self, supervised: Tensor, step: Step) -> Tensor:
+    def loss(self, supervised: Tensor, step: MethodInput) -> Tensor:
         distance = self.config.distance
         if step.labels.is_floating_point():
             apart = sbr_loss_regression(step.z, step.labels, self.width, distance)
@@ -110,7 +88,7 @@ class Sbr(Method):
 class L2(Method):
     """Weight decay in the loss: supervised + λ/2·‖w‖² over backbone and head."""
 
-    def loss(self, supervised: Tensor, step: Step) -> Tensor:
+    def loss(self, supervised: Tensor, step: MethodInput) -> Tensor:
         both = [*tuned(step.backbone).values(), step.head.weight]
         squares = sum(weight.square().sum() for weight in both)
         return supervised + self._head(step) + self.config.strength / 2 * squares
@@ -125,19 +103,19 @@ class L2Sp(Method):
     def begin(self, backbone: nn.Module, inputs: Sequence[Tensor], labels: Tensor) -> None:
         self.source = {name: w.detach().clone() for name, w in tuned(backbone).items()}
 
-    def loss(self, supervised: Tensor, step: Step) -> Tensor:
+    def loss(self, supervised: Tensor, step: MethodInput) -> Tensor:
         apart = sum(
             (weight - self.source[name]).square().sum()
             for name, weight in tuned(step.backbone).items()
         )
         return supervised + self._head(step) + self.config.strength / 2 * apart
 
-    def held(self) -> int:
+    def bytes_kept(self) -> int:
         return _bytes(self.source.values())
 
 
 class Delta(Method):
-    """Feature maps stay near the source's where these matter (DELTA, 1901.09229):
+    """Feature maps are kept near the source's, weighted by importance (DELTA, 1901.09229):
 
     supervised + α·Ω, Ω = 1/2·mean_x Σ_l Σ_j D·W_lj·mean_t (h_ltj(x) − h⁰_ltj(x))² + head.
 
@@ -158,7 +136,7 @@ class Delta(Method):
             means = torch.cat([token_mean(part, part.states[layer]) for part in parts])
             self.attention.append(channel_attention(means, labels))
 
-    def loss(self, supervised: Tensor, step: Step) -> Tensor:
+    def loss(self, supervised: Tensor, step: MethodInput) -> Tensor:
         with torch.no_grad():
             source = self.source(step.inputs)
         omega = supervised.new_zeros(())
@@ -168,7 +146,7 @@ class Delta(Method):
             omega = omega + 0.5 * len(weight) * step.share * per_text.sum()
         return supervised + self._head(step) + self.config.strength * omega
 
-    def held(self) -> int:
+    def bytes_kept(self) -> int:
         return _bytes([*self.source.parameters(), *self.attention])
 
 
@@ -178,7 +156,7 @@ class Bss(Method):
     σ₋ᵢ is the i-th smallest singular value of the batch's features [batch, dim].
     """
 
-    def loss(self, supervised: Tensor, step: Step) -> Tensor:
+    def loss(self, supervised: Tensor, step: MethodInput) -> Tensor:
         z = step.z.float()
         gram = z @ z.T if len(z) <= z.shape[1] else z.T @ z
         squares: Tensor = torch.linalg.eigvalsh(gram)  # ascending: the squared singular values
@@ -190,10 +168,10 @@ class SupCon(Method):
     """Supervised contrastive fine-tuning (2011.01403): (1 − λ)·supervised + λ·SCL + head.
 
     SCL = mean_i −1/(N_{y_i} − 1) Σ_{j≠i, y_j=y_i} log softmax_{k≠i}(u_i·u_k/τ)_j with u = z/‖z‖; a
-    sample without another of its class gives nothing.
+    sample alone in its class adds 0.
     """
 
-    def loss(self, supervised: Tensor, step: Step) -> Tensor:
+    def loss(self, supervised: Tensor, step: MethodInput) -> Tensor:
         share = self.config.strength
         contrast = contrastive(step.z, step.labels, self.config.temperature)
         return (1 - share) * supervised + share * contrast + self._head(step)
@@ -202,33 +180,33 @@ class SupCon(Method):
 class Mixout(Method):
     """Dropout towards the source weights (1909.11299).
 
-    A step uses w̃ = (m·w⁰ + (1 − m)·w − p·w⁰)/(1 − p), m drawn with chance p for each weight of
+    A step uses w̃ = (m·w⁰ + (1 − m)·w − p·w⁰)/(1 − p), m is 1 with probability p for each weight of
     each matrix; its mean is w. p is `strength`.
     """
 
     def begin(self, backbone: nn.Module, inputs: Sequence[Tensor], labels: Tensor) -> None:
         if self.config.strength >= 1:
-            raise InputError("method.strength: Mixout's chance is below 1")
+            raise InputError("method.strength: must be below 1: it is Mixout's probability")
         self.source = {
             name: w.detach().clone() for name, w in tuned(backbone).items() if w.dim() >= 2
         }
 
     def weights(self, backbone: nn.Module) -> dict[str, Tensor]:
-        chance = self.config.strength
+        probability = self.config.strength
         current = tuned(backbone)
         return {
-            name: mixed(current[name], source, torch.rand_like(source) < chance, chance)
+            name: mixed(current[name], source, torch.rand_like(source) < probability, probability)
             for name, source in self.source.items()
         }
 
-    def loss(self, supervised: Tensor, step: Step) -> Tensor:
+    def loss(self, supervised: Tensor, step: MethodInput) -> Tensor:
         return supervised + self._head(step)
 
-    def held(self) -> int:
+    def bytes_kept(self) -> int:
         return _bytes(self.source.values())
 
 
-METHODS: Mapping[Name, type[Method]] = {
+METHODS: Mapping[MethodName, type[Method]] = {
     "plain": Method,
     "l2": L2,
     "l2-sp": L2Sp,
@@ -238,8 +216,6 @@ METHODS: Mapping[Name, type[Method]] = {
     "mixout": Mixout,
     "sbr": Sbr,
 }
-FOR_CLASSES = ("delta", "supcon")
-"""Methods that need classes: no regression."""
 
 
 def make_method(config: MethodConfig) -> Method:
@@ -300,14 +276,14 @@ def contrastive(z: Tensor, labels: Tensor, temperature: float) -> Tensor:
     itself = torch.eye(len(z), dtype=torch.bool, device=z.device)
     scores = (unit @ unit.T / temperature).masked_fill(itself, -torch.inf)
     logs = torch.log_softmax(scores, dim=1).masked_fill(itself, 0.0)
-    friends = (labels[:, None] == labels[None, :]) & ~itself
-    counts = friends.sum(dim=1).clamp(min=1)
-    return -((logs * friends).sum(dim=1) / counts).mean()
+    positives = (labels[:, None] == labels[None, :]) & ~itself
+    counts = positives.sum(dim=1).clamp(min=1)
+    return -((logs * positives).sum(dim=1) / counts).mean()
 
 
-def mixed(weight: Tensor, source: Tensor, mask: Tensor, chance: float) -> Tensor:
+def mixed(weight: Tensor, source: Tensor, mask: Tensor, probability: float) -> Tensor:
     """Return Mixout's weight where `mask` takes the source's; see Mixout."""
-    return (torch.where(mask, source, weight) - chance * source) / (1 - chance)
+    return (torch.where(mask, source, weight) - probability * source) / (1 - probability)
 
 
 def _bytes(tensors: Any) -> int:

@@ -20,7 +20,7 @@ Label = str | int | float
 
 @dataclass(frozen=True)
 class Sample:
-    """A text, or two, and its label; `place` is where it was read."""
+    """A text, or two, and its label; `place` is its file and line."""
 
     texts: tuple[str, ...]
     label: Label
@@ -30,9 +30,9 @@ class Sample:
 def read_samples(path: Path, kind: Kind, labels: Sequence[Label] | None = None) -> list[Sample]:
     """Return the samples of a JSONL file, plain or packed (gzip, zstd).
 
-    Rows are {text, label}, pairs {sentence1, sentence2, label}. Labels are strings, or whole
-    numbers; in regression, numbers. `labels`: the ones that are known. Raises InputError naming
-    the line: no JSON, a missing field, empty text, an unknown label, labels of mixed type.
+    Rows are {text, label}, pairs {sentence1, sentence2, label}. Labels are strings or whole
+    numbers; in regression, numbers. `labels`: those that are allowed. Raises InputError naming the
+    line: not JSON, a missing field, empty text, an unknown label, labels of mixed types.
     """
     fields = ("sentence1", "sentence2") if kind == "pairs" else ("text",)
     found: list[Sample] = []
@@ -41,7 +41,7 @@ def read_samples(path: Path, kind: Kind, labels: Sequence[Label] | None = None) 
         try:
             row = json.loads(line)
         except ValueError:
-            raise InputError(f"{place}: no JSON; a line is one object") from None
+            raise InputError(f"{place}: not JSON; a line is one object") from None
         if not isinstance(row, dict):
             raise InputError(f"{place}: a line is an object with {', '.join(fields)} and label")
         sample = _sample(row, fields, kind, place)
@@ -55,7 +55,7 @@ def read_samples(path: Path, kind: Kind, labels: Sequence[Label] | None = None) 
             raise InputError(f"{place}: label {sample.label!r} is unknown; known: {known}")
         found.append(sample)
     if not found:
-        raise InputError(f"{path}: no sample is here")
+        raise InputError(f"{path}: it holds no sample")
     return found
 
 
@@ -65,12 +65,12 @@ def _sample(row: dict[str, Any], fields: Sequence[str], kind: Kind, place: str) 
             raise InputError(f"{place}: no {field!r}; a line has {', '.join(fields)} and label")
     for field in fields:
         if not isinstance(row[field], str) or not row[field].strip():
-            raise InputError(f"{place}: {field} is empty, or no text; leave the line out")
+            raise InputError(f"{place}: {field} is empty, or not text; remove the line")
     label = row["label"]
     if kind == "regression":
         number = isinstance(label, (int, float)) and not isinstance(label, bool)
         if not number or not math.isfinite(label):
-            raise InputError(f"{place}: label {label!r} is no number; regression needs one")
+            raise InputError(f"{place}: label {label!r} is not a number; regression needs one")
         label = float(label)
     elif not isinstance(label, (str, int)) or isinstance(label, bool):
         raise InputError(f"{place}: label {label!r} is neither a string nor a whole number")
@@ -84,13 +84,13 @@ def _type(label: Label) -> str:
 def find_labels(
     samples: Sequence[Sample], named: Sequence[Label] | None, where: str
 ) -> list[Label]:
-    """Return the classes in order. Raises InputError where one has no sample, or there is one."""
+    """Return the classes in order. Raises InputError if one has no sample, or there is only one."""
     seen = {sample.label for sample in samples}
     empty = [label for label in named or () if label not in seen]
     if empty:
         raise InputError(
-            f"{where}: no sample has label {', '.join(map(repr, empty))}; add some, or take it "
-            "out of `labels`"
+            f"{where}: no sample has label {', '.join(map(repr, empty))}; add some, or remove it "
+            "from `labels`"
         )
     if len(seen) < 2:
         raise InputError(f"{where}: all samples have label {next(iter(seen))!r}; two are needed")
@@ -106,37 +106,35 @@ def balanced_batches(
 ) -> list[list[int]]:
     """Return the samples of each step: `per_class` of each of `at_once` classes (None: all).
 
-    Samples of a class come in a shuffled order, all of them before one comes again; a class with
-    fewer gives all it has. So every batch has pairs of each of its classes.
+    The samples of a class are shuffled, and all are used before one is repeated; a class with fewer
+    than `per_class` contributes all. So every batch has pairs of each of its classes.
     """
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     members = [np.flatnonzero(np.asarray(classes) == c).tolist() for c in range(max(classes) + 1)]
     waiting: list[list[int]] = [[] for _ in members]
     turn: list[int] = []
     found = []
     for _ in range(steps):
-        chosen = _draw(turn, range(len(members)), at_once or len(members), chance)
-        found.append(
-            [at for c in chosen for at in _draw(waiting[c], members[c], per_class, chance)]
-        )
+        chosen = _draw(turn, range(len(members)), at_once or len(members), rng)
+        found.append([at for c in chosen for at in _draw(waiting[c], members[c], per_class, rng)])
     return found
 
 
 def shuffled_batches(samples: int, steps: int, size: int, seed: int) -> list[list[int]]:
-    """Return the samples of each step: `size` of them, all before one comes again."""
-    chance = np.random.default_rng(seed)
+    """Return the samples of each step: `size` of them, all used before one is repeated."""
+    rng = np.random.default_rng(seed)
     waiting: list[int] = []
-    return [_draw(waiting, range(samples), size, chance) for _ in range(steps)]
+    return [_draw(waiting, range(samples), size, rng) for _ in range(steps)]
 
 
 def _draw(
-    waiting: list[int], members: Sequence[int], count: int, chance: np.random.Generator
+    waiting: list[int], members: Sequence[int], count: int, rng: np.random.Generator
 ) -> list[int]:
-    """Return `count` different members (all, if fewer) off `waiting`, filled up when empty."""
+    """Return `count` different members (all, if fewer) off `waiting`, refilled when empty."""
     found: list[int] = []
     while len(found) < min(count, len(members)):
         if not waiting:
-            order = chance.permutation(np.asarray(members)).tolist()
+            order = rng.permutation(np.asarray(members)).tolist()
             waiting += [at for at in order if at not in found]
         found.append(waiting.pop())
     return found

@@ -5,7 +5,7 @@ For a mini-batch B with features z, the input of the head,
     L_SBR = 1/(2|B|) Σ_c Σ_{i,j∈c} d(z_i, z_j)
     total = supervised loss + α·‖head‖² + β·L_SBR
 
-with d the squared Euclidean distance or 1 − cosine. The source weights are in it nowhere. Since
+with d the squared Euclidean distance or 1 − cosine. It does not contain the source weights. Since
 Σ_{i,j∈c} ‖z_i − z_j‖² = 2·n_c·Σ_{i∈c} ‖z_i − z̄_c‖², the class means give it in O(|B|·dim).
 """
 
@@ -24,8 +24,8 @@ Distance = Literal["euclidean", "cosine"]
 def sbr_loss(features: Tensor, labels: Tensor, distance: Distance = "euclidean") -> Tensor:
     """Return L_SBR through the class means: a scalar, float32 also under autocast.
 
-    `features`: [batch, dim], `labels`: whole numbers [batch]. A class with one sample gives
-    nothing. Float64 features stay float64.
+    `features`: [batch, dim], `labels`: whole numbers [batch]. A class with one sample adds
+    0. Float64 features stay float64.
     """
     z = _prepared(features, distance)
     kinds, place = torch.unique(labels, return_inverse=True)
@@ -49,8 +49,9 @@ def sbr_loss_regression(
 ) -> Tensor:
     """Return 1/(2|B|) Σ_{i,j} max(0, 1 − |y_i − y_j|/width)·d(z_i, z_j).
 
-    Bibim's own extension, not the paper's: a pair counts the less the further its targets [batch]
-    lie apart, and not at all from `width` on. Equal targets, all else further away, give L_SBR.
+    Bibim's own extension, not the paper's: the weight of a pair falls linearly with the
+    distance of its targets [batch], to 0 at `width`. If all targets are equal or at least `width`
+    apart, it is L_SBR.
     """
     z = _prepared(features, distance)
     y = targets.to(z.dtype)
@@ -74,7 +75,7 @@ class _Gather(torch.autograd.Function):
         parts = [own.new_empty(size, *own.shape[1:]) for size in sizes]
         if len(set(sizes)) == 1:
             dist.all_gather(parts, own.contiguous())
-        else:  # not every backend gathers unequal parts; each rank's in turn then
+        else:  # some backends cannot gather unequal parts: broadcast each rank's in turn
             for rank, part in enumerate(parts):
                 if rank == dist.get_rank():
                     part.copy_(own)
@@ -91,11 +92,11 @@ class _Gather(torch.autograd.Function):
 
 
 def gather(own: Tensor) -> Tensor:
-    """Return the rows of all ranks, in their order; gradients flow to one's own.
+    """Return the rows of all ranks, in their order; gradients flow to this rank's own rows.
 
-    A loss made of the gathered rows on every rank, its weights' gradients averaged over the
-    ranks, has the gradient of one process with the whole batch: pairs cross ranks. Without
-    several processes it returns `own`.
+    Compute the loss of the gathered rows on every rank and average the weights' gradients over
+    ranks: the result is the gradient of one process with the whole batch, because pairs cross
+    ranks. With a single process it returns `own`.
     """
     if not dist.is_initialized() or dist.get_world_size() == 1:
         return own

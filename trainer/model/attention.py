@@ -1,10 +1,10 @@
-"""What a position sees where the documents of a sequence are kept apart.
+"""Attention, and its mask when it does not cross document boundaries.
 
-The documents of a sequence follow one another, so a position sees those from its document's first
-one to itself. On a CPU that is a table of all pairs for `scaled_dot_product_attention`. On a GPU
-such a table (1 GiB at 32,768 positions) would rule out the fast kernels: there it is a table of
-blocks for `flex_attention`, which skips blocks of other documents and asks for pairs only in those
-that a boundary or the diagonal crosses.
+The documents of a sequence follow one another, so a position attends from its document's first
+position to itself. On a CPU the mask is a table of all pairs for `scaled_dot_product_attention`.
+On a GPU such a table (1 GiB at 32,768 positions) would rule out the fast kernels: there it is a
+table of blocks for `flex_attention`, which skips blocks of other documents and evaluates pairs only
+in those that a boundary or the diagonal crosses.
 """
 
 from __future__ import annotations
@@ -18,12 +18,15 @@ from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
 Mask = Tensor | BlockMask | None
-"""Bool [batch, 1, positions, positions], blocks, or nothing: all earlier positions."""
+"""Bool [batch, 1, positions, positions], blocks, or None: all earlier positions."""
 BLOCK = 128
 
 
-def separate(document: Tensor) -> Mask:
-    """Return the mask of `document` [batch, positions], the document that each position is in."""
+def document_mask(document: Tensor) -> Mask:
+    """Return the mask of attention within documents.
+
+    `document`: [batch, positions], the document of each position.
+    """
     first = first_positions(document)
     return blocks_from(first) if document.is_cuda else pairs_from(first)
 
@@ -42,7 +45,7 @@ def pairs_from(first: Tensor) -> Tensor:
 
 
 def blocks_from(first: Tensor) -> BlockMask:
-    """Return the same as blocks of 128 positions: some pairs of a block are seen, or all."""
+    """Return the same mask as blocks of 128 positions, each attended in full or in part."""
     length = first.shape[1]
     begins = torch.arange(0, length, BLOCK, device=first.device)
     number = torch.arange(len(begins), device=first.device)
@@ -64,7 +67,7 @@ def blocks_from(first: Tensor) -> BlockMask:
 
 
 def _listed(chosen: Tensor) -> tuple[Tensor, Tensor]:
-    """Return how many blocks each row of blocks has, and which, first."""
+    """Return the number of chosen blocks per row of blocks, and their numbers first."""
     order = chosen.int().argsort(dim=-1, descending=True, stable=True)
     return chosen.sum(-1, dtype=torch.int32)[:, None], order.to(torch.int32)[:, None]
 
@@ -77,7 +80,8 @@ def _compiled() -> Any:
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
     """Return the attention of `q` [batch, heads, positions, head_dim] to `k` and `v`.
 
-    Those may have fewer heads. Without a mask several positions attend causally, one to all.
+    `k` and `v` may have fewer heads. Without a mask several positions attend causally, and a single
+    one to all.
     """
     grouped = q.shape[1] != k.shape[1]
     if isinstance(mask, BlockMask):

@@ -9,9 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixtures.mixing.balance import measure, worst_window
-from mixtures.mixing.order import Documents, arrange, choose, cut_shards
-from mixtures.mixing.solver import Pool
-from schemas.config import Mixture
+from mixtures.mixing.cut import cut_shards
+from mixtures.mixing.documents import Documents
+from mixtures.mixing.order import arrange
+from mixtures.mixing.plan import Pool
+from mixtures.mixing.streams import choose
+from schemas.mixture import Mixture
 
 PAIRS = [
     Pool("ko-docs", "ko"),
@@ -89,9 +92,9 @@ def test_a_document_comes_again_only_after_a_window_and_as_often_as_its_epochs_s
     assert made.epochs.max() == 3
 
 
-def test_each_pass_is_shuffled_anew():
+def test_each_pass_has_its_own_shuffle():
     made = arrange(CORPUS, PAIRS, MIXTURES["four epochs"])
-    english = np.isin(CORPUS.pair[made.rows], [2])
+    english = np.isin(CORPUS.pool[made.rows], [2])
     first, second = (made.rows[english & (made.epochs == epoch)] for epoch in (0, 1))
     assert set(first.tolist()) == set(second.tolist())
     assert first.tolist() != second.tolist()
@@ -103,8 +106,8 @@ def test_the_order_of_the_input_does_not_matter():
     pairs = sorted(PAIRS)
     assert pairs != PAIRS
     place = np.array([pairs.index(pair) for pair in PAIRS], dtype=np.int32)
-    shuffled = Documents(CORPUS.ids[shuffle], place[CORPUS.pair[shuffle]], CORPUS.tokens[shuffle])
-    ordered = Documents(CORPUS.ids, place[CORPUS.pair], CORPUS.tokens)
+    shuffled = Documents(CORPUS.ids[shuffle], place[CORPUS.pool[shuffle]], CORPUS.tokens[shuffle])
+    ordered = Documents(CORPUS.ids, place[CORPUS.pool], CORPUS.tokens)
     other = arrange(shuffled, pairs, MIXTURES["thirds"])
     same = arrange(ordered, pairs, MIXTURES["thirds"])
     assert (shuffled.ids[other.rows] == CORPUS.ids[same.rows]).all()
@@ -129,18 +132,18 @@ def test_more_tokens_keep_the_documents_of_fewer():
 def test_documents_too_long_for_the_balance_are_left_out_and_counted():
     made = arrange(CORPUS, PAIRS, MIXTURES["90-9-1"])
     limit = made.left_out["code"]["longer_than"]
-    code = CORPUS.tokens[CORPUS.pair == 3]
+    code = CORPUS.tokens[CORPUS.pool == 3]
     assert made.left_out["code"]["documents"] == (code > limit).sum()
-    assert CORPUS.tokens[made.rows][CORPUS.pair[made.rows] == 3].max() <= limit
+    assert CORPUS.tokens[made.rows][CORPUS.pool[made.rows] == 3].max() <= limit
 
 
 def test_long_documents_stay_where_the_target_needs_them():
     weights = {"ko": 0.5, "code": 0.5}
-    every = 2 * int(CORPUS.tokens[CORPUS.pair == 3].sum())
+    every = 2 * int(CORPUS.tokens[CORPUS.pool == 3].sum())
     made = arrange(CORPUS, PAIRS, Mixture(tokens=every, weights=weights, max_epochs=1, shards=40))
     assert made.plan.planned == every
-    code = made.rows[CORPUS.pair[made.rows] == 3]
-    assert len(code) == (CORPUS.pair == 3).sum()
+    code = made.rows[CORPUS.pool[made.rows] == 3]
+    assert len(code) == (CORPUS.pool == 3).sum()
     assert "code" not in made.left_out
 
 
@@ -154,11 +157,11 @@ def test_a_short_mixture_of_few_documents_still_adds_up():
 
 def test_a_source_whose_only_document_is_longer_than_its_share_gives_nothing():
     small = corpus(scale=0.01)
-    first = np.flatnonzero(small.pair == 1)[0]
-    kept = (small.pair != 1) | (np.arange(len(small.pair)) == first)
-    few = Documents(small.ids[kept], small.pair[kept], small.tokens[kept])
+    first = np.flatnonzero(small.pool == 1)[0]
+    kept = (small.pool != 1) | (np.arange(len(small.pool)) == first)
+    few = Documents(small.ids[kept], small.pool[kept], small.tokens[kept])
     made = arrange(few, PAIRS, Mixture(tokens="60k", weights=THIRDS, shards=2))
-    assert set(few.pair[made.rows].tolist()) == {0, 2, 3}
+    assert set(few.pool[made.rows].tolist()) == {0, 2, 3}
     assert abs(int(few.tokens[made.rows].sum()) - 60_000) <= 20
 
 

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixtures.mixing.solver import SourceTokens, apportion, fill, solve
-from schemas.config import Mixture
+from mixtures.mixing.plan import SourceTokens
+from mixtures.mixing.shares import apportion, fill
+from mixtures.mixing.solver import solve
 from schemas.errors import InputError
+from schemas.mixture import Mixture
 
 
 def source(name: str, component: str, tokens: int) -> SourceTokens:
@@ -66,7 +68,7 @@ def test_weights_that_leave_nothing_for_a_source_are_an_error():
 
 def test_a_weight_for_a_source_of_another_component_is_an_error():
     weights = {"ko": {"share": 1, "sources": {"code": 1}}}
-    with pytest.raises(InputError, match=r"code give nothing to 'ko'.*ko-docs, ko-reviews"):
+    with pytest.raises(InputError, match=r"no document of code is in 'ko'.*ko-docs, ko-reviews"):
         solve(AVAILABLE, Mixture(tokens=4_000_000, weights=weights))
 
 

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from mixtures.mixing.solver import SourceTokens, solve
-from schemas.config import Mixture, Upsample
+from mixtures.mixing.plan import SourceTokens
+from mixtures.mixing.solver import solve
+from schemas.mixture import Mixture, Upsample
 
 TWICE = Fraction(2)
 

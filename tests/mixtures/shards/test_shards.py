@@ -70,7 +70,7 @@ def test_a_missing_or_broken_file_is_named(tmp_path: Path):
     write_pair(tmp_path / "shard", SEQUENCES, "<u2")
     data = (tmp_path / "shard.bin").read_bytes()
     (tmp_path / "shard.bin").write_bytes(data[:-2])
-    with pytest.raises(RunFault, match=r"shard\.bin: 210 bytes, the index asks for 212"):
+    with pytest.raises(RunFault, match=r"shard\.bin: 210 bytes, the index expects 212"):
         read_shard(tmp_path / "shard")
     (tmp_path / "shard.idx").write_bytes(b"nothing of the kind, but long enough to look at it")
     with pytest.raises(RunFault, match="not an index of Megatron tokens"):
@@ -89,20 +89,20 @@ def test_a_run_gives_slices_in_any_order(tmp_path: Path):
     out = np.zeros(18, dtype=np.uint16)
     with Run(tmp_path / "a.run") as run:
         run.gather(starts, counts, out, places)
-        with pytest.raises(RunFault, match="of 200000 asked for"):
+        with pytest.raises(RunFault, match="of 200000 are out of range"):
             run.read(199_999, 200_001)
     assert out[:5].tolist() == tokens[150_000:150_005].tolist()
     assert out[5:8].tolist() == [10, 11, 12]
     assert out[8:].tolist() == list(range(10))
 
 
-def test_a_run_cut_short_is_no_run(tmp_path: Path):
+def test_a_truncated_run_has_no_header(tmp_path: Path):
     path = tmp_path / "a.run"
     write_run(path, np.arange(50, dtype=np.int32), 1, "00" * 32, "00" * 16)
     path.write_bytes(path.read_bytes()[:-1])
     assert read_header(path) is None
     assert read_header(tmp_path / "none.run") is None
-    with pytest.raises(RunFault, match="no whole token run"):
+    with pytest.raises(RunFault, match="not a complete token run"):
         Run(path)
 
 

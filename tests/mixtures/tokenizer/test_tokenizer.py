@@ -200,7 +200,7 @@ def test_an_empty_sample_is_an_error(tmp_path: Path):
 
 
 @pytest.mark.parametrize("data", [b"", b"\x0a\xff", b"plain text", b"\x0a\x05ab"])
-def test_a_file_that_is_no_model_is_named(tmp_path: Path, data: bytes):
+def test_the_error_names_a_file_without_a_model(tmp_path: Path, data: bytes):
     path = tmp_path / "some.model"
     path.write_bytes(data)
     with pytest.raises(InputError, match=r"some\.model.*not a SentencePiece model"):

@@ -19,8 +19,9 @@ from mixtures.tokenizer.tokenizer import Tokenizer
 from pipelines.mix.run import gather, mix_tasks, plan_estimated, plan_exact, run_mix
 from pipelines.runners.runner import Runner
 from pipelines.tokenize.run import run_tokenize
-from schemas.config import Config, Mixture
+from schemas.config import Config
 from schemas.errors import InputError, RunFault
+from schemas.mixture import Mixture
 from tests.support import ROOT
 from tests.support.small_run import SmallContext, config, keep, shard_tasks, write_documents
 

@@ -14,15 +14,11 @@ from typer.testing import CliRunner
 from bibim.cli.app import app
 from schemas.errors import InputError
 from trainer.checkpoint import checkpoints
-from trainer.finetune.finetune import (
-    Classifier,
-    FineTuneConfig,
-    FineTuneSettings,
-    SamplerConfig,
-    Tuning,
-    fine_tune,
-)
+from trainer.finetune.classifier import Classifier
+from trainer.finetune.config import FineTuneConfig, FineTuneSettings, SamplerConfig
+from trainer.finetune.finetune import fine_tune
 from trainer.finetune.samples import balanced_batches, read_samples
+from trainer.finetune.tuning import Tuning
 from trainer.processes import World
 
 CPU = torch.device("cpu")
@@ -90,7 +86,7 @@ def test_a_shorter_tuning_takes_the_place_of_a_longer_one(pretrained: Path, tmp_
     for steps in (6, 4):
         fine_tune(config(pretrained, file, steps=steps), tmp_path / "out", silent)
     assert [path.name for path in checkpoints(tmp_path / "out")] == ["step-00000004.pt"]
-    with pytest.raises(InputError, match="another training's checkpoint is here"):
+    with pytest.raises(InputError, match="it holds the checkpoint of another training"):
         fine_tune(config(pretrained, file), pretrained, silent)
 
 
@@ -122,11 +118,11 @@ def test_one_sample_held_out_has_its_pictures(pretrained: Path, tmp_path: Path, 
     assert {"card.json", "features.png"} <= {path.name for path in card.parent.iterdir()}
 
 
-def test_fewer_samples_a_step_than_processes_are_refused():
+def test_steps_with_fewer_samples_than_processes_are_refused():
     backbone = nn.Linear(2, 2)
     backbone.dim = 2  # type: ignore[assignment]
     given = FineTuneSettings(sampler=SamplerConfig(kind="shuffled", size=1))
-    with pytest.raises(InputError, match="2 processes for 1 samples a step"):
+    with pytest.raises(InputError, match="2 processes for 1 samples per step"):
         Tuning(backbone, 1, given, [torch.zeros(2)] * 4, torch.zeros(4), World(0, 2, CPU))
 
 
@@ -159,7 +155,7 @@ def test_a_batch_holds_two_samples_of_each_class():
 
 
 @pytest.mark.parametrize(
-    ("rows", "settings", "said"),
+    ("rows", "settings", "message"),
     [
         ([{"text": "", "label": 0}], {}, "line 2: text is empty"),
         ([{"text": "   ", "label": 0}], {}, "line 2: text is empty"),
@@ -174,19 +170,19 @@ def test_a_batch_holds_two_samples_of_each_class():
     ],
 )
 def test_a_bad_line_is_named(
-    pretrained: Path, tmp_path: Path, rows: list[Any], settings: dict[str, Any], said: str
+    pretrained: Path, tmp_path: Path, rows: list[Any], settings: dict[str, Any], message: str
 ):
     file = write(tmp_path / "bad.jsonl", [{"text": "좋은 책", "label": 0}, *rows])
     if "test" in settings:
         settings = {"test": (str(write(tmp_path / "t.jsonl", [{"text": "b", "label": 1}])),)}
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         fine_tune(config(pretrained, file, **settings), tmp_path / "out", silent)
 
 
-def test_a_line_that_is_no_json_is_named(tmp_path: Path):
+def test_the_error_names_a_line_other_than_json(tmp_path: Path):
     file = tmp_path / "x.jsonl"
     file.write_text('{"text": "a", "label": 0}\n{"text": \n', "utf-8")
-    with pytest.raises(InputError, match=r"x\.jsonl: line 2: no JSON"):
+    with pytest.raises(InputError, match=r"x\.jsonl: line 2: not JSON"):
         read_samples(file, "classification")
 
 

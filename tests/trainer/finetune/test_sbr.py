@@ -16,10 +16,10 @@ from torch import nn
 
 from schemas.errors import InputError
 from tests.support import ROOT
+from trainer.finetune.config import MethodConfig
 from trainer.finetune.features import Features
 from trainer.finetune.methods import (
-    MethodConfig,
-    Step,
+    MethodInput,
     attention_of_probe,
     contrastive,
     make_method,
@@ -55,7 +55,7 @@ def test_gradients_agree_with_finite_differences(distance: str):
     assert torch.autograd.gradcheck(lambda x: sbr_loss_regression(x, targets, 0.7, distance), z)
 
 
-def test_a_class_with_one_sample_gives_nothing():
+def test_a_class_with_one_sample_adds_nothing():
     z = torch.randn(4, 3, requires_grad=True)
     sbr_loss(z, torch.tensor([0, 0, 1, 2])).backward()
     assert z.grad is not None
@@ -134,12 +134,12 @@ class Backbone(nn.Module):
         return Features(z, (z,), torch.arange(len(z)))
 
 
-def a_step(backbone: Backbone, inputs: list[torch.Tensor], labels: torch.Tensor) -> Step:
+def a_step(backbone: Backbone, inputs: list[torch.Tensor], labels: torch.Tensor) -> MethodInput:
     head = nn.Linear(2, 2)
     with torch.no_grad():
         head.weight.copy_(torch.tensor([[1.0, 0.0], [0.0, 2.0]]))
     features = backbone(inputs)
-    return Step(features, features.z, labels, inputs, 1 / len(inputs), backbone, head)
+    return MethodInput(features, features.z, labels, inputs, 1 / len(inputs), backbone, head)
 
 
 INPUTS = [torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])]
@@ -157,8 +157,9 @@ def loss_of(name: str, **settings: float) -> float:
     return float(method.loss(SUPERVISED, a_step(backbone, INPUTS, LABELS)).detach())
 
 
-def test_plain_fine_tuning_is_the_supervised_loss():
-    assert loss_of("plain", strength=9.0, head=9.0) == 10.0
+def test_plain_fine_tuning_is_the_supervised_loss_and_the_heads_squares():
+    assert loss_of("plain", strength=9.0) == 10.0
+    assert loss_of("plain", strength=9.0, head=0.2) == pytest.approx(10 + 0.2 * 5)
 
 
 def test_l2_is_half_the_squares_of_backbone_and_head():
@@ -197,7 +198,7 @@ def test_a_channel_that_the_probe_needs_has_more_of_deltas_attention():
 def test_supervised_contrast_of_a_case_made_by_hand():
     z = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
     labels = torch.tensor([0, 1, 0])
-    # Samples 0 and 2 are friends at cosine 1, sample 1 has none: −log(e/(e + 1)), twice of three.
+    # Samples 0 and 2 are of one class at cosine 1, sample 1 is alone: −log(e/(e + 1)), twice of three.
     each = -np.log(np.e / (np.e + 1))
     assert float(contrastive(z, labels, 1.0)) == pytest.approx(2 * each / 3, rel=1e-5)
 
@@ -211,6 +212,17 @@ def test_mixouts_mean_is_the_weight_itself():
         make_method(MethodConfig(name="mixout", strength=1.0)).begin(Backbone(), INPUTS, LABELS)
 
 
+def test_every_method_adds_the_heads_squares():
+    for name in ("plain", "l2", "l2-sp", "delta", "bss", "supcon", "mixout", "sbr"):
+        losses = []
+        for head in (0.0, 0.2):
+            backbone = Backbone()
+            method = make_method(MethodConfig(name=name, strength=0.1, head=head))
+            method.begin(backbone, INPUTS, LABELS)
+            losses.append(float(method.loss(SUPERVISED, a_step(backbone, INPUTS, LABELS))))
+        assert losses[1] - losses[0] == pytest.approx(0.2 * 5), name
+
+
 def test_sbr_adds_the_head_and_pulls_a_class_together():
     backbone = Backbone()
     method = make_method(MethodConfig(name="sbr", strength=0.5, head=0.2))
@@ -219,14 +231,14 @@ def test_sbr_adds_the_head_and_pulls_a_class_together():
     step = a_step(backbone, INPUTS, labels)
     # z = (1, 2), (3, 4): squared distance 8, both ways, over 2 · 2.
     assert float(method.loss(SUPERVISED, step)) == pytest.approx(10 + 0.2 * 5 + 0.5 * 4)
-    assert method.held() == 0
+    assert method.bytes_kept() == 0
 
 
-def test_only_methods_that_need_the_source_hold_it():
+def test_only_methods_that_need_the_source_keep_it():
     sizes = {}
     for name in ("plain", "l2", "l2-sp", "delta", "bss", "supcon", "mixout", "sbr"):
         method = make_method(MethodConfig(name=name, strength=0.1))
         method.begin(Backbone(), INPUTS, LABELS)
-        sizes[name] = method.held()
+        sizes[name] = method.bytes_kept()
     assert {name for name, size in sizes.items() if size} == {"l2-sp", "delta", "mixout"}
     assert sizes["l2-sp"] == 4 * 4  # one float32 matrix

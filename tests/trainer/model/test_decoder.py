@@ -17,9 +17,9 @@ from trainer.model.attention import (
     BLOCK,
     attend,
     blocks_from,
+    document_mask,
     first_positions,
     pairs_from,
-    separate,
 )
 from trainer.model.loss import IGNORE, next_token_loss
 from trainer.model.model import Decoder
@@ -131,7 +131,7 @@ def test_separate_documents_see_nothing_of_one_another():
     ids = torch.randint(0, VOCABULARY, (1, 8))
     changed = ids.clone()
     changed[0, :3] = (changed[0, :3] + 1) % VOCABULARY
-    mask = separate(document)
+    mask = document_mask(document)
     with torch.inference_mode():
         one, other = (model.hidden(x, mask)[0] for x in (ids, changed))
         free = model.hidden(ids)[0]

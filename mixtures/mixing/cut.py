@@ -1,0 +1,51 @@
+"""Cutting a mixture into shards."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mixtures.mixing.documents import sums
+
+_CANDIDATES: Final = 32
+"""Minimum sequences on either side of its even place among which a shard's end is searched."""
+
+
+def cut_shards(
+    component: npt.NDArray[np.int64], tokens: npt.NDArray[np.int64], components: int, shards: int
+) -> npt.NDArray[np.int64]:
+    """Return where each of `shards` shards begins among the sequences, and the end.
+
+    Each cut is within a hundredth of a shard of its even place (four hundredths, or 32 sequences,
+    where that leaves a component 0.4 % off), at the sequence where the components so far are the
+    nearest to their shares of the whole.
+    """
+    ends = np.cumsum(tokens)
+    total = int(ends[-1])
+    whole = sums(component, tokens, components)
+    share = np.where(whole > 0, whole / total, 1.0)
+    size = total / shards
+    before = np.zeros(components, dtype=np.int64)
+    counted = 0
+    cuts = [0]
+    for shard in range(1, shards):
+        even = total * shard / shards
+        middle = int(np.searchsorted(ends, even))
+        wide = [int(place) for place in np.searchsorted(ends, [even - size / 25, even + size / 25])]
+        first = max(cuts[-1], min(wide[0], middle - _CANDIDATES))
+        last = min(len(tokens) - 1, max(wide[1], middle + _CANDIDATES))
+        first = min(first, last)
+        before += sums(component[counted:first], tokens[counted:first], components)
+        counted = first
+        span = slice(first, last + 1)
+        off = np.zeros(last + 1 - first)
+        for number in range(components):
+            own = before[number] + np.cumsum(np.where(component[span] == number, tokens[span], 0))
+            np.maximum(off, np.abs(own - share[number] * ends[span]) / share[number], out=off)
+        near = np.abs(ends[span] - even) <= size / 100
+        if near.any() and off[near].min() <= 0.004 * size:
+            off = np.where(near, off, np.inf)
+        cuts.append(first + int(np.argmin(off)) + 1)
+    return np.array([*cuts, len(tokens)], dtype=np.int64)
