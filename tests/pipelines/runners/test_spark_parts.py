@@ -29,7 +29,7 @@ from bibim.cli.options import load
 from bibim.spark_submit import ENTRY, job_of, write_job
 from pipelines.engine.exchange import save_array
 from pipelines.runners.spark import install
-from pipelines.runners.spark.harness import START_FOLDER, family, settings
+from pipelines.runners.spark.harness import START_FOLDER, executor_group, settings
 from pipelines.runners.spark.options import spark_options
 from pipelines.runners.spark.server import ServerSettings, command
 from schemas.config import Config
@@ -243,12 +243,21 @@ def test_executors_of_one_application_under_one_daemon_are_a_family() -> None:
     try:
         while not (children := psutil.Process(apart.pid).children()):
             time.sleep(0.02)
-        while family(children[0].pid) == "":  # not yet what it will be
+        while executor_group(children[0].pid) == "":  # not yet what it will be
             time.sleep(0.02)
-        assert family(one.pid) == family(two.pid) != ""
-        assert "/" not in family(one.pid)
-        assert len({family(one.pid), family(other.pid), family(children[0].pid)}) == 3
-        assert family(none.pid) == ""
+        assert executor_group(one.pid) == executor_group(two.pid) != ""
+        assert "/" not in executor_group(one.pid)
+        assert (
+            len(
+                {
+                    executor_group(one.pid),
+                    executor_group(other.pid),
+                    executor_group(children[0].pid),
+                }
+            )
+            == 3
+        )
+        assert executor_group(none.pid) == ""
     finally:
         for process in (*children, one, two, other, none, apart):
             process.kill()
