@@ -42,7 +42,8 @@ from mixtures.tokenizer.training import (
 from pipelines.code_version import code_version
 from pipelines.engine.annotate import stored_batches
 from pipelines.engine.context import Context
-from pipelines.runners.runner import Runner, distribute, usable_cores
+from pipelines.runners.machine import usable_cores
+from pipelines.runners.runner import Runner, distribute
 from pipelines.stages.tokenize import TOKENS, cut_columns, sampling
 from pipelines.storage.files import atomic_path
 from pipelines.storage.shards import ShardTask, write_receipt, write_shard

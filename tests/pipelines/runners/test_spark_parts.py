@@ -67,8 +67,8 @@ def test_on_a_cluster_executors_have_one_core_and_one_worker(folder: Path) -> No
 
 
 @pytest.mark.parametrize("master", ["", "here:7077", "http://here:7077"])
-def test_a_master_that_is_none_is_said_at_once(folder: Path, master: str) -> None:
-    with pytest.raises(InputError, match=f"spark_master_url={master}: no master of Spark"):
+def test_a_value_that_is_not_a_master_is_refused_at_once(folder: Path, master: str) -> None:
+    with pytest.raises(InputError, match=f"spark_master_url={master}: is not a master of Spark"):
         spark_options((f"--spark_master_url={master}",), 2, None)
 
 
@@ -226,7 +226,7 @@ def test_a_worker_ends_when_its_executor_is_killed() -> None:
     assert gone
 
 
-def test_executors_of_one_application_under_one_daemon_are_a_family() -> None:
+def test_executors_of_one_application_under_one_daemon_are_a_group() -> None:
     sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
     one, two, other, none = (
         subprocess.Popen([*sleep, *words])
