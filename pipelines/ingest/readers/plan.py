@@ -97,7 +97,7 @@ def _refuse_unknown(name: str, source: Source, files: list[File]) -> None:
 
 
 def expansion(path: str) -> int:
-    """Return how many bytes of text a byte of the file expands to, about, by its compression."""
+    """Return about how many bytes of text a file has per byte, by its compression."""
     return next((ratio for ending, ratio in RATIO.items() if path.endswith(ending)), 1)
 
 
