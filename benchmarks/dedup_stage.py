@@ -175,9 +175,9 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=1.0, help="of the documents")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    from pipelines.runners.precompile import warm
+    from pipelines.runners.precompile import precompile
 
-    warm()
+    precompile()
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="dedup-stage-") as name:
         folder = Path(name)

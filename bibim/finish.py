@@ -1,4 +1,4 @@
-"""What a run ends with: its index, its guards, and the summary on the screen."""
+"""The last steps of a run: the audit's index, the guards, and the summary on the screen."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from schemas.config import Config
 from schemas.errors import InputError, RunFault
 
 PREPARED_ROWS = 2_000_000
-"""Documents up to which a run ends with the audit's index; else the first question makes it."""
+"""Documents up to which a run builds the audit's index; beyond, the first query builds it."""
 
 
 def prepare(out: Path, config: Config) -> None:
-    """Make the index that a question is answered from, for runs of a size that takes seconds."""
+    """Build the index that the audit queries, for runs of a size that takes seconds."""
     from audit.query.frame import Frame
     from audit.query.reading import documents_of, finished_steps
 
@@ -32,7 +32,8 @@ def prepare(out: Path, config: Config) -> None:
 
 
 def guard(console: Console, out: Path, config: Config) -> None:
-    """Write `audit/stats.json`, print what the guards find; RunFault where `fail_on` asks for it.
+    """Write `audit/stats.json` and print the guards' findings. Raises RunFault as `fail_on`
+    requires.
 
     Guards read the columns of `identify`: before that step there is nothing to report.
     """
@@ -66,7 +67,7 @@ def print_summary(console: Console, out: Path, run: Run) -> None:
     manifest = out / "mixture" / "manifest.json"
     if not manifest.exists():
         console.print(
-            f"\nThere is no mixture yet; `bibim plan CONFIG --out {out}` shows what is left"
+            f"\nThere is no mixture yet; `bibim plan CONFIG --out {out}` shows the remaining steps"
         )
         return
     print_mixture(console, json.loads(manifest.read_text("utf-8")))
@@ -82,7 +83,7 @@ def print_summary(console: Console, out: Path, run: Run) -> None:
 
 
 def print_mixture(console: Console, manifest: dict[str, Any]) -> None:
-    """Print what the mixture holds by component and source."""
+    """Print the tokens of the mixture by component and source."""
     total = manifest["achieved_tokens"]
     table = Table(title=f"Mixture: {total:,} tokens in {len(manifest['shards'])} shards")
     table.add_column("component")

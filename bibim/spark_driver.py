@@ -1,7 +1,7 @@
 """The driver of a job that spark-submit runs: started by Spark, beside the driver's JVM.
 
 Beam's job server is started inside that JVM, so the job has the master, the resources and the
-credentials that spark-submit was given. What to run lies in the jar.
+credentials that spark-submit was given. The jar contains the job to run.
 
     spark-submit [SPARK OPTIONS] job.jar …/bibim/spark_driver.py ""
 """
@@ -21,11 +21,11 @@ SERVER = ("--job-host=localhost", "--job-port=0", "--artifact-port=0", "--expans
 
 
 def gateway() -> Any:
-    """Return the JVM that started this process. Raises RunFault where none did."""
+    """Return the JVM that started this process. Raises RunFault where Spark did not start it."""
     from schemas.errors import RunFault
 
     if "PYSPARK_GATEWAY_PORT" not in os.environ:
-        raise RunFault("this is started by spark-submit; see docs/spark.md")
+        raise RunFault("spark-submit starts this file; see docs/spark.md")
     from py4j.java_gateway import GatewayParameters, JavaGateway  # Spark puts it on the path
 
     return JavaGateway(

@@ -1,7 +1,7 @@
 """`bibim submit spark`: one jar that spark-submit takes, on any cluster.
 
-It holds Beam's job server and the job: config, folder, stages, options. Its main class is the
-one by which Spark itself starts Python drivers; bibim.spark_driver is what it is to start.
+The jar contains Beam's job server and the job: config, folder, stages, options. Its main class
+is Spark's own for Python drivers, which starts bibim.spark_driver.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ENTRY = spark_driver.ENTRY
 
 @dataclass(frozen=True)
 class Job:
-    """What a run needs to know; travels in the jar as JSON."""
+    """Everything that defines a run; stored in the jar as JSON."""
 
     config: dict[str, object]
     out: str
@@ -35,7 +35,7 @@ class Job:
     workers: int
     options: tuple[str, ...]
     folder: str
-    """Where relative paths of the config count from."""
+    """The folder at which relative paths of the config start."""
 
 
 def job_of(
@@ -43,12 +43,13 @@ def job_of(
 ) -> Job:
     """Return the job that `bibim run` with the same arguments would do from this folder.
 
-    Raises InputError where the job would need a secret that no variable holds: a jar has none.
+    Raises InputError where the job would need a secret that no environment variable has: a jar
+    must not contain one.
     """
     if config.pii.pseudonymises() and config.pii.key.value and not config.pii.key.variable:
         raise InputError(
-            "pii.key: a jar holds no secrets; write `key: ${PII_KEY}` and set PII_KEY here and "
-            "where the driver runs"
+            "pii.key: a jar must not contain secrets; write `key: ${PII_KEY}` and set PII_KEY "
+            "here and where the driver runs"
         )
     return Job(
         config.model_dump(mode="json"),
@@ -69,7 +70,7 @@ def write_job(job: Job, path: Path) -> None:
 
 
 def submission(path: Path, master: str) -> str:
-    """Return the command line that runs the jar at `path` with this very environment."""
+    """Return the command line that runs the jar at `path` with the environment of this process."""
     python = sys.executable
     words = [
         *("spark-submit", "--master", master, "--name", "bibim"),

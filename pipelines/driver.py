@@ -25,7 +25,7 @@ from pipelines.code_version import code_version
 from pipelines.engine.context import Context
 from pipelines.engine.keys import parameter_key, stage_key
 from pipelines.engine.progress import Done, MemoryWatch, Reporter
-from pipelines.runners.precompile import stamp, warm
+from pipelines.runners.precompile import precompile, stamp
 from pipelines.runners.runner import LISTS, Runner
 from pipelines.stages.base import Stage
 from pipelines.stages.catalog import (
@@ -366,7 +366,7 @@ class Run:
             return
         start = time.monotonic()
         self.reporter.note("kernels: compiling, once for this version")
-        warm()
+        precompile()
         self.reporter.note(f"kernels: ready in {time.monotonic() - start:.1f} s")
 
     def _start(self) -> tuple[float, float]:

@@ -13,7 +13,6 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -34,26 +33,8 @@ EXIT_CODES = """Exit codes: 0 success; 1 the run or a check failed; 2 a wrong ar
 input; 130 interrupted."""
 
 
-class RunnerName(StrEnum):
-    """What `--runner` takes."""
-
-    local = "local"
-    spark = "spark"
-    dataflow = "dataflow"
-
-
-class StageName(StrEnum):
-    """What `--stages` takes, in the order in which stages run; equal to `catalog.STAGES`."""
-
-    ingest = "ingest"
-    identify = "identify"
-    measure = "measure"
-    dedup = "dedup"
-    redact = "redact"
-    screen = "screen"
-    score = "score"
-    tokenize = "tokenize"
-    mix = "mix"
+HOST, PORT = "127.0.0.1", 8642
+"""Where `audit serve` listens."""
 
 
 def commands(
@@ -95,16 +76,17 @@ def parse_count(text: str) -> int:
 
 def parse_stages(text: str | None) -> tuple[str, ...]:
     """Return the stages named in `a,b`, in the order in which they run; all of them for None."""
-    known = [stage.value for stage in StageName]
+    from pipelines.stages.catalog import COMMANDS
+
     if text is None:
-        return tuple(known)
+        return COMMANDS
     named = [name.strip() for name in text.split(",") if name.strip()]
-    unknown = [name for name in named if name not in known]
+    unknown = [name for name in named if name not in COMMANDS]
     if unknown or not named:
         raise InputError(
-            f"--stages {text}: no stage {', '.join(unknown)!r}; choose from {', '.join(known)}"
+            f"--stages {text}: no stage {', '.join(unknown)!r}; choose from {', '.join(COMMANDS)}"
         )
-    return tuple(stage for stage in known if stage in named)
+    return tuple(stage for stage in COMMANDS if stage in named)
 
 
 ConfigFile = Annotated[
@@ -118,15 +100,8 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change one key of the config; repeatable."),
 ]
-Stages = Annotated[
-    str | None,
-    typer.Option(
-        "--stages",
-        metavar="STAGE,…",
-        help=f"Run only these stages, comma-separated: {', '.join(StageName)}.",
-    ),
-]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+FailOnChange = Annotated[bool, typer.Option("--fail-on-change", help="Exit 1 if data changed.")]
 
 
 def load(file: Path, overrides: list[str] | None, secrets: bool = True) -> Config:
@@ -142,7 +117,7 @@ def load(file: Path, overrides: list[str] | None, secrets: bool = True) -> Confi
 def load_run(out: Path) -> Config:
     """Return the config that made `out`, secrets aside. Raises InputError where there is no run."""
     if not (out / "config.yaml").exists():
-        raise InputError(f"{out}: no run is here (no config.yaml); name the --out of a run")
+        raise InputError(f"{out}: is not a run (no config.yaml); name the --out of a run")
     return load(out / "config.yaml", None, secrets=False)
 
 

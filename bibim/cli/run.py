@@ -11,8 +11,6 @@ from bibim.cli.options import (
     EXIT_CODES,
     ConfigFile,
     Overrides,
-    RunnerName,
-    Stages,
     commands,
     console,
     exit_codes,
@@ -20,13 +18,26 @@ from bibim.cli.options import (
     parse_stages,
     to_path,
 )
+from bibim.cli.stage_names import stage_names
+from pipelines.runners.names import RunnerName
 from schemas.errors import InputError
 
 if TYPE_CHECKING:
     from schemas.config import Config
 
 BYTES_PER_WORKER = 16_000_000
-"""Text below which another worker costs more to start, at every stage, than it saves."""
+"""Bytes of text below which another worker costs more to start, at every stage, than it saves."""
+FORECAST_WORKERS = 100
+"""Cores of a forecast unless `--workers` gives another number."""
+
+Stages = Annotated[
+    str | None,
+    typer.Option(
+        "--stages",
+        metavar="STAGE,…",
+        help=f"Run only these stages, comma-separated: {', '.join(stage_names())}.",
+    ),
+]
 
 app = commands()
 submit_app = commands(
@@ -86,7 +97,8 @@ def run(
         from bibim.finish import guard, print_summary
         from pipelines.driver import Run
         from pipelines.engine.progress import reporter
-        from pipelines.runners.runner import Runner, usable_cores
+        from pipelines.runners.machine import usable_cores
+        from pipelines.runners.runner import Runner
 
         count = workers
         if runner is RunnerName.local:
@@ -99,7 +111,7 @@ def run(
 
 
 def workers_for(config: Config) -> int:
-    """Return how many workers the data is worth: one process for a small corpus."""
+    """Return how many workers pay off for the sources' size: 1 for a small corpus."""
     from pipelines.ingest.readers.plan import estimated_bytes
 
     return 1 + estimated_bytes(config.sources) // BYTES_PER_WORKER
@@ -141,13 +153,17 @@ def plan(
             "Give two to separate fixed from per-byte cost.",
         ),
     ] = None,
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Cores, for --scale.")] = 100,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers", min=1, help="Cores, for --scale.", show_default=str(FORECAST_WORKERS)
+        ),
+    ] = None,
 ) -> None:
     """Check a config and its inputs; show stages, rules and the mixture. Writes nothing."""
     with exit_codes():
+        _refuse_unused(out, offline, scale, runs, workers)
         settings = load(config, overrides)
-        if runs and scale is None:
-            raise InputError("--measured: add --scale, such as --scale 1T; it is for a forecast")
         if scale is not None:
             from pipelines.forecast import forecast, measured, print_forecast, target_bytes
 
@@ -155,11 +171,34 @@ def plan(
             if not finished:
                 raise InputError("--scale: add --measured OUT, a finished run to extrapolate from")
             size = target_bytes(scale, finished)
-            print_forecast(console(), forecast(settings, finished, size, workers), finished)
+            cores = workers or FORECAST_WORKERS
+            print_forecast(console(), forecast(settings, finished, size, cores), finished)
             return
         from bibim.cli.plan import print_plan
 
         print_plan(console(), settings, out, offline)
+
+
+def _refuse_unused(
+    out: Path | None,
+    offline: bool,
+    scale: str | None,
+    runs: list[Path] | None,
+    workers: int | None,
+) -> None:
+    """Raise InputError for an option of `plan` that the others leave without a use."""
+    if scale is None:
+        if runs:
+            raise InputError("--measured: add --scale, such as --scale 1T; it is for a forecast")
+        if workers is not None:
+            raise InputError("--workers: add --scale, such as --scale 1T; it is for a forecast")
+        if offline and out is not None:
+            raise InputError("--out needs the sources that --offline leaves closed; give only one")
+    else:
+        if offline:
+            raise InputError("--offline: leave it out; with --scale no source is opened")
+        if runs and out is not None:
+            raise InputError("--out: write --measured OUT, as for the other finished runs")
 
 
 @submit_app.command(

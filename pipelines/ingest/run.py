@@ -1,4 +1,4 @@
-"""Ingest: files to document shards, one split a shard, in one fused step."""
+"""Ingest: files to document shards, one split per shard, in one fused step."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ import orjson
 import pyarrow as pa
 
 from filters.text.repair import META, repair
+from pipelines.code_version import code_version
 from pipelines.engine.context import Context
-from pipelines.ingest.readers import read_split
+from pipelines.ingest.readers import READERS, read_split
 from pipelines.ingest.readers.base import ReadStats, Record, Reject, Split, excerpt
 from pipelines.ingest.readers.plan import plan_splits
-from pipelines.runners.runner import Runner, deal
-from pipelines.storage.files import remove_temporary
+from pipelines.runners.runner import Runner, distribute
+from pipelines.storage.files import remove_temporary, write_manifest
 from pipelines.storage.shards import RECEIPTS, read_receipts, write_shard
 from pipelines.storage.store import read_parquet
 from schemas.config import Config, Repair, Source
@@ -42,8 +43,6 @@ class IngestTask:
 
 def ingest_tasks(config: Config) -> list[IngestTask]:
     """Return a task for every document shard of the config's sources, sources in order."""
-    from pipelines.code_version import code_version
-
     code = code_version("pipelines.ingest.run")
     tasks = []
     for name, source in config.sources.items():
@@ -56,13 +55,13 @@ def ingest_tasks(config: Config) -> list[IngestTask]:
 
 
 class Collector:
-    """Gathers the rows of one split, and counts what it lets through."""
+    """Makes the rows of one split, and counts documents, rejects and repairs."""
 
     def __init__(self, split: Split, source: Source, repairs: Sequence[Repair]) -> None:
         self.split = split
         self.component = source.component
         self.license = source.license
-        # Code is what its bytes are: only what every document undergoes is done to it.
+        # Code stays as its bytes are, but for what every document undergoes.
         self.repairs: Sequence[Repair] = () if source.component == CODE else repairs
         self.stats: dict[str, Any] = Counter(
             records=0,
@@ -77,7 +76,7 @@ class Collector:
         self.rejected: list[dict[str, Any]] = []
 
     def reject(self, reject: Reject) -> None:
-        """Note what could not become a document."""
+        """Count a record that could not become a document, and keep its row for `rejects/`."""
         self.stats["records"] += 1
         self.stats["rejects"] += 1
         self.stats["faults"] += reject.fault
@@ -95,7 +94,7 @@ class Collector:
         )
 
     def row(self, record: Record) -> dict[str, Any] | None:
-        """Return the document's row, or None after rejecting text that is not Unicode."""
+        """Return the document's row, or None after rejecting an empty or invalid text."""
         try:
             text, repairs = repair(record.text, self.repairs)
         except UnicodeEncodeError as error:
@@ -187,20 +186,18 @@ def run_ingest(runner: Runner, ctx: Context, tasks: list[IngestTask]) -> None:
 
     def cost(task: IngestTask) -> tuple[bool, float, str]:
         size = sum(file.size for file in task.split.files) / task.split.count
-        return (task.split.format not in ("warc", "html"), -size, task.name)
+        return (not READERS[task.split.format].slow, -size, task.name)
 
     ordered = sorted(tasks, key=cost)
 
     def build(pipeline: beam.Pipeline) -> None:
-        deal(pipeline, "ingest", ordered) | "ingest: write" >> beam.ParDo(IngestSplit(ctx))
+        distribute(pipeline, "ingest", ordered) | "ingest: write" >> beam.ParDo(IngestSplit(ctx))
 
     runner.run("ingest", build)
 
 
 def finish_rejects(out: Path, key: str, tasks: list[IngestTask]) -> Manifest:
-    """Bring the rejects' receipts and the last manifest together in a new manifest."""
-    from pipelines.storage.files import write_manifest
-
+    """Write the manifest of the rejects, from their receipts and the previous manifest."""
     folder = out / "rejects"
     folder.mkdir(parents=True, exist_ok=True)
     remove_temporary(folder)
@@ -222,23 +219,23 @@ def finish_rejects(out: Path, key: str, tasks: list[IngestTask]) -> Manifest:
 
 
 def check_rejects(out: Path, config: Config) -> list[str]:
-    """Return a line for each source of which no document came.
+    """Return a line for each source that yielded no documents.
 
     Raises RunFault if a source has more faults than `ingest.max_reject_share` allows, with the
-    reasons and their counts, the first places and what to do; InputError if no source has a
-    document. Pages that are simply no pages (a 404, an image) are no faults.
+    reasons and their counts, the first positions and the remedy; InputError if no source has a
+    document. Pages without a text (a 404, an image) are not faults.
     """
     documents: Counter[str] = Counter()
     for shard in read_receipts(out / "documents").values():
         documents[shard.name.rsplit("-", 1)[0]] += shard.rows
     manifest = read_manifest(out / "rejects")
     faults: dict[str, list[dict[str, Any]]] = {}
-    why: dict[str, Counter[str]] = defaultdict(Counter)
+    reasons_of: dict[str, Counter[str]] = defaultdict(Counter)
     for shard in manifest.shards if manifest else ():
         rows = read_parquet(out / "rejects" / shard.name).to_pylist()
         source = shard.name.rsplit("-", 1)[0]
         faults.setdefault(source, []).extend(r for r in rows if r["fault"])
-        why[source].update(row["reason"] for row in rows)
+        reasons_of[source].update(row["reason"] for row in rows)
     for source, rows in faults.items():
         share = len(rows) / (len(rows) + documents[source]) if rows else 0.0
         if share > config.ingest.max_reject_share:
@@ -246,26 +243,27 @@ def check_rejects(out: Path, config: Config) -> list[str]:
                 f"{reason} {count}"
                 for reason, count in Counter(r["reason"] for r in rows).most_common()
             )
-            places = "\n".join(
+            shown = "\n".join(
                 f"  {row['origin']}: {row['reason']}: {row['detail']}" for row in rows[:SHOWN]
             )
             raise RunFault(
                 f"source {source}: {share:.2%} of {len(rows) + documents[source]:,} records "
                 f"could not be read, more than ingest.max_reject_share = "
-                f"{config.ingest.max_reject_share:.2%} ({reasons})\n{places}\n"
-                f"See {out / 'rejects'}; mend the input, or raise ingest.max_reject_share."
+                f"{config.ingest.max_reject_share:.2%} ({reasons})\n{shown}\n"
+                f"See {out / 'rejects'}; fix the input, or raise ingest.max_reject_share."
             )
     empty = []
     for source in config.sources:
         if not documents[source]:
-            told = ", ".join(f"{reason} {count}" for reason, count in why[source].most_common())
+            counts = reasons_of[source].most_common()
+            rejected = ", ".join(f"{reason} {count}" for reason, count in counts)
             empty.append(
-                f"source {source}: no document came of {config.sources[source].path}"
-                + (f" (rejected: {told})" if told else " (it holds none)")
+                f"source {source}: no documents in {config.sources[source].path}"
+                + (f" (rejected: {rejected})" if rejected else " (it has no records)")
             )
     if len(empty) == len(config.sources):
         raise InputError(
-            "\n".join(empty) + f"\nThere is nothing to go on with; look at {out / 'rejects'}, "
-            "and at `path` and `format` of the sources"
+            "\n".join(empty) + f"\nNo documents were ingested; see {out / 'rejects'}, "
+            "and check `path` and `format` of the sources"
         )
     return empty

@@ -1,4 +1,4 @@
-"""Limits on libraries' thread pools. Imports nothing heavy: a worker's launcher needs it first."""
+"""This machine's cores, and limits on thread pools. Imports nothing: launchers need it first."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ import os
 THREAD_LIMITS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
+def usable_cores() -> int:
+    """Return how many cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def limit_threads() -> None:
-    """One worker a core: libraries must not start a pool each. What the user set stays."""
+    """Limit libraries' thread pools to 1 thread: there is a worker per core. The user's own
+    settings stay."""
     for name in THREAD_LIMITS:
         os.environ.setdefault(name, "1")

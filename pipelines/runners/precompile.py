@@ -1,7 +1,7 @@
-"""Compiling the kernels once, before workers start, so that the cost is seen and paid once.
+"""Compiling the kernels once, before workers start, so that the cost is shown and paid once.
 
-Two processes share the work. What they compile lies in Numba's cache; a stamp named by the
-code's version tells later runs that it is there.
+Two processes share the work. Numba's cache keeps what they compile; a stamp file, named by the
+code's version, marks it as complete for later runs.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ GROUPS = (
 
 
 def stamp() -> Path:
-    """Return the file that says that this version's kernels are compiled."""
+    """Return the file that exists when the kernels of this version are compiled."""
     modules = [module for group in GROUPS for module in group if module != "pii"]
     version = code_version(*modules, "filters.pii.prefilter")
     return Path(__file__).parent / "__pycache__" / f"kernels-{version}.ready"
@@ -52,16 +52,16 @@ def compile_group(group: int) -> None:
 
 
 def load() -> None:
-    """Load all kernels into this process, for its forks to share, if they are compiled."""
+    """Load all kernels, if they are compiled, into this process; its forks share them."""
     if stamp().exists():
         for group in range(len(GROUPS)):
             compile_group(group)
 
 
-def warm() -> bool:
-    """Compile all kernels unless that was done; return whether there was anything to do.
+def precompile() -> bool:
+    """Compile all kernels unless they are compiled; return whether there were any to compile.
 
-    A process that fails is passed over: the workers then compile for themselves.
+    The failure of a process is ignored: each worker then compiles what it needs.
     """
     done = stamp()
     if done.exists():
@@ -76,7 +76,7 @@ def warm() -> bool:
             done.parent.mkdir(exist_ok=True)
             done.touch()
         except OSError:
-            return True  # a read-only installation: compiled again next time
+            return True  # a read-only installation compiles at every run
     return True
 
 
@@ -84,4 +84,4 @@ if __name__ == "__main__":
     if len(sys.argv) > 1:
         compile_group(int(sys.argv[1]))
     else:
-        print("kernels: compiled" if warm() else "kernels: ready")
+        print("kernels: compiled" if precompile() else "kernels: ready")

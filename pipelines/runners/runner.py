@@ -1,8 +1,8 @@
 """Runners: where a pipeline's workers are.
 
 `local` is Beam's FnApiRunner, in this process with one worker, in processes of its own with
-more. DirectRunner is never named: it would download and run a binary first. `spark` is Beam's
-portable runner, see pipelines.runners.spark; `dataflow` is Google Cloud Dataflow, a job for each
+more. DirectRunner is never used: it would download and run a binary first. `spark` is Beam's
+portable runner, see pipelines.runners.spark; `dataflow` is Google Cloud Dataflow, one job per
 pipeline.
 """
 
@@ -25,6 +25,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, TestOptions
 
 from pipelines.runners.machine import limit_threads
+from pipelines.runners.names import RunnerName
 from pipelines.storage.files import atomic_path
 from pipelines.storage.store import place
 from schemas.errors import BibimError, InputError, RunFault
@@ -33,25 +34,20 @@ T = TypeVar("T")
 
 LISTS = ".lists"
 LISTED = 1000
-"""Elements above which a pipeline carries the name of their list, not themselves."""
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+"""Elements above which a pipeline carries the path of their list, not themselves."""
 
 
 @dataclass(frozen=True)
 class Runner:
     """A runner with its worker count and the Beam options given after `--`."""
 
-    name: str = "local"
+    name: str = RunnerName.local
     workers: int = 1
     options: Sequence[str] = field(default_factory=tuple)
     log: Path | None = None
     """Where a job server writes its log."""
     out: Path | None = None
-    """The run's folder; lists of elements lie in it."""
+    """The run's folder; lists of elements are stored in it."""
 
     def run(self, label: str, build: Callable[[beam.Pipeline], None]) -> None:
         """Build one pipeline, run it and wait.
@@ -60,8 +56,8 @@ class Runner:
         becomes a RunFault that carries the worker's traceback as its cause.
         """
         pipeline = self.pipeline(label, build)
-        # What Dataflow's client raises has no kind in common.
-        kind = Exception if self.name == "dataflow" else RuntimeError
+        # The exceptions of Dataflow's client have no common class.
+        kind = Exception if self.name == RunnerName.dataflow else RuntimeError
         try:
             result = pipeline.run()
             result.wait_until_finish()
@@ -75,12 +71,12 @@ class Runner:
         """Return the pipeline that `run` runs, built."""
         options = PipelineOptions([f"--job_name=bibim-{label}", *self._engine(label)])
         limit_threads()
-        # What a worker raises comes back as an exception; its log would only say it again.
+        # What a worker raises comes back as an exception; its log would only repeat it.
         logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
-        runner = None  # of the options
-        if self.name == "local":
+        runner = None  # the options name it
+        if self.name == RunnerName.local:
             runner = _fn_api_runner(options, in_process=self.workers == 1)
-        elif self.name == "spark":
+        elif self.name == RunnerName.spark:
             from pipelines.runners.spark.options import Portable
 
             runner = Portable()
@@ -91,12 +87,12 @@ class Runner:
 
     def _engine(self, label: str) -> list[str]:
         """Return the options that choose the engine, then the user's own."""
-        if self.name == "dataflow":
+        if self.name == RunnerName.dataflow:
             from pipelines.runners.dataflow.options import dataflow_options
 
             unique = f"--job_name=bibim-{label}-{uuid.uuid4().hex[:8]}"
             return [unique, *dataflow_options(self.options, self.workers, self.out)]
-        if self.name == "spark":
+        if self.name == RunnerName.spark:
             from pipelines.runners.spark.options import endpoint, spark_options
 
             options, server = spark_options(self.options, self.workers, self.log)
@@ -110,13 +106,13 @@ class Runner:
 
 
 class Job(beam.Pipeline):
-    """A pipeline that knows where long lists of its elements may lie."""
+    """A pipeline with a folder for long lists of its elements."""
 
     lists: Path | None = None
 
 
 def _worker_error(label: str, text: str) -> BibimError:
-    """Return the error that `text`, a worker's traceback, tells of."""
+    """Return the error that `text`, a worker's traceback, ends with."""
     kinds = {"InputError": InputError, "RunFault": RunFault}
     found = re.findall(
         r"^schemas\.errors\.(InputError|RunFault): (.*?)(?: \[while running '.*?'\])?$",
@@ -130,7 +126,7 @@ def _worker_error(label: str, text: str) -> BibimError:
     last = lines[-1] if lines else "no message"
     return RunFault(
         f"{label}: a worker failed: {last}\n"
-        "What was finished is kept; run the same command again to go on."
+        "Finished shards are kept; run the same command again to resume."
     )
 
 
@@ -138,8 +134,8 @@ def _fn_api_runner(options: PipelineOptions, in_process: bool) -> Any:
     """Return FnApiRunner; unless `in_process`, its workers are processes of
     pipelines.runners.local.worker.
 
-    The options are handed on to them: named on the command line the runner drops them there,
-    and with them the file systems' settings.
+    The options are passed to them here: without this, a runner named on the command line would
+    drop them, and with them the file systems' settings.
     """
     from apache_beam.portability.api import beam_provision_api_pb2
     from apache_beam.runners.portability.fn_api_runner import FnApiRunner
@@ -162,14 +158,14 @@ def _values(group: tuple[int, list[T]]) -> list[T]:
     return list(group[1])
 
 
-def deal(pipeline: beam.Pipeline, label: str, elements: Sequence[T]) -> beam.PCollection[T]:
-    """Deal `elements` over the workers in turn, in the order given.
+def distribute(pipeline: beam.Pipeline, label: str, elements: Sequence[T]) -> beam.PCollection[T]:
+    """Distribute `elements` over the workers in turn, in the order given.
 
-    Put the largest first: two workers then end at about the same time. The GroupByKey is
-    what lets the runner give elements to several workers; only shard names cross it.
-    Many are written to a file that a worker reads: a job that held them would be too large.
+    Put the largest first: two workers then end at about the same time. The GroupByKey lets the
+    runner assign elements to several workers; only shard names cross it. More than LISTED are
+    written to a file that a worker reads: a job with all of them would be too large.
     """
-    # From 1: Spark then deals the first ones to its first tasks (31 + n, modulo their number).
+    # From 1: Spark then assigns the first ones to its first tasks (31 + n, modulo their number).
     numbered = list(enumerate(elements, 1))
     lists = getattr(pipeline, "lists", None)
     if lists is not None and len(numbered) > LISTED:
@@ -181,7 +177,9 @@ def deal(pipeline: beam.Pipeline, label: str, elements: Sequence[T]) -> beam.PCo
     else:
         listed = pipeline | f"{label}: list" >> beam.Create(numbered, reshuffle=False)
     return (
-        listed | f"{label}: deal" >> beam.GroupByKey() | f"{label}: take" >> beam.FlatMap(_values)
+        listed
+        | f"{label}: distribute" >> beam.GroupByKey()
+        | f"{label}: take" >> beam.FlatMap(_values)
     )
 
 
@@ -196,7 +194,7 @@ def _write_list(folder: Path, label: str, elements: list[tuple[int, T]]) -> tupl
 
 
 def _read_list(listed: tuple[str, str]) -> Iterator[tuple[int, Any]]:
-    """Yield a list's elements. Raises RunFault where the file is not the one that was written."""
+    """Yield a list's elements. Raises RunFault where the file has changed since it was written."""
     path, digest = place(listed[0]), listed[1]
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != digest:

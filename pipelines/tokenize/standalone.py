@@ -20,7 +20,7 @@ from mixtures.tokenizer.fertility import Fertility, compare
 from mixtures.tokenizer.tokenizer import Tokenizer
 from mixtures.tokenizer.training import Card, train_tokenizer
 from pipelines.engine.context import Context
-from pipelines.runners.runner import usable_cores
+from pipelines.runners.machine import usable_cores
 from pipelines.storage.files import open_input
 from pipelines.tokenize.run import FOLDER
 from pipelines.tokenize.sample import batch_sums, budgets, component_bytes, draw, sample_keys

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from bibim.cli.app import app
-from bibim.cli.audit import NEW, TAKES, new_form
+from bibim.cli.audit_old_form import NEW, TAKES, new_form
 
 OUT = "out/nowhere"
 

@@ -20,7 +20,8 @@ from typer.testing import CliRunner
 
 from bibim.cli.app import COMMANDS, app
 from bibim.cli.lazy import LazyGroup
-from bibim.cli.options import StageName, exit_codes, thread_error
+from bibim.cli.options import exit_codes, thread_error
+from bibim.cli.stage_names import stage_names
 from pipelines.stages import catalog
 
 ROOT = Path(__file__).parents[2]
@@ -104,8 +105,26 @@ def test_the_version_is_the_packages():
     assert done.stdout == f"bibim {version('bibim')}\n"
 
 
-def test_the_stages_are_those_of_the_catalog():
-    assert tuple(StageName) == catalog.COMMANDS
+def test_the_stages_of_the_help_are_those_of_the_catalog():
+    assert stage_names() == catalog.COMMANDS
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--offline", "--out", "out/x"), ("--out", "--offline")),
+        (("--workers", "8"), ("--workers", "--scale")),
+        (("--measured", "out/x"), ("--measured", "--scale")),
+        (("--scale", "1T", "--offline", "--out", "out/x"), ("--offline", "--scale")),
+        (("--scale", "1T", "--measured", "out/x", "--out", "out/y"), ("--out", "--measured")),
+    ],
+)
+def test_plan_refuses_an_option_that_it_would_not_use(
+    options: tuple[str, ...], named: tuple[str, str]
+):
+    done = CliRunner().invoke(app, ["plan", str(ROOT / "mixtures/demo.yaml"), *options])
+    assert done.exit_code == 2
+    assert all(option in done.stderr for option in named)
 
 
 @pytest.mark.parametrize(

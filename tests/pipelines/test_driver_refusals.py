@@ -114,8 +114,8 @@ def test_a_source_of_which_no_document_came_is_named(source: Path, tmp_path: Pat
         "b": {"component": "ko", "path": str(picture.parent)},
     }
     notes = run(config(source, sources=pair), tmp_path / "two", "ingest")
-    assert any(n.startswith("source b: no document came of") and "binary 1" in n for n in notes)
-    with pytest.raises(InputError, match=r"source b: no document.*\n.*nothing to go on with"):
+    assert any(n.startswith("source b: no documents in") and "binary 1" in n for n in notes)
+    with pytest.raises(InputError, match=r"source b: no document.*\n.*No documents were ingested"):
         run(config(source, sources={"b": pair["b"]}), tmp_path / "one", "ingest")
 
 

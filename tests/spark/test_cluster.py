@@ -16,7 +16,7 @@ from tests.support.standalone import RECIPE, ROOT, SECONDS, Cluster, bibim, comm
 
 FILES = 1000
 EMPTY = 5
-"""One file in so many has no bytes."""
+"""Every EMPTY-th file has no bytes."""
 
 
 @pytest.mark.timeout(2 * SECONDS)
@@ -53,8 +53,8 @@ def test_executors_killed_in_measure_and_in_dedup_change_nothing(
             shutil.copytree(local / folder, out / folder)
     run = ("run", *RECIPE, "--out", out)
     stages = ("--stages", "ingest,identify,measure,dedup")
-    said = tmp_path / "said.txt"
-    with said.open("wb") as file:
+    output = tmp_path / "output.txt"
+    with output.open("wb") as file:
         job = subprocess.Popen(
             command(*run, *stages, *spark.options()),
             cwd=ROOT,
@@ -68,8 +68,8 @@ def test_executors_killed_in_measure_and_in_dedup_change_nothing(
     finally:
         job.kill()
     lost = (out / "spark.log").read_text("utf-8", "replace").count("Lost executor")
-    assert lost == 2, said.read_text("utf-8")[-4000:]
-    if status != 0:  # Spark gave up: the same command goes on
+    assert lost == 2, output.read_text("utf-8")[-4000:]
+    if status != 0:  # Spark gave up: the same command resumes
         bibim(*run, *stages, *spark.options())
     # The rest of the job is done here, in the same folder, from what Spark wrote.
     bibim(*run, "--workers", 1)

@@ -20,11 +20,11 @@ def test_spark_submit_runs_the_job_that_was_made(
     spark: Cluster, local: Path, tmp_path: Path
 ) -> None:
     jar, out = tmp_path / "job.jar", tmp_path / "out"
-    said = bibim(
+    printed = bibim(
         *("submit", "spark", *RECIPE, "--out", out, "--output", jar),
         *("--stages", "ingest,identify", "--workers", 2),
     )
-    words = shlex.split(said)
+    words = shlex.split(printed)
     assert words[:3] == ["spark-submit", "--master", "MASTER"]
     words[2] = spark.master
     home = install.spark_home()

@@ -1,33 +1,37 @@
-"""JSONL: one record a line, each split taking every so-many-th block of a file.
+"""JSONL: one record per line; of N splits each takes every N-th block of a file.
 
 A line belongs to the block in which it starts. A split reads its files from the start, in
-bounded memory, and counts the lines it leaves to others, so positions are line numbers.
+bounded memory, and counts the lines of other splits, so positions are line numbers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from pipelines.ingest.readers.base import (
     File,
     FileStats,
     Item,
     Items,
+    Reader,
     ReadStats,
     Record,
     Reject,
     Split,
+    document_columns,
     excerpt,
+    sampled,
+    too_long,
 )
 from pipelines.ingest.readers.streams import StreamFault, chunks
 from schemas.config import Ingest, Source
-from schemas.documents import document_id
 
 BLOCK = 4 << 20
+"""Bytes (decompressed) that go to one split together."""
+POSITIONS_LINE = 64 << 20
+"""Bytes of a line up to which a blank one is recognised when positions are counted."""
 NEWLINE = b"\n"
-STANDARD = frozenset({"url", "license", "timestamp", "meta"})
 
 
 @dataclass(frozen=True)
@@ -44,12 +48,12 @@ class Line:
 def owned_lines(path: str, index: int, count: int, limit: int, stats: FileStats) -> Iterator[Line]:
     """Yield the lines of `path` that split `index` of `count` owns; fill `stats`.
 
-    No more than `limit` bytes of a line are held. A StreamFault is raised after the lines
+    At most `limit` bytes of a line are kept in memory. A StreamFault is raised after the lines
     before it; the unfinished last line is then yielded with `cut`.
     """
-    number, start, length = 1, 0, 0
+    number, start, length, position = 1, 0, 0, 0
     pieces: list[bytes] = []
-    position = 0
+    fault: StreamFault | None = None
 
     def owns(offset: int) -> bool:
         return offset // BLOCK % count == index
@@ -60,48 +64,47 @@ def owned_lines(path: str, index: int, count: int, limit: int, stats: FileStats)
         stats.raw_bytes += length
         return Line(number, start, length, data, cut)
 
-    fault: StreamFault | None = None
-    stream = chunks(path)
-    while True:
-        try:
-            chunk = next(stream)
-        except StopIteration:
-            break
-        except StreamFault as error:
-            fault = error
-            break
-        here = 0
-        while here < len(chunk):
-            if not length and not owns(position + here):
-                # Skip to the first line that starts in an owned block, counting as we go.
-                boundary = min(len(chunk), ((position + here) // BLOCK + 1) * BLOCK - position)
-                last = chunk.rfind(NEWLINE, here, boundary)
-                if last >= 0:
-                    number += chunk.count(NEWLINE, here, last + 1)
-                    here = last + 1
-                    start = position + here
-                    if here >= boundary or owns(start):
+    try:
+        for chunk in chunks(path):
+            here = 0
+            while here < len(chunk):
+                if not length and not owns(position + here):
+                    skipped, here = _skip(chunk, here, position)
+                    if skipped:
+                        number, start = number + skipped, position + here
                         continue
-            end = chunk.find(NEWLINE, here)
-            stop = len(chunk) if end < 0 else end + 1
-            if owns(start) and length + stop - here <= limit + 1:
-                pieces.append(chunk[here:stop])
-            else:
-                pieces.clear()
-            length += stop - here
-            here = stop
-            if end >= 0:
-                if owns(start):
-                    yield line()
-                number, start, length = number + 1, position + here, 0
-                pieces.clear()
-        position += len(chunk)
+                end = chunk.find(NEWLINE, here)
+                stop = len(chunk) if end < 0 else end + 1
+                if owns(start) and length + stop - here <= limit + 1:
+                    pieces.append(chunk[here:stop])
+                else:
+                    pieces.clear()
+                length += stop - here
+                here = stop
+                if end >= 0:
+                    if owns(start):
+                        yield line()
+                    number, start, length = number + 1, position + here, 0
+                    pieces.clear()
+            position += len(chunk)
+    except StreamFault as error:
+        fault = error
     stats.file_bytes = position
     stats.file_records = number - (0 if length else 1)
     if length and owns(start):
         yield line(cut=fault is not None)
     if fault is not None:
         raise fault
+
+
+def _skip(chunk: bytes, here: int, position: int) -> tuple[int, int]:
+    """Return how many whole lines from `here` on end in its block, and where the next starts.
+
+    `position`: that of the chunk in the file.
+    """
+    boundary = min(len(chunk), ((position + here) // BLOCK + 1) * BLOCK - position)
+    last = chunk.rfind(NEWLINE, here, boundary)
+    return (0, here) if last < 0 else (chunk.count(NEWLINE, here, last + 1), last + 1)
 
 
 def read_jsonl(split: Split, source: Source, ingest: Ingest, stats: ReadStats) -> Items:
@@ -120,7 +123,7 @@ def _read_file(split: Split, file: File, source: Source, ingest: Ingest, stats: 
         ):
             last_owned_end = line.offset + line.length
             if line.cut:
-                continue  # told by the fault that follows
+                continue  # the fault that follows reports it
             if line.data is not None and not line.data.strip():
                 stats.structural_bytes += line.length
                 continue
@@ -144,12 +147,6 @@ def _cut(file: File, fault: StreamFault, own: FileStats, stats: ReadStats) -> Re
     return Reject(file.relative, f"byte {fault.position}", 0, fault.reason, detail)
 
 
-def sampled(split: Split, file: File, position: str) -> bool:
-    """Return whether the document at `position` is within the source's limit."""
-    rank = int.from_bytes(document_id(split.source, f"{file.relative}:{position}")[:8], "big")
-    return split.below is None or rank < split.below
-
-
 def parse_line(relative: str, line: Line, source: Source, ingest: Ingest) -> Item:
     """Turn one line into a document or a reject."""
     import orjson
@@ -160,10 +157,7 @@ def parse_line(relative: str, line: Line, source: Source, ingest: Ingest) -> Ite
         return Reject(relative, where, line.length, reason, detail, excerpt(shown))
 
     if line.data is None:
-        detail = (
-            f"{line.length} bytes from byte {line.offset}; the most is {ingest.max_document_bytes}"
-        )
-        return reject("too_long", detail)
+        return reject("too_long", f"from byte {line.offset}: {too_long(line.length, ingest)}")
     try:
         value = orjson.loads(line.data)
     except orjson.JSONDecodeError as error:
@@ -177,21 +171,25 @@ def parse_line(relative: str, line: Line, source: Source, ingest: Ingest) -> Ite
         return reject("malformed_json", f"a {type(value).__name__}, not an object", line.data)
     text = value.pop(source.text, None)
     if not isinstance(text, str) or not text.strip():
-        detail = f"field {source.text!r} is {'missing or empty' if not text else 'no string'}"
+        detail = f"field {source.text!r} is {'missing or empty' if not text else 'not a string'}"
         return reject("no_text", detail, line.data)
-    return Record(relative, where, line.length, text, **_columns(value))
+    return Record(relative, where, line.length, text, **document_columns(value))
 
 
-def _columns(value: dict[str, Any]) -> dict[str, Any]:
-    """Return the document columns of a record; what is left goes into `meta`."""
-    columns: dict[str, Any] = {
-        name: str(value.pop(name)) if value.get(name) is not None else None
-        for name in ("url", "license", "timestamp")
-    }
-    inner = value.pop("meta", None)
-    meta = {k: v for k, v in value.items() if v is not None and k not in STANDARD}
-    if isinstance(inner, dict):
-        meta.update(inner)
-    elif inner is not None:
-        meta["meta"] = inner
-    return {**columns, "meta": meta or None}
+def line_positions(file: File, source: Source) -> Iterator[str]:
+    """Yield the number of every line that is not blank, up to a fault of the stream."""
+    try:
+        for line in owned_lines(file.path, 0, 1, POSITIONS_LINE, FileStats(file.relative)):
+            if line.data is None or line.data.strip():
+                yield str(line.number)
+    except StreamFault:
+        return  # reading reports it
+
+
+JSONL = Reader(
+    name="jsonl",
+    endings=(".jsonl", ".ndjson", ".json"),
+    read=read_jsonl,
+    positions=line_positions,
+    divisible=True,
+)

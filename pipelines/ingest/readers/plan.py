@@ -1,4 +1,4 @@
-"""Which files a source has, and how they are dealt into splits: one split, one shard.
+"""Which files a source has, and how they are grouped into splits: one split per shard.
 
 The number of splits follows from sizes alone, so shards have their names before anything is
 read, and the same files always make the same shards.
@@ -10,64 +10,53 @@ import glob
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-from pipelines.ingest.readers.base import File, FileStats, Split
-from pipelines.ingest.readers.lines import owned_lines
-from pipelines.ingest.readers.streams import StreamFault
-from pipelines.ingest.readers.whole import is_archive, wanted
-from pipelines.storage.files import is_remote, open_input
+from pipelines.ingest.readers import READERS
+from pipelines.ingest.readers.base import File, Reader, Split, rank
+from pipelines.ingest.readers.whole import wanted
+from pipelines.storage.files import is_remote
 from pipelines.storage.shards import shard_name
 from pipelines.storage.store import listed
 from schemas.config import Ingest, Source
-from schemas.documents import document_id
 from schemas.errors import InputError
 
 RATIO = {".zst": 6, ".gz": 4}
-"""Bytes of text that a compressed byte holds, about."""
+"""Bytes of text that a compressed byte expands to, about."""
 MAX_SPLITS = 64
 """Splits of one file at the most: each reads the file from its start."""
-WARC_SPLIT = 2_000_000
-"""Compressed bytes of a WARC in one split: extraction is slow."""
-DIVISIBLE = {"jsonl", "parquet", "warc"}
-
-_FORMATS = (
-    ((".warc.gz", ".warc", ".wet.gz", ".wet", ".warc.wet.gz"), "warc"),
-    ((".jsonl", ".ndjson", ".json"), "jsonl"),
-    ((".parquet",), "parquet"),
-    ((".html", ".htm", ".xhtml"), "html"),
-    ((".txt", ".md", ".text"), "text"),
-)
+TREE, TEXT = "tree", "text"
+"""Formats of files without a known ending: in a folder of such files alone, and beside others."""
 
 
 def format_of(name: str) -> str | None:
-    """Return the format that a file's name tells, or None."""
+    """Return the format that a file's ending tells, or None."""
     plain = name.removesuffix(".zst").removesuffix(".gz")
-    for endings, kind in _FORMATS:
-        if name.endswith(endings) or plain.endswith(endings):
-            return kind
-    return "tree" if is_archive(name) else None
+    for reader in READERS.values():
+        if name.endswith(reader.endings) or plain.endswith(reader.endings):
+            return reader.name
+    return None
 
 
 def plan_splits(name: str, source: Source, ingest: Ingest) -> list[Split]:
     """Return the splits of the source `name`, in shard order.
 
-    Raises InputError if its path holds no file, naming source and path.
+    Raises InputError, naming source and path, where the path has no file.
     """
     files = list_files(name, source)
     kinds: dict[str, str] = {file.relative: source.format for file in files}
     if source.format == "auto":
         _refuse_unknown(name, source, files)
         tree = source.include or all(format_of(file.path) is None for file in files)
-        kinds = {f.relative: "tree" if tree else format_of(f.path) or "text" for f in files}
+        kinds = {f.relative: TREE if tree else format_of(f.path) or TEXT for f in files}
     below = _limit(name, source, files, kinds) if source.limit else None
     pieces: list[tuple[str, tuple[File, ...], int, int]] = []
     group: list[File] = []
     for file in files:
         kind = kinds[file.relative]
-        if kind in DIVISIBLE:
-            count = _count(file, kind, ingest)
+        if READERS[kind].divisible:
+            count = _count(file, READERS[kind], ingest)
             pieces += [(kind, (file,), index, count) for index in range(count)]
             continue
         if group and (
@@ -94,26 +83,26 @@ _NO_TEXT = re.compile(
 def _refuse_unknown(name: str, source: Source, files: list[File]) -> None:
     """Raise InputError where the path itself names a file that no reader reads.
 
-    In a folder such files may lie beside others, and are rejected one by one.
+    In a folder such files may stand beside others, and are rejected one by one.
     """
     if os.path.isdir(source.path):
         return
     for file in files:
         if _NO_TEXT.search(file.path):
-            endings = ", ".join(ending for known, _ in _FORMATS for ending in known)
+            endings = ", ".join(e for reader in READERS.values() for e in reader.endings)
             raise InputError(
-                f"sources.{name}.path: {file.path}: no reader for such a file; turn it into one of "
-                f"{endings} (.gz, .zst too), or say what it is with sources.{name}.format"
+                f"sources.{name}.path: {file.path}: no reader for such a file; convert it to one "
+                f"of {endings} (also .gz, .zst), or set sources.{name}.format"
             )
 
 
 def expansion(path: str) -> int:
-    """Return how many bytes of text a byte of the file holds, about, by its compression."""
+    """Return about how many bytes of text a file has per byte, by its compression."""
     return next((ratio for ending, ratio in RATIO.items() if path.endswith(ending)), 1)
 
 
 def estimated_bytes(sources: Mapping[str, Source]) -> int:
-    """Return how many bytes of text the sources hold, about, from the sizes of their files."""
+    """Return how many bytes of text the sources have, about, from the sizes of their files."""
     return sum(
         file.size * expansion(file.path)
         for name, source in sources.items()
@@ -121,9 +110,12 @@ def estimated_bytes(sources: Mapping[str, Source]) -> int:
     )
 
 
-def _count(file: File, kind: str, ingest: Ingest) -> int:
-    expanded = file.size * expansion(file.path)
-    share = file.size / WARC_SPLIT if kind == "warc" else expanded / ingest.shard_bytes
+def _count(file: File, reader: Reader, ingest: Ingest) -> int:
+    """Return how many splits share a file of a divisible format."""
+    if reader.split_bytes is None:
+        share = file.size * expansion(file.path) / ingest.shard_bytes
+    else:
+        share = file.size / reader.split_bytes
     return max(1, min(MAX_SPLITS, math.ceil(share)))
 
 
@@ -151,7 +143,7 @@ def list_files(name: str, source: Source) -> list[File]:
         resolved = Path(path).absolute()
         raise InputError(
             f"sources.{name}.path: {path}: there is no such file or folder, or it is empty "
-            f"(looked at {resolved}); paths count from the folder in which bibim is run"
+            f"(looked at {resolved}); relative paths start at the folder in which bibim is run"
         )
     return [
         File(p, Path(os.path.relpath(p, root)).as_posix(), s.st_size, str(s.st_mtime_ns))
@@ -206,41 +198,12 @@ def _stored(source: Source) -> list[File]:
     ]
 
 
-def _positions(file: File, kind: str, source: Source) -> Iterator[str]:
-    """Yield the position of every record of a file, cheaply: nothing is parsed."""
-    if kind == "jsonl":
-        try:
-            for line in owned_lines(file.path, 0, 1, 64 << 20, FileStats(file.relative)):
-                if line.data is None or line.data.strip():
-                    yield str(line.number)
-        except StreamFault:
-            return  # told when it is read
-    elif kind == "parquet":
-        import pyarrow.parquet as pq
-
-        with open_input(file.path) as raw:
-            yield from map(str, range(pq.read_metadata(raw).num_rows))
-    elif kind == "warc":
-        from warcio.archiveiterator import ArchiveIterator
-        from warcio.exceptions import ArchiveLoadFailed
-
-        try:
-            with open_input(file.path) as raw:
-                for ordinal, record in enumerate(ArchiveIterator(raw)):
-                    if record.rec_type in ("response", "conversion", "resource"):
-                        yield str(ordinal)
-        except (ArchiveLoadFailed, EOFError, OSError, ValueError):
-            return  # told when it is read
-    else:
-        yield "0"
-
-
 def _limit(name: str, source: Source, files: list[File], kinds: dict[str, str]) -> int:
-    """Return the rank below which exactly `source.limit` records lie, by a hash of their ids."""
+    """Return the rank below which exactly `source.limit` records are."""
     ranks = sorted(
-        int.from_bytes(document_id(name, f"{file.relative}:{position}")[:8], "big")
+        rank(name, file, position)
         for file in files
-        for position in _positions(file, kinds[file.relative], source)
+        for position in READERS[kinds[file.relative]].positions(file, source)
     )
     limit = source.limit or 0
     return ranks[limit] if len(ranks) > limit else 2**64

@@ -1,4 +1,4 @@
-"""Bytes of a file, decompressed in bounded pieces; a cut or a fault is told by its position."""
+"""Bytes of a file, decompressed in bounded pieces; faults are reported with a byte offset."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from schemas.files import CHUNK, gunzip, unzstd
 
 
 class StreamFault(Exception):
-    """The stream ends or breaks. `position` counts decompressed bytes before it."""
+    """The stream is truncated or damaged. `position`: the decompressed bytes before that."""
 
     def __init__(self, reason: str, position: int, detail: str) -> None:
         super().__init__(detail)

@@ -1,11 +1,23 @@
-"""Parquet: one record a row, each split taking every so-many-th row group."""
+"""Parquet: one record per row; of N splits each takes every N-th row group."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from pipelines.ingest.readers.base import File, FileStats, Items, ReadStats, Record, Reject, Split
-from pipelines.ingest.readers.lines import _columns, sampled
+from pipelines.ingest.readers.base import (
+    File,
+    FileStats,
+    Items,
+    Reader,
+    ReadStats,
+    Record,
+    Reject,
+    Split,
+    document_columns,
+    sampled,
+    too_long,
+)
 from pipelines.storage.files import is_remote, open_input
 from schemas.config import Ingest, Source
 
@@ -69,7 +81,7 @@ def _read_file(split: Split, file: File, source: Source, ingest: Ingest, stats: 
                 yield Reject(file.relative, str(row), 0, "corrupt_stream", str(error)[:200])
                 continue
             own.raw_bytes += left
-            stats.structural_bytes += left  # page headers, other columns, compression's gain
+            stats.structural_bytes += left  # page headers, other columns, less compression
 
 
 def _row(
@@ -77,10 +89,31 @@ def _row(
 ) -> Record | Reject:
     text = value.pop(source.text)
     if not isinstance(text, str) or not text.strip():
-        detail = f"column {source.text!r} is empty or no string"
+        detail = f"column {source.text!r} is empty or not a string"
         return Reject(file.relative, str(row), 0, "no_text", detail)
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > ingest.max_document_bytes:
-        detail = f"{size} bytes; the most is {ingest.max_document_bytes}"
-        return Reject(file.relative, str(row), size, "too_long", detail)
-    return Record(file.relative, str(row), size, text, **_columns(value))
+        return Reject(file.relative, str(row), size, "too_long", too_long(size, ingest))
+    return Record(file.relative, str(row), size, text, **document_columns(value))
+
+
+def row_positions(file: File, source: Source) -> Iterator[str]:
+    """Yield the number of every row, from the file's footer alone; none where it is damaged."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with open_input(file.path) as raw:
+            rows = pq.read_metadata(raw).num_rows
+    except (OSError, pa.ArrowException):
+        return  # reading reports it
+    yield from map(str, range(rows))
+
+
+PARQUET = Reader(
+    name="parquet",
+    endings=(".parquet",),
+    read=read_parquet,
+    positions=row_positions,
+    divisible=True,
+)

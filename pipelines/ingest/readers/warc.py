@@ -1,11 +1,12 @@
-"""WARC and WET: pages to main text, with the charset found and the extractor applied.
+"""WARC and WET: pages to main text, with the charset detected and the extractor applied.
 
-Extraction is slow, so a file is dealt to splits by blocks of records; every split walks the
-whole file, which costs decompression only.
+Extraction is slow, so splits share a file by blocks of records; every split walks the whole
+file, which costs decompression only.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from filters.text.charset import decode_page
@@ -15,19 +16,24 @@ from pipelines.ingest.readers.base import (
     FileStats,
     Item,
     Items,
+    Reader,
     ReadStats,
     Record,
     Reject,
     Split,
     excerpt,
+    sampled,
+    too_long,
 )
-from pipelines.ingest.readers.lines import sampled
 from pipelines.storage.files import open_input
 from schemas.config import Ingest, Source
 
 BLOCK_RECORDS = 8
 """Records that go to one split together."""
-OK = 200
+SPLIT_BYTES = 2_000_000
+"""Compressed bytes per split."""
+PAGES = ("response", "conversion", "resource")
+"""Types of the records that are documents."""
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 
 
@@ -61,7 +67,7 @@ def _read_file(split: Split, file: File, ingest: Ingest, stats: ReadStats) -> It
                 own.records += 1
                 own.raw_bytes += length
                 where = str(ordinal)
-                if record.rec_type not in ("response", "conversion", "resource") or (
+                if record.rec_type not in PAGES or (
                     split.below is not None and not sampled(split, file, where)
                 ):
                     stats.structural_bytes += length
@@ -92,8 +98,7 @@ def _page(file: File, where: str, record: Any, length: int, ingest: Ingest) -> I
         return Reject(file.relative, where, length, reason, detail, excerpt(shown), fault)
 
     if length > ingest.max_document_bytes:
-        detail = f"{length} bytes; the most is {ingest.max_document_bytes}"
-        return reject("too_long", detail, True)
+        return reject("too_long", too_long(length, ingest), True)
     status = headers.get_statuscode() if headers else None
     if status and not status.startswith("2"):
         return reject("http_status", f"status {status}", False)
@@ -112,3 +117,30 @@ def _page(file: File, where: str, record: Any, length: int, ingest: Ingest) -> I
     meta = {"charset": charset} if not plain else None
     date = record.rec_headers.get_header("WARC-Date")
     return Record(file.relative, where, length, text, url=url, timestamp=date, meta=meta)
+
+
+def page_positions(file: File, source: Source) -> Iterator[str]:
+    """Yield the ordinal of every page of a file, up to a fault."""
+    import zlib
+
+    from warcio.archiveiterator import ArchiveIterator
+    from warcio.exceptions import ArchiveLoadFailed
+
+    try:
+        with open_input(file.path) as raw:
+            for ordinal, record in enumerate(ArchiveIterator(raw)):
+                if record.rec_type in PAGES:
+                    yield str(ordinal)
+    except (ArchiveLoadFailed, EOFError, OSError, ValueError, zlib.error):
+        return  # reading reports it
+
+
+WARC = Reader(
+    name="warc",
+    endings=(".warc.gz", ".warc", ".wet.gz", ".wet", ".warc.wet.gz"),
+    read=read_warc,
+    positions=page_positions,
+    divisible=True,
+    split_bytes=SPLIT_BYTES,
+    slow=True,
+)

@@ -2,62 +2,54 @@
 
 from __future__ import annotations
 
-import gzip
-import tarfile
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
 from typing import Any
 
 from filters.text.charset import decode_page
 from filters.text.html import main_text
+from pipelines.ingest.readers.archives import ARCHIVES, Member, is_archive, members
 from pipelines.ingest.readers.base import (
     File,
     FileStats,
     Item,
     Items,
+    Reader,
     ReadStats,
     Record,
     Reject,
     Split,
     excerpt,
+    sampled,
+    too_long,
 )
-from pipelines.ingest.readers.lines import sampled
 from pipelines.ingest.readers.streams import StreamFault, chunks
-from pipelines.storage.files import open_input
 from schemas.config import Ingest, Source
 
-ARCHIVES = (".tar", ".tar.gz", ".tgz", ".zip")
 BINARY_WINDOW = 8192
-
-
-def is_archive(name: str) -> bool:
-    return name.endswith(ARCHIVES)
+"""Bytes at the start of a file in which a NUL byte makes it binary."""
 
 
 def read_whole(split: Split, source: Source, ingest: Ingest, stats: ReadStats) -> Items:
-    """Yield a document or a reject for each file (or archive member) of the split."""
+    """Yield a document or a reject per file, or per member of an archive, of the split."""
     for file in split.files:
         own = FileStats(file.relative)
         stats.files.append(own)
-        members = _archive(file, source) if is_archive(file.path) else _single(file, ingest)
-        for member in members:
-            if isinstance(member, Reject):
+        parts = _archive(file, source, ingest) if is_archive(file.path) else _single(file, ingest)
+        for part in parts:
+            if isinstance(part, Reject):
                 own.records += 1
-                own.raw_bytes += member.raw_bytes
-                yield member
+                own.raw_bytes += part.raw_bytes
+                yield part
                 continue
-            position, name, data = member
+            position = part.name if is_archive(file.path) else "0"
             own.records += 1
-            own.raw_bytes += len(data)
-            if split.below is not None and not sampled(split, file, position):
-                stats.structural_bytes += len(data)
+            own.raw_bytes += part.size
+            if not sampled(split, file, position):
+                stats.structural_bytes += part.size
                 continue
-            yield _document(file, position, name, data, split.format, ingest)
+            yield _document(file, position, part, split.format, ingest)
         own.file_records, own.file_bytes = own.records, own.raw_bytes
-
-
-Member = tuple[str, str, bytes]
 
 
 def _single(file: File, ingest: Ingest) -> Iterator[Member | Reject]:
@@ -76,49 +68,60 @@ def _single(file: File, ingest: Ingest) -> Iterator[Member | Reject]:
         yield Reject(file.relative, f"byte {fault.position}", size, fault.reason, detail, shown)
         return
     if size > ingest.max_document_bytes:
-        detail = f"{size} bytes; the most is {ingest.max_document_bytes}"
-        yield Reject(file.relative, "0", size, "too_long", detail)
+        yield Reject(file.relative, "0", size, "too_long", too_long(size, ingest))
     elif size == 0:
-        # An empty file is usual in a source tree (`__init__.py`): told, but no fault there.
+        # An empty file is usual in a source tree (`__init__.py`): a reject, but not a fault.
         fault_here = not file.relative.endswith(".py")
         yield Reject(file.relative, "0", 0, "empty_file", "no bytes", fault=fault_here)
     else:
-        yield "0", file.relative, b"".join(pieces)
+        yield Member(file.relative, size, b"".join(pieces))
 
 
-def _archive(file: File, source: Source) -> Iterator[Member | Reject]:
+def _archive(file: File, source: Source, ingest: Ingest) -> Iterator[Member | Reject]:
     try:
-        with open_input(file.path) as raw:
-            if file.path.endswith(".zip"):
-                with zipfile.ZipFile(raw) as archive:
-                    for info in archive.infolist():
-                        if not info.is_dir() and wanted(info.filename, source.include):
-                            yield info.filename, info.filename, archive.read(info)
+        for member in members(file.path, _included(source), ingest.max_document_bytes):
+            if member.fault:
+                yield Reject(file.relative, member.name, 0, "corrupt_stream", member.fault)
             else:
-                with tarfile.open(fileobj=raw, mode="r|*") as tar:
-                    for entry in tar:
-                        handle = tar.extractfile(entry) if entry.isfile() else None
-                        if handle is not None and wanted(entry.name, source.include):
-                            yield entry.name, entry.name, handle.read()
-    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile) as error:
-        yield Reject(file.relative, "end", 0, "truncated_stream", str(error))
+                yield member
+    except StreamFault as fault:
+        yield Reject(file.relative, "end", 0, fault.reason, fault.detail)
+
+
+def _included(source: Source) -> Callable[[str], bool]:
+    return lambda name: wanted(name, source.include)
+
+
+def member_positions(file: File, source: Source) -> Iterator[str]:
+    """Yield the name of every member of an archive, up to a fault; "0" for any other file."""
+    if not is_archive(file.path):
+        yield "0"
+        return
+    try:
+        for member in members(file.path, _included(source), limit=-1):
+            yield member.name
+    except StreamFault:
+        return  # reading reports it
 
 
 def wanted(name: str, include: list[str]) -> bool:
-    """Return whether a file of a tree is taken: not hidden, and of an included kind."""
+    """Return whether a file of a tree is read: not hidden, and matched by `include`, if any."""
     parts = name.split("/")
     if any(part.startswith(".") or part == "__pycache__" for part in parts if part):
         return False
     return not include or any(fnmatch(parts[-1], pattern) for pattern in include)
 
 
-def _document(file: File, position: str, name: str, data: bytes, kind: str, ingest: Ingest) -> Item:
-    def reject(reason: str, detail: str, fault: bool = True) -> Reject:
-        return Reject(file.relative, position, len(data), reason, detail, excerpt(data), fault)
+def _document(file: File, position: str, member: Member, kind: str, ingest: Ingest) -> Item:
+    data = member.data
 
-    if len(data) > ingest.max_document_bytes:
-        return reject("too_long", f"{len(data)} bytes; the most is {ingest.max_document_bytes}")
-    meta: dict[str, Any] = {"path": name}
+    def reject(reason: str, detail: str, fault: bool = True) -> Reject:
+        shown = excerpt(data or b"")
+        return Reject(file.relative, position, member.size, reason, detail, shown, fault)
+
+    if data is None:
+        return reject("too_long", too_long(member.size, ingest))
+    meta: dict[str, Any] = {"path": member.name}
     if kind == "html":
         html, charset = decode_page(data)
         text = main_text(html)
@@ -126,7 +129,7 @@ def _document(file: File, position: str, name: str, data: bytes, kind: str, inge
             return reject("no_main_text", f"{len(data)} bytes of {charset}", fault=False)
         return Record(file.relative, position, len(data), text, meta={**meta, "charset": charset})
     if b"\0" in data[:BINARY_WINDOW]:
-        return reject("binary", "holds NUL bytes", fault=False)
+        return reject("binary", "contains NUL bytes", fault=False)
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -134,3 +137,8 @@ def _document(file: File, position: str, name: str, data: bytes, kind: str, inge
     if not text.strip():
         return reject("no_text", "nothing but white space", fault=False)
     return Record(file.relative, position, len(data), text, meta=meta)
+
+
+TEXT = Reader(name="text", endings=(".txt", ".md", ".text"), read=read_whole)
+HTML = Reader(name="html", endings=(".html", ".htm", ".xhtml"), read=read_whole, slow=True)
+TREE = Reader(name="tree", endings=ARCHIVES, read=read_whole, positions=member_positions)

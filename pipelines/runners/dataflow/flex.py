@@ -1,8 +1,8 @@
 """A run as one Dataflow job that drives the others: what the flex template launches.
 
-A launcher may make one job, and a run is a job a stage. So the job it makes has one step: it does
-what `bibim run --runner dataflow` does, and Dataflow runs it again where its machine is lost;
-the run is then resumed.
+A launcher may start one job, and a run is a job per pipeline. So the launched job has one step,
+which does what `bibim run --runner dataflow` does. If its machine is lost, Dataflow repeats the
+step, and the run is resumed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SHOWN = 20
 
 
 class Drive(beam.DoFn):
-    """Arguments of `bibim` in; runs it in a process of its own."""
+    """Arguments of `bibim` in, exit code out: runs the command in a process of its own."""
 
     def process(self, arguments: Sequence[str]) -> Iterator[int]:
         """Yield the exit code, 0. Raises RunFault with the end of the output for any other."""
@@ -40,7 +40,7 @@ class Drive(beam.DoFn):
 
 
 def arguments(parameters: argparse.Namespace, options: PipelineOptions) -> list[str]:
-    """Return what `bibim` is called with: the job's own project, region and image hold for all."""
+    """Return the arguments of `bibim`; its jobs use this job's project, region and image."""
     cloud, worker = options.view_as(GoogleCloudOptions), options.view_as(WorkerOptions)
     beam_options = [f"--project={cloud.project}", f"--region={cloud.region}"]
     beam_options.append(f"--sdk_container_image={worker.sdk_container_image}")
@@ -56,13 +56,15 @@ def arguments(parameters: argparse.Namespace, options: PipelineOptions) -> list[
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of the template's parameters; `--engine` is for trials without a cloud."""
+    """Return the parser of the template's parameters; `--engine` is for tests without a cloud."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--config", required=True, help="A recipe in the image")
     parser.add_argument("--out", required=True, help="A gs:// folder")
     parser.add_argument("--stages", default="", help="Only these, comma-separated")
-    parser.add_argument("--workers", type=int, default=0, help="The most machines; 0: Dataflow's")
-    parser.add_argument("--beam_options", default="", help="For every stage's job")
+    parser.add_argument(
+        "--workers", type=int, default=0, help="Maximum machines; 0: Dataflow decides"
+    )
+    parser.add_argument("--beam_options", default="", help="Beam options of every job")
     parser.add_argument("--engine", default="dataflow", choices=("dataflow", "local"))
     return parser
 

@@ -1,4 +1,4 @@
-"""Beam's options for Dataflow, checked before anything is asked of the network."""
+"""Beam's options for Dataflow, checked before any request to the network."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ PROJECT = r"[a-z][-a-z0-9:.]+[a-z0-9]"
 DEFAULTS = (
     "--worker_machine_type=n2-standard-4",
     "--disk_size_gb=100",
-    # A process a core is Dataflow's own choice; twelve threads in each would hold twelve shards.
+    # Dataflow starts a process per core; 12 threads in each would keep 12 shards in memory.
     "--number_of_worker_harness_threads=1",
     "--sdk_location=container",
 )
-"""What a run takes unless the same option is given after `--`."""
+"""Options of a run; the same option after `--` overrides."""
 
 ONE_PROCESS = "--experiments=no_use_multiple_sdk_containers"
-"""One process a machine, for those with a GPU: it then holds one model, not one a core."""
+"""One process per machine, for those with a GPU: one model in memory, not one per core."""
 
 
 def dataflow_options(given: Sequence[str], workers: int, out: Path | None) -> list[str]:
     """Return the options for Dataflow; `given`, those after `--`, override.
 
-    `workers`: the most machines to start; 0: Dataflow decides. Raises InputError that names
+    `workers`: the maximum number of machines; 0: Dataflow decides. Raises InputError that names
     every option that is missing or wrong.
     """
     options = PipelineOptions(list(given))
@@ -47,7 +47,7 @@ def dataflow_options(given: Sequence[str], workers: int, out: Path | None) -> li
     if not worker.sdk_container_image:
         wrong.append("--sdk_container_image=: name the image made from deploy/Dockerfile")
     if not re.fullmatch(FOLDER, str(out)):
-        wrong.append(f"--out {out} (before `--`): workers share no disk; name a gs:// folder")
+        wrong.append(f"--out {out} (before `--`): workers do not share a disk; name a gs:// folder")
     elif not re.fullmatch(FOLDER, temporary):
         wrong.append(f"--temp_location={temporary}: name a gs:// folder")
     if cloud.staging_location and not re.fullmatch(FOLDER, cloud.staging_location):

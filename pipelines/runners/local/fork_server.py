@@ -1,9 +1,9 @@
-"""A process that has imported what workers need, and forks them.
+"""A fork server: a process that has imported what workers need, and forks them.
 
-Each pipeline of a run starts its workers anew, and importing Beam takes seconds of a core. The
-first launcher of a keeper (the local driver, an executor of Spark) leaves a nursery behind; every
-worker of that keeper, and of others of its family, is a fork of it. Linux only; elsewhere a
-launcher becomes the worker itself.
+Each pipeline of a run starts new workers, and importing Beam takes seconds of a core. The first
+launcher of a parent (the local driver, an executor of Spark) starts a fork server; every later
+worker of that parent, and of other parents in its group, is a fork of it. Linux only; elsewhere
+a launcher becomes the worker itself.
 """
 
 from __future__ import annotations
@@ -25,20 +25,23 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-SECONDS = 120.0
-"""How long a launcher waits for a nursery that is being made."""
-LOOK_SECONDS = 0.2
-"""How often a nursery looks for its keepers."""
+START_SECONDS = 120.0
+"""Timeout of a launcher for a fork server that starts."""
+POLL_SECONDS = 0.2
+"""Interval at which a fork server checks that its parents are alive."""
 IDLE_SECONDS = 600.0
-"""A nursery without workers for so long ends: its keeper may have gone before it was asked."""
-HEAD = struct.Struct("!QQQ")
-"""What a launcher says first: the keeper, when that started, bytes of what else it says."""
-TALK_SECONDS = 10.0
-TRIES = 5
-"""How often a launcher asks: a nursery may be gone by the time that it opens."""
+"""Idle timeout: a parent may end before its first request arrives."""
+REQUEST = struct.Struct("!QQQ")
+"""Request header: parent pid, parent start time, payload length in bytes."""
+REQUEST_SECONDS = 10.0
+"""Timeout of a fork server for the header of a request."""
+ATTEMPTS = 5
+"""Requests of a launcher: a fork server may end between its connection and its request."""
+SOCKET, LOCK = "socket", "lock"
+"""Names of files in a fork server's folder."""
 
 Serve = Callable[[list[str]], None]
-"""Serves the runner that arguments name until it ends."""
+"""Serves the runner that the arguments name until it ends."""
 
 
 def started(pid: int) -> str | None:
@@ -48,35 +51,38 @@ def started(pid: int) -> str | None:
     except OSError:
         return None
     state, *rest = text.rpartition(")")[2].split()
-    # One that has ended is listed until its parent asks, who may wait for us to close its output.
+    # A zombie is listed until its parent reaps it, and that may wait for us to close its output.
     return None if state in "ZX" else rest[18]
 
 
-def hatch(keeper: int, module: str, arguments: list[str], family: str = "") -> None:
-    """Call `module`'s function `serve` in a fork of the nursery of `keeper`, made if need be.
+def spawn(parent: int, module: str, arguments: list[str], group: str = "") -> None:
+    """Call `module`'s function `serve` in a fork of the fork server of `parent`.
 
-    The nursery imports the module and calls its function `preload`. Keepers of one `family` share
-    it; without one it is the keeper's own. Returns when the worker has ended; the worker ends when
-    this process does, the nursery when all keepers that have asked it do.
+    The fork server is started if there is none; it imports the module and calls its function
+    `preload`. Parents of one `group` share it; without a group it serves `parent` alone. Returns
+    when the worker has ended. The worker ends when this process does, the fork server when all
+    parents for which it was asked do. Raises PermissionError where its folder is another user's,
+    TimeoutError where it does not start.
     """
-    born = started(keeper)
-    if born is None:
+    parent_started = started(parent)
+    if parent_started is None:
         importlib.import_module(module).serve(arguments)
         return
-    name = f"{os.getuid()}-{family or f'{keeper}-{born}'}"
-    told = json.dumps([dict(os.environ), os.getcwd(), arguments]).encode()
-    for _ in range(TRIES):
+    name = f"{os.getuid()}-{group or f'{parent}-{parent_started}'}"
+    payload = json.dumps([dict(os.environ), os.getcwd(), arguments]).encode()
+    for _ in range(ATTEMPTS):
         with (
-            # an ending nursery hangs up, and takes its folder away
+            # A fork server that ends closes its connections and removes its folder.
             contextlib.suppress(ConnectionError, FileNotFoundError),
-            _connect(_folder(name), keeper, born, module) as line,
+            _connect(_folder(name), parent, parent_started, module) as connection,
         ):
-            socket.send_fds(line, [HEAD.pack(keeper, int(born), len(told))], [1, 2])
-            line.sendall(told)
-            if line.recv(1):  # the worker's first breath
-                line.recv(1)  # nothing more is ever said: this is its end
+            header = REQUEST.pack(parent, int(parent_started), len(payload))
+            socket.send_fds(connection, [header], [1, 2])
+            connection.sendall(payload)
+            if connection.recv(1):  # the worker has started
+                connection.recv(1)  # it sends nothing more: this returns when it has ended
                 return
-    raise TimeoutError(f"bibim-{name}: the nursery started no worker")
+    raise TimeoutError(f"bibim-{name}: the fork server did not start a worker")
 
 
 def _folder(name: str) -> Path:
@@ -85,118 +91,119 @@ def _folder(name: str) -> Path:
     folder.mkdir(mode=0o700, exist_ok=True)
     status = folder.lstat()
     if status.st_uid != os.getuid() or status.st_mode & 0o077:
-        raise PermissionError(f"{folder}: is not this user's alone; remove it")
+        raise PermissionError(f"{folder}: others can open this folder; remove it")
     return folder
 
 
-def _connect(folder: Path, keeper: int, born: str, module: str) -> socket.socket:
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # of two first launchers one makes the nursery
-        if not os.path.samestat((folder / "lock").stat(), os.fstat(lock.fileno())):
-            raise FileNotFoundError(f"{folder}: was taken away by a nursery that ended")
-        line = _open(folder)
-        if line is None:
-            (folder / "door").unlink(missing_ok=True)
-            # It outlives this process and ends with the keeper.
+def _connect(folder: Path, parent: int, parent_started: str, module: str) -> socket.socket:
+    """Return a connection to the fork server of `folder`, started if it does not answer."""
+    with (folder / LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of two first launchers one starts the fork server
+        if not os.path.samestat((folder / LOCK).stat(), os.fstat(lock.fileno())):
+            raise FileNotFoundError(f"{folder}: removed by a fork server that ended")
+        connection = _open(folder)
+        if connection is None:
+            (folder / SOCKET).unlink(missing_ok=True)
+            # It outlives this process and ends with the parent.
             subprocess.Popen(
-                [sys.executable, "-m", __name__, str(folder), str(keeper), born, module],
+                [sys.executable, "-m", __name__, str(folder), str(parent), parent_started, module],
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + SECONDS
-        while line is None and time.monotonic() < deadline:
+        deadline = time.monotonic() + START_SECONDS
+        while connection is None and time.monotonic() < deadline:
             time.sleep(0.05)
-            line = _open(folder)
-    if line is None:
-        raise TimeoutError(f"{folder}: no nursery of workers came up")
-    return line
+            connection = _open(folder)
+    if connection is None:
+        raise TimeoutError(f"{folder}: the fork server did not start in {START_SECONDS:.0f} s")
+    return connection
 
 
 def _open(folder: Path) -> socket.socket | None:
-    line = socket.socket(socket.AF_UNIX)
+    connection = socket.socket(socket.AF_UNIX)
     try:
-        line.connect(str(folder / "door"))
+        connection.connect(str(folder / SOCKET))
     except OSError:
-        line.close()
+        connection.close()
         return None
-    return line
+    return connection
 
 
-def _tend(folder: Path, keeper: int, born: str, serve: Serve) -> None:
-    """Fork a worker for each connection until all keepers are gone, or none is asked for."""
-    keepers = {keeper: born}
-    with socket.socket(socket.AF_UNIX) as door:
-        door.bind(str(folder / "door"))
-        door.listen(64)
-        door.settimeout(LOOK_SECONDS)
+def _accept(folder: Path, parent: int, parent_started: str, serve: Serve) -> None:
+    """Fork a worker per connection until all parents have ended, or the idle timeout has passed."""
+    parents = {parent: parent_started}
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / SOCKET))
+        listener.listen(64)
+        listener.settimeout(POLL_SECONDS)
         busy = time.monotonic()
         while True:
-            keepers = {pid: born for pid, born in keepers.items() if started(pid) == born}
+            parents = {pid: start for pid, start in parents.items() if started(pid) == start}
             idle = time.monotonic() - busy > IDLE_SECONDS
-            if (idle or not keepers) and _remove(folder):
+            if (idle or not parents) and _remove(folder):
                 return
-            with contextlib.suppress(ChildProcessError):  # raised where there are none
+            with contextlib.suppress(ChildProcessError):  # raised where there are no workers
                 while os.waitpid(-1, os.WNOHANG)[0]:
                     pass
                 busy = time.monotonic()
             try:
-                line, _ = door.accept()
+                connection, _ = listener.accept()
             except TimeoutError:
                 continue
-            with line, contextlib.suppress(OSError):  # a launcher may end before it has spoken
-                line.settimeout(TALK_SECONDS)
-                head, fds, _, _ = socket.recv_fds(line, HEAD.size, 2)
+            with connection, contextlib.suppress(OSError):  # a launcher may end before its request
+                connection.settimeout(REQUEST_SECONDS)
+                header, fds, _, _ = socket.recv_fds(connection, REQUEST.size, 2)
                 try:
-                    if len(head) == HEAD.size and len(fds) == 2:
-                        asking, since, size = HEAD.unpack(head)
-                        keepers[asking] = str(since)
+                    if len(header) == REQUEST.size and len(fds) == 2:
+                        pid, start, size = REQUEST.unpack(header)
+                        parents[pid] = str(start)
                         if os.fork() == 0:
-                            door.close()
-                            _live(line, fds, size, serve)
+                            listener.close()
+                            _work(connection, fds, size, serve)
                 finally:
                     for fd in fds:
                         os.close(fd)
 
 
 def _remove(folder: Path) -> bool:
-    """Remove the folder, unless a launcher is looking for its nursery; return whether it is gone.
+    """Remove the folder, unless a launcher has its lock; return whether the folder is gone.
 
-    Who waits for the lock then finds that its folder was taken away, and asks again.
+    A launcher that waits for the lock then finds that its folder was removed, and tries again.
     """
     try:
-        with (folder / "lock").open("w") as lock:
+        with (folder / LOCK).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder, ignore_errors=True)
     except BlockingIOError:
         return False
     except FileNotFoundError:
-        pass  # somebody tidied the temporary folder
+        pass  # the temporary folder was cleaned
     return True
 
 
-def _live(line: socket.socket, fds: list[int], size: int, serve: Serve) -> None:
-    """Be a worker for the launcher at the other end; end with it."""
+def _work(connection: socket.socket, fds: list[int], size: int, serve: Serve) -> None:
+    """Be a worker for the launcher at the other end of `connection`; end with it."""
     status = 1
     try:
-        line.settimeout(None)
-        told = b""
-        while len(told) < size:
-            piece = line.recv(size - len(told))
+        connection.settimeout(None)
+        payload = b""
+        while len(payload) < size:
+            piece = connection.recv(size - len(payload))
             if not piece:
                 os._exit(1)
-            told += piece
+            payload += piece
         for number, fd in zip((1, 2), fds, strict=True):
             os.dup2(fd, number)
             os.close(fd)
-        line.sendall(b"\1")
-        environment, folder, arguments = json.loads(told)
+        connection.sendall(b"\1")
+        environment, folder, arguments = json.loads(payload)
         os.environ.clear()
         os.environ.update(environment)
         os.chdir(folder)
         # As a process of its own would have read it.
         added = os.environ.get("PYTHONPATH", "").split(os.pathsep)
         sys.path[:0] = [path for path in added if path and path not in sys.path]
-        threading.Thread(target=_end_with, args=(line,), daemon=True).start()
+        threading.Thread(target=_end_with, args=(connection,), daemon=True).start()
         serve(arguments)
         status = 0
     except Exception:
@@ -205,26 +212,27 @@ def _live(line: socket.socket, fds: list[int], size: int, serve: Serve) -> None:
         os._exit(status)
 
 
-def _end_with(line: socket.socket) -> None:
+def _end_with(connection: socket.socket) -> None:
+    """End this process when the other end of `connection` does."""
     with contextlib.suppress(OSError):
-        line.recv(1)
-    os._exit(1)  # what was being written keeps its temporary name
+        connection.recv(1)
+    os._exit(1)  # files that were being written keep their temporary names
 
 
 def main() -> None:
-    """Import what workers need, then fork them until all keepers are gone."""
-    folder, keeper, born, module = Path(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]
+    """Import what workers need, then fork them until all parents have ended."""
+    folder, parent, parent_started, module = Path(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]
     try:
         worker = importlib.import_module(module)
         worker.preload()
-        # Workers write where their launchers do; this process would hold the first one's open.
-        with open(os.devnull, "wb") as nowhere:
+        # Workers write where their launchers do; this process would keep the first one's open.
+        with open(os.devnull, "wb") as devnull:
             for number in (1, 2):
-                os.dup2(nowhere.fileno(), number)
+                os.dup2(devnull.fileno(), number)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    _tend(folder, keeper, born, worker.serve)
+    _accept(folder, parent, parent_started, worker.serve)
 
 
 if __name__ == "__main__":

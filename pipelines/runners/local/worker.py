@@ -1,7 +1,7 @@
-"""A local worker process: Beam's own, without its chatter, forked where its modules are loaded.
+"""A local worker process: Beam's own, without its log, forked from a process with its modules.
 
 What a worker raises comes back to the driver as an exception, so its log on the screen would
-only say it twice, in the middle of a progress bar.
+only repeat it, in the middle of a progress bar.
 
     python -m pipelines.runners.local.worker DRIVER
 """
@@ -13,7 +13,7 @@ import logging
 import signal
 import sys
 
-from pipelines.runners.local.fork_server import hatch
+from pipelines.runners.local.fork_server import spawn
 
 MODULES = (
     "apache_beam.runners.worker.sdk_worker_main",
@@ -39,7 +39,7 @@ def preload() -> None:
 def main() -> None:
     """Serve the process DRIVER, which started this one, until it ends."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches this one too: no traceback
-    hatch(int(sys.argv[1]), "pipelines.runners.local.worker", sys.argv)
+    spawn(int(sys.argv[1]), "pipelines.runners.local.worker", sys.argv)
 
 
 def serve(arguments: list[str]) -> None:

@@ -3,7 +3,7 @@
     python -m pipelines.runners.spark.cluster up [--cores 2] [--folder build/spark/cluster]
     python -m pipelines.runners.spark.cluster down [--folder …]
 
-The scripts that usually start it are not in the pyspark wheel; the classes are.
+Spark's start scripts are not in the pyspark wheel; the classes that they start are.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ START_SECONDS = 120.0
 def up(folder: Path, cores: int) -> str:
     """Start master and worker with `cores` cores; return the master's address.
 
-    Raises InputError if one runs there already, RunFault if it does not come up.
+    Raises InputError if `folder` has a cluster, RunFault if the new one does not start.
     """
     if (folder / STATE).exists():
-        raise InputError(f"{folder}: a cluster is up, or was left; run `make spark-down`")
+        raise InputError(f"{folder}: a cluster runs, or was not stopped; run `make spark-down`")
     folder.mkdir(parents=True, exist_ok=True)
     port, page = free_port(), free_port()
     master = f"spark://127.0.0.1:{port}"
@@ -104,7 +104,7 @@ def _start(folder: Path, name: str, kind: str, *arguments: str) -> subprocess.Po
 
 
 def _wait(folder: Path, page: int, workers: int) -> None:
-    """Wait until the master says that so many workers are there."""
+    """Wait until the master reports `workers` workers. Raises RunFault after START_SECONDS."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
@@ -115,11 +115,11 @@ def _wait(folder: Path, page: int, workers: int) -> None:
             if json.load(answer)["aliveworkers"] >= workers:
                 return
         time.sleep(0.2)
-    raise RunFault(f"the Spark cluster did not come up; see the logs in {folder}")
+    raise RunFault(f"the Spark cluster did not start; see the logs in {folder}")
 
 
 def _end(pids: list[int]) -> None:
-    """End processes and all that they started: executors and their workers too."""
+    """End processes and their descendants: executors and their workers too."""
     everyone = []
     for pid in pids:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -144,7 +144,7 @@ def main() -> None:
     given = parser.parse_args()
     try:
         if given.act == "down":
-            print("stopped" if down(given.folder) else "no cluster is up")
+            print("stopped" if down(given.folder) else "no cluster is running")
             return
         installed()
         print(up(given.folder.resolve(), given.cores))

@@ -1,9 +1,9 @@
 """A worker process on a Spark executor, started by Beam's Java side (environment PROCESS).
 
 Does what Beam's Go `boot` does in a container, for an environment that is installed already:
-asks the runner for the pipeline's options and its endpoints, then serves it. It stages nothing.
-The worker itself is a fork of pipelines.runners.local.fork_server, this process the one that Java
-knows.
+requests the pipeline's options and endpoints from the runner, then serves it. It stages nothing.
+The worker itself is a fork of pipelines.runners.local.fork_server; Java started this process, and
+ends the worker by ending it.
 
     bibim-harness --id=ID --provision_endpoint=HOST:PORT [endpoints]
 """
@@ -20,7 +20,7 @@ import threading
 import time
 from pathlib import Path
 
-from pipelines.runners.local.fork_server import hatch
+from pipelines.runners.local.fork_server import spawn
 from pipelines.runners.machine import limit_threads
 
 PARENT_SECONDS = 1.0
@@ -29,7 +29,7 @@ START_FOLDER = "BIBIM_START_FOLDER"
 
 
 def settings(worker: str, provision: str, control: str, log: str) -> dict[str, str]:
-    """Return the environment that Beam's worker reads, as the runner at `provision` tells it."""
+    """Return the environment that Beam's worker reads, from the runner at `provision`."""
     import grpc
     from apache_beam.portability.api import (
         beam_provision_api_pb2,
@@ -45,8 +45,8 @@ def settings(worker: str, provision: str, control: str, log: str) -> dict[str, s
         request = beam_provision_api_pb2.GetProvisionInfoRequest()
         info = stub.GetProvisionInfo(request, timeout=60).info
 
-    def endpoint(told: endpoints_pb2.ApiServiceDescriptor, given: str) -> str:
-        service = told if told.url else endpoints_pb2.ApiServiceDescriptor(url=given)
+    def endpoint(sent: endpoints_pb2.ApiServiceDescriptor, given: str) -> str:
+        service = sent if sent.url else endpoints_pb2.ApiServiceDescriptor(url=given)
         return str(text_format.MessageToString(service))
 
     return {
@@ -59,22 +59,22 @@ def settings(worker: str, provision: str, control: str, log: str) -> dict[str, s
 
 
 def end_with_parent() -> None:
-    """End this process when the executor that started it is gone, however it went."""
+    """End this process when the executor that started it has ended, for whatever reason."""
     parent = os.getppid()
 
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(PARENT_SECONDS)
-        os._exit(1)  # what was being written keeps its temporary name
+        os._exit(1)  # files that were being written keep their temporary names
 
     threading.Thread(target=watch, daemon=True).start()
 
 
-def family(executor: int) -> str:
+def executor_group(executor: int) -> str:
     """Return a name that executors of one application share where one process started them.
 
-    That is a worker daemon of Spark's own cluster. A container has one executor, and its own
-    memory limit. Empty where the executor's command line names no application.
+    That process is a worker daemon of Spark's own cluster. A container has one executor, and its
+    own memory limit. Empty where the executor's command line does not name an application.
     """
     words = Path(f"/proc/{executor}/cmdline").read_bytes().split(b"\0")
     status = Path(f"/proc/{executor}/stat").read_text("utf-8", "replace")
@@ -94,7 +94,7 @@ def main() -> None:
         os.chdir(folder)
     limit_threads()
     executor = os.getppid()
-    hatch(executor, "pipelines.runners.spark.harness", sys.argv, family(executor))
+    spawn(executor, "pipelines.runners.spark.harness", sys.argv, executor_group(executor))
 
 
 def preload() -> None:

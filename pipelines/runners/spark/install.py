@@ -1,11 +1,10 @@
-"""The job server: Beam's Spark runner with all that it needs, as one jar.
+"""The job server: Beam's Spark runner and its dependencies, as one jar.
 
     python -m pipelines.runners.spark.install FOLDER
 
-FOLDER/jars holds what `mvn` copied there from this package's pom.xml. Each jar must have the
-SHA-256 that jars.sha256 notes; then they are merged into FOLDER/job-server.jar. One jar is what
-an executor is sent. Spark itself is not in it: the job server must run with the very jars of the
-cluster.
+`mvn` copies the dependencies of this package's pom.xml to FOLDER/jars. Each jar must have its
+SHA-256 in jars.sha256; then they are merged into FOLDER/job-server.jar, since executors receive
+one jar. It does not contain Spark: the job server must run with the jars of the cluster itself.
 """
 
 from __future__ import annotations
@@ -23,22 +22,23 @@ FOLDER = Path(__file__).resolve().parents[3] / "build" / "spark"
 """Where `make spark` puts job server and Spark; the environment variable BIBIM_SPARK overrides."""
 JAR = "job-server.jar"
 LEFT_OUT = "org.apache.beam.sdk.extensions.gcp."
-"""Services that an executor must not load: they need a newer Guava than Spark's own. Files are
-opened by Python alone, so nothing is missed; the job server's main class names their options."""
+"""Services that an executor must not load: they need a newer Guava than Spark's. Python opens all
+files, so none of them is needed. Their classes stay: the job server's main class refers to them."""
 HEAD = (
     "Manifest-Version: 1.0\r\nMulti-Release: true\r\n"
     "Main-Class: org.apache.spark.deploy.PythonRunner\r\n"
 )
-"""Of the jar; the main class is what spark-submit calls, see bibim.spark_submit."""
+"""The jar's manifest; spark-submit calls the main class, see bibim.spark_submit."""
 SUMS = Path(__file__).with_name("jars.sha256")
 
 
 def installed() -> Path:
-    """Return the folder of job server and Spark. Raises InputError where they are not."""
+    """Return the folder of job server and Spark. Raises InputError where the job server is
+    missing."""
     folder = Path(os.environ.get("BIBIM_SPARK", FOLDER))
     if not (folder / JAR).exists():
         raise InputError(
-            f"{folder / JAR}: no Spark job server is there; run `make spark` (it needs Java 17, "
+            f"{folder / JAR}: the Spark job server is missing; run `make spark` (it needs Java 17, "
             "Maven and a package registry), or name one: -- --spark_job_server_jar=FILE"
         )
     return folder
@@ -47,12 +47,12 @@ def installed() -> Path:
 def spark_home() -> Path:
     """Return the folder of Spark: SPARK_HOME, or the one that `make spark` installed.
 
-    Raises InputError where neither has jars.
+    Raises InputError where Spark's jars are missing there.
     """
     given = os.environ.get("SPARK_HOME")
     home = Path(given) if given else installed() / "python" / "pyspark"
     if not any((home / "jars").glob("spark-core_*.jar")):
-        raise InputError(f"{home}: no Spark is there; set SPARK_HOME, or run `make spark`")
+        raise InputError(f"{home}: Spark is missing; set SPARK_HOME, or run `make spark`")
     return home
 
 
@@ -69,9 +69,10 @@ def check(jars: Path) -> list[Path]:
 
 
 def merge(jars: list[Path], out: Path) -> None:
-    """Write all entries of `jars` to the jar `out`: the first of a name counts.
+    """Write all entries of `jars` to the jar `out`; of entries with one name, the first.
 
-    Lists of services are joined; signatures and module descriptors, which no longer fit, go.
+    Lists of services are joined. Signatures and module descriptors, which would no longer match,
+    are left out.
     """
     services: dict[str, list[str]] = {}
     seen: set[str] = set()

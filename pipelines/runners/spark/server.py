@@ -1,6 +1,6 @@
 """Beam's job server, which is the Spark driver: one for all pipelines of a run.
 
-It keeps one Spark application, so executors start once and not for each pipeline.
+It keeps one Spark application, so executors start once per run, not once per pipeline.
 """
 
 from __future__ import annotations
@@ -25,34 +25,35 @@ OPENS = tuple(
     f"--add-opens=java.base/{package}=ALL-UNNAMED"
     for package in ("sun.nio.ch", "java.nio", "java.util", "java.lang.invoke")
 )
-"""What Spark 3.5 asks of Java 17."""
+"""Packages of Java 17 that Spark 3.5 needs opened."""
 LITTLE_JVM = "-XX:TieredStopAtLevel=1"
-"""Java moves names and keys here and starts Python; compiling well costs more than it gives."""
+"""Java only moves names and keys here and starts Python: full optimisation would cost more than it
+saves."""
 END_WITH_PARENT = (
     "import ctypes, os, sys; sys.platform == 'linux' and ctypes.CDLL(None).prctl(1, 15); "
     "os.execvp(sys.argv[1], sys.argv[1:])"
 )
-"""Becomes the command given, which is ended when its parent is, however that went (Linux)."""
+"""Becomes the given command, which the kernel ends when its parent ends (Linux)."""
 START_SECONDS = 120.0
 LOG_LINES = 15
 SLOTS = 16
-"""Cores that a cluster is taken to have where `--workers` does not say."""
+"""Cores assumed of a cluster where `--workers` is 0."""
 
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """What one job server is started with."""
+    """Settings of one job server."""
 
     master: str
     java: str = "java"
     jar: str | None = None
-    """A job server with its own Spark in it; None: the one of `make spark`."""
+    """A job server that contains its own Spark; None: the one of `make spark`."""
     properties: tuple[str, ...] = ()
     log: Path | None = None
 
 
 def job_server_jar(settings: ServerSettings) -> Path:
-    """Return the jar of the job server: what is sent to executors."""
+    """Return the jar of the job server, which executors receive too."""
     return Path(settings.jar) if settings.jar else installed() / JAR
 
 
@@ -110,10 +111,10 @@ def start(settings: ServerSettings) -> str:
             return f"localhost:{port}"
         time.sleep(0.1)
     stop(process)
-    raise RunFault(f"the Spark job server did not come up{told(settings.log)}")
+    raise RunFault(f"the Spark job server did not come up{end_of_log(settings.log)}")
 
 
-def told(log: Path | None) -> str:
+def end_of_log(log: Path | None) -> str:
     """Return the end of the job server's log, for a message."""
     if log is None or not log.exists():
         return ""
@@ -133,7 +134,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def free_port() -> int:
-    """Return a port of loopback that is free now."""
+    """Return a free port of loopback; another process may take it before it is used."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,4 +1,4 @@
-"""Readers: nothing is lost, whatever the input; what is bad is told with its position."""
+"""Readers: nothing is lost, whatever the input; every reject has its position."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import json
 import subprocess
 import sys
 import tarfile
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,10 +22,10 @@ from hypothesis import strategies as st
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
-from pipelines.ingest.readers import lines, read_split
+from pipelines.ingest.readers import READERS, lines, read_split
 from pipelines.ingest.readers.base import File, Item, ReadStats, Record, Reject, Split
 from pipelines.ingest.readers.plan import plan_splits
-from schemas.config import Ingest, Source
+from schemas.config import Format, Ingest, Source
 from schemas.errors import InputError
 from tests.support import ROOT
 
@@ -82,7 +85,7 @@ def test_a_truncated_stream_keeps_what_came_before_the_cut(tmp_path: Path, endin
     assert texts(items) == [f"문서 {n} {n * 7919 % 10007}" for n in range(len(texts(items)))]
 
 
-def test_bad_lines_are_told_with_their_numbers_and_the_rest_is_read(tmp_path: Path):
+def test_bad_lines_are_rejected_by_number_and_the_rest_is_read(tmp_path: Path):
     path = tmp_path / "a.jsonl"
     path.write_bytes(
         jsonl({"text": "one"})
@@ -107,7 +110,7 @@ def test_bad_lines_are_told_with_their_numbers_and_the_rest_is_read(tmp_path: Pa
     assert owned == path.stat().st_size
 
 
-def test_the_position_of_an_invalid_byte_is_its_place_in_the_file(tmp_path: Path):
+def test_the_position_of_an_invalid_byte_is_its_offset_in_the_file(tmp_path: Path):
     path = tmp_path / "a.jsonl"
     path.write_bytes(jsonl({"text": "one"}) + b'{"text": "\xff"}\n')
     items, _ = read(path)
@@ -125,7 +128,7 @@ def test_an_excerpt_shows_no_digits_and_no_address(tmp_path: Path):
     assert not any(ch.isdigit() for ch in reject.excerpt)
 
 
-def test_a_line_of_200_mb_is_passed_over_without_being_held(tmp_path: Path):
+def test_a_line_of_200_mb_is_rejected_in_bounded_memory(tmp_path: Path):
     path = tmp_path / "a.jsonl.zst"
     compressor = zstandard.ZstdCompressor(level=1)
     with path.open("wb") as raw, compressor.stream_writer(raw) as writer:
@@ -163,7 +166,7 @@ def test_an_empty_file_and_an_unreadable_one_are_rejects(tmp_path: Path):
     assert len(texts(items)) == 50
 
 
-def test_a_path_that_is_not_there_names_source_and_place(tmp_path: Path):
+def test_a_missing_path_is_reported_with_its_source(tmp_path: Path):
     with pytest.raises(InputError, match=r"sources\.s\.path: .*no such file"):
         read(tmp_path / "none.jsonl")
 
@@ -203,7 +206,7 @@ def test_splits_partition_a_file_exactly(
     assert sum(s.files[0].records for _, s in parts) == whole_stats.files[0].records
 
 
-def test_a_limit_takes_exactly_so_many_and_always_the_same(tmp_path: Path):
+def test_a_limit_takes_exactly_that_many_and_always_the_same(tmp_path: Path):
     path = tmp_path / "a.jsonl"
     path.write_bytes(GOOD)
     one, _ = read(path, limit=7)
@@ -276,6 +279,114 @@ def test_an_archive_of_sources_is_read_without_unpacking(tmp_path: Path):
     assert items[0].position == "a/x.py"
 
 
+def archive(path: Path, files: dict[str, bytes]) -> Path:
+    """Write a zip, tar, tar.gz or tar.zst of `files`."""
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
+            for name, data in files.items():
+                made.writestr(name, data)
+        return path
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w:gz" if path.suffix == ".gz" else "w") as tar:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    data = raw.getvalue()
+    path.write_bytes(zstandard.compress(data) if path.suffix == ".zst" else data)
+    return path
+
+
+ARCHIVED = ["a.zip", "a.tar", "a.tar.gz", "a.tar.zst"]
+
+
+@pytest.mark.parametrize("name", ARCHIVED)
+def test_a_limit_counts_the_members_of_an_archive(tmp_path: Path, name: str):
+    path = archive(tmp_path / name, {f"f{n}.py": b"x = %d\n" % n for n in range(30)})
+    items, stats = read(path, limit=7)
+    assert len(items) == len(texts(items)) == 7
+    assert stats.files[0].records == 30
+
+
+@pytest.mark.parametrize("name", ARCHIVED)
+def test_a_member_over_the_limit_is_not_unpacked(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+):
+    path = archive(tmp_path / name, {"a.py": b"x = 1\n", "b.py": b"y" * 5000, "c.py": b"z = 1\n"})
+    monkeypatch.setattr(zipfile.ZipFile, "read", bounded(zipfile.ZipFile.read))
+    items, _ = read(path, Ingest(max_document_bytes=1000))
+    assert texts(items) == ["x = 1\n", "z = 1\n"]
+    assert rejects(items) == [("too_long", "b.py")]
+    assert items[1].raw_bytes == 5000
+
+
+def bounded(read_member: Callable[..., bytes]) -> Callable[..., bytes]:
+    """Return zipfile's `read` that fails for a member of more than 1000 bytes."""
+
+    def checked(self: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+        assert info.file_size <= 1000
+        return read_member(self, info)
+
+    return checked
+
+
+def test_a_damaged_member_of_a_zip_is_rejected_and_the_others_are_read(tmp_path: Path):
+    path = archive(tmp_path / "a.zip", {"a.py": b"x = 1\n" * 50, "b.py": b"y = 1\n"})
+    data = bytearray(path.read_bytes())
+    start = data.index(b"a.py") + len("a.py")
+    data[start : start + 4] = b"\xff" * 4
+    path.write_bytes(data)
+    items, _ = read(path)
+    assert texts(items) == ["y = 1\n"]
+    assert rejects(items) == [("corrupt_stream", "a.py")]
+
+
+@pytest.mark.parametrize("name", ARCHIVED)
+def test_a_truncated_archive_is_one_reject(tmp_path: Path, name: str):
+    path = archive(tmp_path / name, {f"f{n}.py": b"x = %d\n" % n for n in range(30)})
+    path.write_bytes(path.read_bytes()[:-60] if name != "a.tar" else path.read_bytes()[:2100])
+    items, _ = read(path)
+    assert [reason for reason, _ in rejects(items)] == ["truncated_stream"]
+
+
+def test_a_damaged_header_in_a_tar_is_not_taken_for_its_end(tmp_path: Path):
+    path = archive(tmp_path / "a.tar", {f"f{n}.py": b"x = 1\n" for n in range(5)})
+    data = bytearray(path.read_bytes())
+    data[data.index(b"f2.py")] ^= 1
+    path.write_bytes(data)
+    items, _ = read(path)
+    assert len(texts(items)) == 2
+    assert [reason for reason, _ in rejects(items)] == ["truncated_stream"]
+
+
+def test_a_tar_header_of_a_gigabyte_is_refused(tmp_path: Path):
+    info = tarfile.TarInfo("././@LongLink")
+    info.type, info.size = tarfile.GNUTYPE_LONGNAME, 1 << 30
+    path = tmp_path / "a.tar"
+    path.write_bytes(info.tobuf(tarfile.GNU_FORMAT) + b"\0" * 1024)
+    items, _ = read(path)
+    (reject,) = items
+    assert isinstance(reject, Reject)
+    assert "1073741824 bytes" in reject.detail
+
+
+def test_formats_of_the_config_are_those_of_the_readers():
+    assert set(get_args(Format)) - {"auto"} == set(READERS)
+
+
+def test_every_ending_belongs_to_one_reader():
+    endings = [ending for reader in READERS.values() for ending in reader.endings]
+    assert len(endings) == len(set(endings))
+
+
+@pytest.mark.parametrize("name", [name for name in READERS if READERS[name].divisible])
+def test_a_limit_over_a_damaged_file_leaves_the_fault_to_reading(tmp_path: Path, name: str):
+    path = tmp_path / f"a{READERS[name].endings[0]}"
+    path.write_bytes(b"\x1f\x8bthis is none of them")
+    items, _ = read(path, limit=3)
+    assert items and all(isinstance(item, Reject) for item in items)
+
+
 KOREAN = (
     "한국어 문서입니다. 이 글은 여러 문장으로 이루어져 있고, 본문을 뽑는 도구를 시험합니다. " * 5
 )
@@ -315,7 +426,7 @@ def test_korean_pages_come_out_right_whatever_their_labels_say(
     assert KOREAN.strip() in text.replace("\n", " ")
 
 
-def test_a_warc_record_cut_short_is_told_and_those_before_it_are_kept(tmp_path: Path):
+def test_a_truncated_warc_record_is_rejected_and_those_before_it_are_kept(tmp_path: Path):
     path = tmp_path / "w.warc"
     warc(path, *((page(KOREAN, "utf-8", None), "text/html") for _ in range(3)))
     path.write_bytes(path.read_bytes()[:-400])
@@ -324,7 +435,7 @@ def test_a_warc_record_cut_short_is_told_and_those_before_it_are_kept(tmp_path: 
     assert [reason for reason, _ in rejects(items)] == ["truncated_record"]
 
 
-def test_a_truncated_warc_gz_is_told_and_those_before_it_are_kept(tmp_path: Path):
+def test_a_truncated_warc_gz_is_rejected_and_the_records_before_are_kept(tmp_path: Path):
     path = tmp_path / "w.warc.gz"
     warc(path, *((page(KOREAN + str(n), "utf-8", None), "text/html") for n in range(3)))
     path.write_bytes(path.read_bytes()[:-60])
@@ -334,7 +445,7 @@ def test_a_truncated_warc_gz_is_told_and_those_before_it_are_kept(tmp_path: Path
     assert rejects(items)[0][0] in ("truncated_record", "truncated_stream")
 
 
-def test_what_is_no_page_is_rejected_but_is_no_fault(tmp_path: Path):
+def test_a_record_that_is_not_a_page_is_a_reject_but_not_a_fault(tmp_path: Path):
     path = tmp_path / "w.warc.gz"
     warc(path, (b"\x89PNG", "image/png"))
     missing = tmp_path / "x.warc.gz"

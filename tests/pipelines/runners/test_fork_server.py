@@ -1,4 +1,4 @@
-"""The process that forks workers: one for each keeper, and gone with it."""
+"""The fork server: one per parent or group of parents, and it ends with them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipelines.runners.local.fork_server import _remove, hatch, started
+from pipelines.runners.local.fork_server import _remove, spawn, started
 
 WORKER = """
 import json, os, sys, time
@@ -29,8 +29,8 @@ def preload():
 
 def serve(arguments):
     at = Path(arguments[1])
-    found = [os.getpid(), *loaded, os.getcwd(), os.environ["TOLD"], sys.path[0]]
-    at.with_suffix(".new").write_text(json.dumps(found))
+    values = [os.getpid(), *loaded, os.getcwd(), os.environ["VALUE"], sys.path[0]]
+    at.with_suffix(".new").write_text(json.dumps(values))
     at.with_suffix(".new").rename(at)
     while at.exists():
         time.sleep(0.02)
@@ -38,30 +38,30 @@ def serve(arguments):
 LAUNCHER = """
 import os, sys
 from pipelines.runners.spark.harness import end_with_parent
-from pipelines.runners.local.fork_server import hatch
+from pipelines.runners.local.fork_server import spawn
 end_with_parent()
-hatch(os.getppid(), "noting_worker", sys.argv)
+spawn(os.getppid(), "writing_worker", sys.argv)
 """
 
 
 @pytest.fixture
-def nursery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder for nurseries, whose workers only note what they were told."""
-    (tmp_path / "noting_worker.py").write_text(WORKER)
+def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A temporary folder for fork servers, whose workers only write what they were given."""
+    (tmp_path / "writing_worker.py").write_text(WORKER)
     (tmp_path / "tmp").mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.getcwd()]))
     return tmp_path
 
 
-def launched(at: Path, told: str) -> tuple[subprocess.Popen[bytes], list[object]]:
-    """Start a launcher with an environment of its own; return what its worker noted."""
+def launched(at: Path, value: str) -> tuple[subprocess.Popen[bytes], list[object]]:
+    """Start a launcher with an environment of its own; return what its worker wrote."""
     launcher = subprocess.Popen(
         [sys.executable, "-c", LAUNCHER, str(at)],
         env={
             **os.environ,
-            "TOLD": told,
-            "PYTHONPATH": told + os.pathsep + os.environ["PYTHONPATH"],
+            "VALUE": value,
+            "PYTHONPATH": value + os.pathsep + os.environ["PYTHONPATH"],
         },
         cwd=at.parent,
     )
@@ -71,82 +71,82 @@ def launched(at: Path, told: str) -> tuple[subprocess.Popen[bytes], list[object]
     return launcher, json.loads(at.read_text())
 
 
-def test_workers_of_a_keeper_are_forks_of_one_process_that_has_loaded_all(
-    nursery: Path,
+def test_workers_of_a_parent_are_forks_of_one_process_that_has_loaded_all(
+    base: Path,
 ) -> None:
-    first, one = launched(nursery / "one", "eins")
-    second, two = launched(nursery / "two", "둘")
+    first, one = launched(base / "one", "eins")
+    second, two = launched(base / "two", "둘")
     assert one[0] != two[0] and one[1] == two[1]  # one process has loaded for both
-    assert (one[2], one[3], two[3]) == (str(nursery), "eins", "둘")
-    assert (one[4], two[4]) == ("eins", "둘")  # each has the path that it was told
-    (nursery / "one").unlink()
+    assert (one[2], one[3], two[3]) == (str(base), "eins", "둘")
+    assert (one[4], two[4]) == ("eins", "둘")  # each has the path that it was given
+    (base / "one").unlink()
     assert first.wait(60) == 0  # its worker has ended, and so does the launcher
     worker = psutil.Process(int(str(two[0])))
-    second.kill()  # as a keeper does it: the worker ends with its launcher
+    second.kill()  # as a parent does it: the worker ends with its launcher
     second.wait()
     gone, _ = psutil.wait_procs([worker], timeout=60)
     assert gone
     psutil.Process(int(str(one[1]))).terminate()
 
 
-def test_a_nursery_ends_with_its_keeper(nursery: Path) -> None:
+def test_a_fork_server_ends_with_its_parent(base: Path) -> None:
     launch = "import subprocess, sys; subprocess.run([sys.executable, '-c', *sys.argv[1:]])"
-    keeper = subprocess.Popen(
-        [sys.executable, "-c", launch, LAUNCHER, str(nursery / "one")],
-        env={**os.environ, "TOLD": ""},
+    parent = subprocess.Popen(
+        [sys.executable, "-c", launch, LAUNCHER, str(base / "one")],
+        env={**os.environ, "VALUE": ""},
     )
-    while not (nursery / "one").exists():
-        assert keeper.poll() is None
+    while not (base / "one").exists():
+        assert parent.poll() is None
         time.sleep(0.02)
-    worker, parent, *_ = json.loads((nursery / "one").read_text())
-    left = [psutil.Process(worker), psutil.Process(parent)]
-    keeper.kill()
-    keeper.wait()
+    worker, server, *_ = json.loads((base / "one").read_text())
+    left = [psutil.Process(worker), psutil.Process(server)]
+    parent.kill()
+    parent.wait()
     gone, _ = psutil.wait_procs(left, timeout=60)
     assert len(gone) == 2
-    assert list((nursery / "tmp").iterdir()) == []
+    assert list((base / "tmp").iterdir()) == []
 
 
-def test_keepers_of_one_family_share_a_nursery_until_the_last_is_gone(nursery: Path) -> None:
-    launcher = LAUNCHER.replace("sys.argv)", "sys.argv, 'kin')")
+def test_parents_of_one_group_share_a_fork_server_until_the_last_has_ended(base: Path) -> None:
+    launcher = LAUNCHER.replace("sys.argv)", "sys.argv, 'group')")
     launch = "import subprocess, sys; subprocess.run([sys.executable, '-c', *sys.argv[1:]])"
-    keepers, noted = [], []
+    parents, written = [], []
     for name in ("one", "two"):
-        at = nursery / name
-        keeper = subprocess.Popen(
-            [sys.executable, "-c", launch, launcher, str(at)], env={**os.environ, "TOLD": name}
+        at = base / name
+        parent = subprocess.Popen(
+            [sys.executable, "-c", launch, launcher, str(at)], env={**os.environ, "VALUE": name}
         )
         while not at.exists():
-            assert keeper.poll() is None
+            assert parent.poll() is None
             time.sleep(0.02)
-        keepers.append(keeper)
-        noted.append(json.loads(at.read_text()))
-    (first, parent, *_), (second, other, *_) = noted
-    assert parent == other
-    shared, worker = psutil.Process(parent), psutil.Process(second)
-    keepers[0].kill()
-    keepers[0].wait()
+        parents.append(parent)
+        written.append(json.loads(at.read_text()))
+    (first, server, *_), (second, other, *_) = written
+    assert server == other
+    shared, worker = psutil.Process(server), psutil.Process(second)
+    parents[0].kill()
+    parents[0].wait()
     gone, _ = psutil.wait_procs([psutil.Process(first)], timeout=60)
     assert gone  # its own worker only
-    time.sleep(1.0)  # five looks at its keepers
+    time.sleep(1.0)  # five checks of its parents
     assert shared.is_running() and worker.is_running()
-    keepers[1].kill()
-    keepers[1].wait()
+    parents[1].kill()
+    parents[1].wait()
     gone, _ = psutil.wait_procs([shared, worker], timeout=60)
     assert len(gone) == 2
-    assert list((nursery / "tmp").iterdir()) == []
+    assert list((base / "tmp").iterdir()) == []
 
 
-def of_kin(at: Path) -> subprocess.Popen[bytes]:
-    """Start a launcher of a family."""
+def of_group(at: Path) -> subprocess.Popen[bytes]:
+    """Start a launcher of a group."""
     return subprocess.Popen(
-        [sys.executable, "-c", LAUNCHER.replace("sys.argv)", "sys.argv, 'kin')"), str(at)],
-        env={**os.environ, "TOLD": ""},
+        [sys.executable, "-c", LAUNCHER.replace("sys.argv)", "sys.argv, 'group')"), str(at)],
+        env={**os.environ, "VALUE": ""},
     )
 
 
-def lives_and_ends(launcher: subprocess.Popen[bytes], at: Path) -> None:
-    """See its worker come, and let it go."""
+def works_and_ends(launcher: subprocess.Popen[bytes], at: Path) -> None:
+    """Wait for its worker, then let it end."""
     while not at.exists():
         assert launcher.poll() is None
         time.sleep(0.02)
@@ -154,90 +154,90 @@ def lives_and_ends(launcher: subprocess.Popen[bytes], at: Path) -> None:
     assert launcher.wait(60) == 0
 
 
-def test_a_launcher_whose_nursery_goes_as_it_asks_makes_another(
-    nursery: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_launcher_whose_fork_server_ends_at_the_request_starts_another(
+    base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A door that opens and says nothing: what a nursery leaves that ends at that moment."""
-    monkeypatch.setattr(tempfile, "tempdir", str(nursery / "tmp"))
-    folder = nursery / "tmp" / f"bibim-{os.getuid()}-kin"
+    """A socket that accepts and closes: what a fork server leaves that ends at that moment."""
+    monkeypatch.setattr(tempfile, "tempdir", str(base / "tmp"))
+    folder = base / "tmp" / f"bibim-{os.getuid()}-group"
     folder.mkdir(mode=0o700)
-    with socket.socket(socket.AF_UNIX) as door:
-        door.bind(str(folder / "door"))
-        door.listen(1)
-        at = nursery / "one"
-        launcher = of_kin(at)
-        line, _ = door.accept()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "socket"))
+        listener.listen(1)
+        at = base / "one"
+        launcher = of_group(at)
+        line, _ = listener.accept()
         line.close()
-    lives_and_ends(launcher, at)
+    works_and_ends(launcher, at)
 
 
-def test_a_launcher_whose_folder_goes_as_it_waits_makes_another(nursery: Path) -> None:
-    folder = nursery / "tmp" / f"bibim-{os.getuid()}-kin"
+def test_a_launcher_whose_folder_is_removed_as_it_waits_starts_another(base: Path) -> None:
+    folder = base / "tmp" / f"bibim-{os.getuid()}-group"
     folder.mkdir(mode=0o700)
-    at = nursery / "one"
-    with (folder / "lock").open("w") as lock:  # as a nursery that ends holds it
+    at = base / "one"
+    with (folder / "lock").open("w") as lock:  # as a fork server that ends holds it
         fcntl.flock(lock, fcntl.LOCK_EX)
-        launcher = of_kin(at)
+        launcher = of_group(at)
         while len([f for f in psutil.Process(launcher.pid).open_files() if "lock" in f.path]) < 1:
             time.sleep(0.02)
         shutil.rmtree(folder)
-    lives_and_ends(launcher, at)
+    works_and_ends(launcher, at)
 
 
-def test_a_nursery_stays_while_a_launcher_looks_for_it(nursery: Path) -> None:
-    first, one = launched(nursery / "one", "eins")
-    (folder,) = (nursery / "tmp").iterdir()
+def test_a_fork_server_stays_while_a_launcher_has_its_lock(base: Path) -> None:
+    first, one = launched(base / "one", "eins")
+    (folder,) = (base / "tmp").iterdir()
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert not _remove(folder)
-        assert (folder / "door").exists()
+        assert (folder / "socket").exists()
     assert _remove(folder) and not folder.exists()
     assert _remove(folder)  # gone already
-    (nursery / "one").unlink()
+    (base / "one").unlink()
     assert first.wait(60) == 0
     psutil.Process(int(str(one[1]))).terminate()
 
 
-def test_a_launcher_that_says_nothing_harms_no_nursery(nursery: Path) -> None:
-    first, one = launched(nursery / "one", "eins")
-    (door,) = (nursery / "tmp").glob("*/door")
+def test_a_launcher_without_a_request_does_not_harm_the_fork_server(base: Path) -> None:
+    first, one = launched(base / "one", "eins")
+    (path,) = (base / "tmp").glob("*/socket")
     with socket.socket(socket.AF_UNIX) as line:
-        line.connect(str(door))
-    second, two = launched(nursery / "two", "zwei")
+        line.connect(str(path))
+    second, two = launched(base / "two", "zwei")
     assert one[1] == two[1]
-    for at, launcher in ((nursery / "one", first), (nursery / "two", second)):
+    for at, launcher in ((base / "one", first), (base / "two", second)):
         at.unlink()
         assert launcher.wait(60) == 0
     psutil.Process(int(str(one[1]))).terminate()
 
 
-def test_a_nursery_ends_before_its_keepers_end_is_asked_for(nursery: Path) -> None:
+def test_a_fork_server_ends_before_its_parent_is_reaped(base: Path) -> None:
     launch = (
         "import subprocess, sys; from pathlib import Path; "
         "subprocess.Popen([sys.executable, '-c', *sys.argv[1:]])\n"
         "while not Path(sys.argv[2]).exists(): pass"
     )
-    done = subprocess.run(  # waits for the end of what all that it started may still say
-        [sys.executable, "-c", launch, LAUNCHER, str(nursery / "one")],
-        env={**os.environ, "TOLD": ""},
+    done = subprocess.run(  # returns when all processes that it started have closed their output
+        [sys.executable, "-c", launch, LAUNCHER, str(base / "one")],
+        env={**os.environ, "VALUE": ""},
         capture_output=True,
         timeout=60,
         check=True,
     )
     assert done.stderr == b""
-    assert list((nursery / "tmp").iterdir()) == []
+    assert list((base / "tmp").iterdir()) == []
 
 
-def test_a_nursery_that_nobody_asks_ends(nursery: Path) -> None:
+def test_a_fork_server_without_requests_ends(base: Path) -> None:
     made = (
-        "from pipelines.runners.local import fork_server as nursery\n"
-        "nursery.IDLE_SECONDS = nursery.LOOK_SECONDS = 0.2\n"
-        "nursery.main()\n"
+        "from pipelines.runners.local import fork_server\n"
+        "fork_server.IDLE_SECONDS = fork_server.POLL_SECONDS = 0.2\n"
+        "fork_server.main()\n"
     )
-    folder = nursery / "tmp" / "left"
+    folder = base / "tmp" / "left"
     folder.mkdir()
-    told = [str(folder), "1", str(started(1)), "noting_worker"]
-    subprocess.run([sys.executable, "-c", made, *told], check=True, timeout=60)
+    arguments = [str(folder), "1", str(started(1)), "writing_worker"]
+    subprocess.run([sys.executable, "-c", made, *arguments], check=True, timeout=60)
     assert not folder.exists()
 
 
@@ -247,5 +247,5 @@ def test_a_folder_of_another_user_is_not_trusted(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     (tmp_path / f"bibim-{os.getuid()}-1-{started(1)}").mkdir(mode=0o777)
     (tmp_path / f"bibim-{os.getuid()}-1-{started(1)}").chmod(0o777)
-    with pytest.raises(PermissionError, match="not this user's alone"):
-        hatch(1, "noting_worker", [])
+    with pytest.raises(PermissionError, match="others can open this folder"):
+        spawn(1, "writing_worker", [])

@@ -29,7 +29,7 @@ from bibim.cli.options import load
 from bibim.spark_submit import ENTRY, job_of, write_job
 from pipelines.engine.exchange import save_array
 from pipelines.runners.spark import install
-from pipelines.runners.spark.harness import START_FOLDER, family, settings
+from pipelines.runners.spark.harness import START_FOLDER, executor_group, settings
 from pipelines.runners.spark.options import spark_options
 from pipelines.runners.spark.server import ServerSettings, command
 from schemas.config import Config
@@ -67,8 +67,8 @@ def test_on_a_cluster_executors_have_one_core_and_one_worker(folder: Path) -> No
 
 
 @pytest.mark.parametrize("master", ["", "here:7077", "http://here:7077"])
-def test_a_master_that_is_none_is_said_at_once(folder: Path, master: str) -> None:
-    with pytest.raises(InputError, match=f"spark_master_url={master}: no master of Spark"):
+def test_a_value_that_is_not_a_master_is_refused_at_once(folder: Path, master: str) -> None:
+    with pytest.raises(InputError, match=f"spark_master_url={master}: is not a master of Spark"):
         spark_options((f"--spark_master_url={master}",), 2, None)
 
 
@@ -226,7 +226,7 @@ def test_a_worker_ends_when_its_executor_is_killed() -> None:
     assert gone
 
 
-def test_executors_of_one_application_under_one_daemon_are_a_family() -> None:
+def test_executors_of_one_application_under_one_daemon_are_a_group() -> None:
     sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
     one, two, other, none = (
         subprocess.Popen([*sleep, *words])
@@ -237,18 +237,19 @@ def test_executors_of_one_application_under_one_daemon_are_a_family() -> None:
             [],
         )
     )
-    # A container's executor has a parent of its own.
+    # In a container each executor has another parent process.
     launch = "import subprocess, sys; subprocess.run(sys.argv[1:])"
     apart = subprocess.Popen([sys.executable, "-c", launch, *sleep, "--app-id", "app-1/x"])
     try:
         while not (children := psutil.Process(apart.pid).children()):
             time.sleep(0.02)
-        while family(children[0].pid) == "":  # not yet what it will be
+        while executor_group(children[0].pid) == "":  # the child has not yet become the command
             time.sleep(0.02)
-        assert family(one.pid) == family(two.pid) != ""
-        assert "/" not in family(one.pid)
-        assert len({family(one.pid), family(other.pid), family(children[0].pid)}) == 3
-        assert family(none.pid) == ""
+        assert executor_group(one.pid) == executor_group(two.pid) != ""
+        assert "/" not in executor_group(one.pid)
+        groups = {executor_group(pid) for pid in (one.pid, other.pid, children[0].pid)}
+        assert len(groups) == 3
+        assert executor_group(none.pid) == ""
     finally:
         for process in (*children, one, two, other, none, apart):
             process.kill()
@@ -261,16 +262,16 @@ def test_a_submitted_jar_holds_the_job_server_and_the_job(folder: Path, tmp_path
     write_job(job, tmp_path / "job.jar")
     with zipfile.ZipFile(tmp_path / "job.jar") as jar:
         assert jar.namelist() == ["a/A.class", ENTRY]
-        told = json.loads(jar.read(ENTRY))
-    assert Config.model_validate(told["config"]) == config
-    assert (told["out"], told["stages"], told["workers"]) == ("/shared/out", ["ingest"], 4)
-    assert told["folder"] == os.getcwd()
+        written = json.loads(jar.read(ENTRY))
+    assert Config.model_validate(written["config"]) == config
+    assert (written["out"], written["stages"], written["workers"]) == ("/shared/out", ["ingest"], 4)
+    assert written["folder"] == os.getcwd()
 
 
-def test_what_spark_submit_says_of_cores_counts(folder: Path) -> None:
-    said = {"spark.master": "yarn", "spark.executor.cores": "3"}
+def test_spark_submit_decides_the_cores_of_an_executor(folder: Path) -> None:
+    given = {"spark.master": "yarn", "spark.executor.cores": "3"}
     own = [f"--spark_job_server_jar={folder / install.JAR}"]
-    options, properties = spark_driver.settings(said.get, 0, own)
+    options, properties = spark_driver.settings(given.get, 0, own)
     found = portable([o for o in options if o.startswith("--sdk")])
     assert found.sdk_worker_parallelism == "3"
     assert "spark.executor.cores" not in properties
@@ -279,7 +280,7 @@ def test_what_spark_submit_says_of_cores_counts(folder: Path) -> None:
     assert properties["spark.executor.cores"] == "1"
 
 
-def test_an_array_half_written_by_a_killed_worker_is_no_array(tmp_path: Path) -> None:
+def test_an_array_half_written_by_a_killed_worker_is_not_an_array(tmp_path: Path) -> None:
     writer = (
         "import sys, time, pathlib, numpy as np\n"
         "from pipelines.engine import exchange\n"
