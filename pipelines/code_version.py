@@ -20,6 +20,7 @@ NOT_FOLLOWED = frozenset(
         "pipelines.engine.context",
         "pipelines.engine.keys",
         "pipelines.runners.runner",
+        "pipelines.storage.layout",
     }
 )
 

@@ -37,7 +37,8 @@ from pipelines.stages.catalog import (
     stage,
 )
 from pipelines.storage.files import remove_temporary, write_manifest, write_text
-from pipelines.storage.shards import RECEIPTS, ShardTask, read_receipts, write_receipt
+from pipelines.storage.layout import CONFIG, LOCK, RECEIPTS, RUNS, SHARDS, STAGE_KEY, receipt_name
+from pipelines.storage.shards import ShardTask, read_receipts, write_receipt
 from pipelines.storage.store import StorePath, configure, remove_tree
 from schemas.config import Config
 from schemas.errors import InputError, RunFault
@@ -47,8 +48,6 @@ if TYPE_CHECKING:
     from pipelines.ingest.run import IngestTask
 
 INGEST = stage("ingest")
-STEP_KEY = "step"
-LOCK = ".lock"
 VERSIONS = (
     "bibim",
     "apache-beam",
@@ -132,7 +131,7 @@ def begin(folder: Path, key: str, tasks: Sequence[T], keep: bool) -> list[T]:
     own key still holds get one, so they are not run again. Shards that no task names go.
     """
     receipts = folder / RECEIPTS
-    marker = receipts / STEP_KEY
+    marker = receipts / STAGE_KEY
     last = read_manifest(folder)
     if not marker.exists() or marker.read_text("utf-8") != key:
         remove_tree(receipts)
@@ -144,7 +143,7 @@ def begin(folder: Path, key: str, tasks: Sequence[T], keep: bool) -> list[T]:
     (folder / MANIFEST).unlink(missing_ok=True)
     remove_temporary(folder)
     names = {task.name for task in tasks}
-    for path in folder.glob("*.parquet"):
+    for path in folder.glob(SHARDS):
         if path.name not in names:
             path.unlink()
     done = read_receipts(folder)
@@ -181,7 +180,7 @@ def _polled(folder: Path, sizes: dict[str, int]) -> Any:
     seen: dict[str, tuple[int, int]] = {}
 
     def poll() -> Done:
-        for path in (folder / RECEIPTS).glob("*.json"):
+        for path in (folder / RECEIPTS).glob(receipt_name("*")):
             if path.name not in seen:
                 try:
                     shard = Shard.model_validate_json(path.read_text("utf-8"))
@@ -236,7 +235,7 @@ class Run:
 
     def _refuse_others(self) -> None:
         """Raise InputError where `out` holds the run of another config: it would be lost."""
-        path = self.out / "config.yaml"
+        path = self.out / CONFIG
         if not path.exists():
             return
         there = yaml.safe_load(path.read_text("utf-8")) or {}
@@ -270,12 +269,12 @@ class Run:
     def _write_config(self) -> None:
         data = self.config.model_dump(mode="json", exclude_defaults=False)
         text = yaml.safe_dump(data, allow_unicode=True, sort_keys=False)
-        path = self.out / "config.yaml"
+        path = self.out / CONFIG
         if not path.exists() or path.read_text("utf-8") != text:
             write_text(path, text)
 
     def _write_run(self, started: float) -> None:
-        path = self.out / "run.json"
+        path = self.out / RUNS
         record = {
             "name": self.config.name,
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),

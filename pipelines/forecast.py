@@ -20,6 +20,9 @@ import pyarrow.compute as pc
 from pipelines.dedup.connect import IN_PROCESS
 from pipelines.dedup.pairs import KEY, banding
 from pipelines.stages.catalog import active_stages, annotating, stage
+from pipelines.stages.dedup import STAGE as DEDUP
+from pipelines.stages.tokenize import STAGE as TOKENIZE
+from pipelines.storage.layout import DOCUMENTS, MIXTURE_MANIFEST, RUNS
 from pipelines.storage.store import read_parquet
 from schemas.config import Config, parse_bytes, parse_count
 from schemas.errors import InputError
@@ -108,7 +111,7 @@ def measured(out: Path, config: Config) -> Measured:
 
     Of each step the last run that did all of its shards counts.
     """
-    path = out / "run.json"
+    path = out / RUNS
     if not path.exists():
         raise InputError(f"{out}: no finished run is here (no run.json); name the --out of one")
     steps: dict[str, Spent] = {}
@@ -124,13 +127,13 @@ def measured(out: Path, config: Config) -> Measured:
             f"{path}: no costs of {', '.join(missing)}: run all stages once, from an empty folder, "
             "with `--runner local` (older runs noted no CPU time)"
         )
-    documents = _manifest(out, "documents")
-    dedup, tokenize = _manifest(out, "annotations/dedup"), _manifest(out, "annotations/tokenize")
+    documents = _manifest(out, DOCUMENTS)
+    dedup, tokenize = _manifest(out, DEDUP.folder), _manifest(out, TOKENIZE.folder)
     duplicates = 0
     for shard in dedup.shards:
-        column = read_parquet(out / "annotations/dedup" / shard.name, ["duplicate"]).column(0)
+        column = read_parquet(out / DEDUP.folder / shard.name, ["duplicate"]).column(0)
         duplicates += pc.sum(column).as_py() or 0
-    mixture = json.loads((out / "mixture/manifest.json").read_text("utf-8"))
+    mixture = json.loads((out / MIXTURE_MANIFEST).read_text("utf-8"))
     manifests = [_manifest(out, each.folder) for each in annotating(config)]
     left = sum(shard.bytes for one in (documents, *manifests) for shard in one.shards)
     left += sum(int(shard.stats.get("run_bytes", 0)) for shard in tokenize.shards)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from typer.core import TyperGroup
 
+from pipelines.storage.layout import CONFIG
 from schemas.errors import BibimError, InputError
 from schemas.extras import TORCH, needs
 
@@ -141,9 +142,9 @@ def load(file: Path, overrides: list[str] | None, secrets: bool = True) -> Confi
 
 def load_run(out: Path) -> Config:
     """Return the config that made `out`, secrets aside. Raises InputError where there is no run."""
-    if not (out / "config.yaml").exists():
+    if not (out / CONFIG).exists():
         raise InputError(f"{out}: no run is here (no config.yaml); name the --out of a run")
-    return load(out / "config.yaml", None, secrets=False)
+    return load(out / CONFIG, None, secrets=False)
 
 
 @contextmanager

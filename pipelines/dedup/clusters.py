@@ -18,15 +18,15 @@ from filters.columnar.arrays import fixed_matrix
 from filters.dedup.lsh import Pairs
 from pipelines.engine.context import Context
 from pipelines.engine.exchange import load_array
+from pipelines.storage.layout import WORK, source_of
 from pipelines.storage.shards import ShardTask
 from schemas.config import Dedup
 
 ROW_BITS = 32
-WORK = "_work"
 
 
 def work_folder(ctx: Context) -> Path:
-    return ctx.folder("annotations", "dedup", WORK)
+    return ctx.annotations / WORK
 
 
 def entries(ctx: Context, ordinal: int) -> npt.NDArray[np.void]:
@@ -92,7 +92,7 @@ def _members(
         if settings.urls:
             urls = pc.fill_null(table.column("url_key").chunk(0), bytes(16))
             mine["url"] = fixed_matrix(urls, 16, "u1")
-        source = task.name.rsplit("-", 1)[0]
+        source = source_of(task.name)
         mine["rank"] = prefer.get(source, len(prefer)) if ordinal < own else -1
     return out
 

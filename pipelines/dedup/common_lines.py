@@ -18,6 +18,7 @@ from pipelines.dedup.clusters import duplicate_rows, work_folder
 from pipelines.engine.context import Context
 from pipelines.engine.exchange import Exchange, Place, load_array, partitions_for, save_array
 from pipelines.runners.runner import Runner, deal
+from pipelines.storage.layout import DOCUMENTS
 from pipelines.storage.shards import ShardTask
 from schemas.config import Lines
 from schemas.manifest import read_manifest
@@ -87,7 +88,7 @@ def count_lines(runner: Runner, ctx: Context, shards: Sequence[tuple[int, ShardT
     settings = ctx.config.dedup.lines
     limits = [*settings.rare.values(), *settings.common.values()]
     least = min(limits if settings.paragraphs is None else [*limits, settings.paragraphs])
-    documents = read_manifest(ctx.out / "documents")
+    documents = read_manifest(ctx.out / DOCUMENTS)
     manifested = documents.shards if documents else []
     size = sum(int(shard.stats.get("text_bytes", 0)) for shard in manifested)
     partitions = partitions_for(size // LINE_BYTES, 8, 100_000)

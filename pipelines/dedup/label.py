@@ -28,7 +28,7 @@ class Label(beam.DoFn):
     def process(self, element: tuple[int, ShardTask]) -> Iterator[str]:
         """Write `annotations/dedup/NAME` in the row groups of the document shard."""
         ordinal, task = element
-        path = self._ctx.folder("annotations", "dedup", task.name)
+        path = self._ctx.annotations / task.name
         batches = self._batches(ordinal, task)
         write_shard(path, DEDUP, batches, key=task.key, documents_sha256=task.documents_sha256)
         yield task.name

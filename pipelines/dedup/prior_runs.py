@@ -10,6 +10,8 @@ from pathlib import Path
 
 from pipelines.engine.context import Context
 from pipelines.stages.catalog import active_stages
+from pipelines.stages.sign import STAGE as SIGN
+from pipelines.storage.layout import CONFIG, DOCUMENTS, annotation_folder
 from pipelines.storage.shards import ShardTask
 from pipelines.storage.store import place
 from schemas.config import Config
@@ -36,14 +38,14 @@ def earlier_shards(config: Config) -> list[tuple[Context, ShardTask]]:
 
 
 def _open(out: Path, config: Config) -> tuple[Context, Manifest]:
-    documents = read_manifest(out / "documents")
-    signed = read_manifest(out / "annotations/sign")
+    documents = read_manifest(out / DOCUMENTS)
+    signed = read_manifest(out / SIGN.folder)
     if documents is None or signed is None:
         raise InputError(
             f"dedup.against: {out} holds no signatures; name the output folder of a run whose "
             "stage `dedup` has finished"
         )
-    other = load_config(out / "config.yaml", secrets=False)
+    other = load_config(out / CONFIG, secrets=False)
     for key in SIGNED:
         mine, theirs = getattr(config.dedup, key), getattr(other.dedup, key)
         if mine != theirs:
@@ -53,7 +55,7 @@ def _open(out: Path, config: Config) -> tuple[Context, Manifest]:
             )
     steps = [each.name for each in active_stages(other)]
     unfinished = next(
-        (step for step in steps[1:-1] if read_manifest(out / "annotations" / step) is None),
+        (step for step in steps[1:-1] if read_manifest(out / annotation_folder(step)) is None),
         steps[-1],
     )
     return Context(out, other, unfinished), documents

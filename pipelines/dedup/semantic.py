@@ -22,6 +22,7 @@ from pipelines.engine.context import Context
 from pipelines.engine.exchange import Exchange, Place, load_array, save_array
 from pipelines.runners.runner import Runner, deal
 from pipelines.stages.semantic import SEMANTIC
+from pipelines.storage.layout import WORK, source_of
 from pipelines.storage.shards import ShardTask, write_shard
 from pipelines.storage.store import remove_tree
 
@@ -62,7 +63,7 @@ class EmitCells(beam.DoFn):
         ordinal, task = element
         centres = load_array(self._work / "centres.npy")
         prefer = {name: at for at, name in enumerate(self._ctx.config.dedup.prefer)}
-        rank = prefer.get(task.name.rsplit("-", 1)[0], len(prefer))
+        rank = prefer.get(source_of(task.name), len(prefer))
         rows, cells = [], []
         for documents, ids, vectors, sizes in _embedded(self._ctx, ordinal, task):
             some = np.empty(len(documents), _entry(vectors.shape[1]))
@@ -114,7 +115,7 @@ class Label(beam.DoFn):
         low, high = np.int64(ordinal) << ROW_BITS, np.int64(ordinal + 1) << ROW_BITS
         begin, end = np.searchsorted(drops["document"], [low, high])
         mine = np.asarray(drops[begin:end])
-        path = self._ctx.folder("annotations", "semantic", task.name)
+        path = self._ctx.annotations / task.name
         batches = self._batches(task, mine["document"] - low, mine)
         write_shard(path, SEMANTIC, batches, key=task.key, documents_sha256=task.documents_sha256)
         yield task.name
@@ -138,7 +139,7 @@ class Label(beam.DoFn):
 
 def run_semantic(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
     """Label the documents that repeat another in meaning, among those that the rules keep."""
-    work = ctx.folder("annotations", "semantic", "_work")
+    work = ctx.annotations / WORK
     remove_tree(work)
     work.mkdir(parents=True)
     settings = ctx.config.dedup.semantic

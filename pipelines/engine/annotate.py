@@ -22,7 +22,7 @@ from filters.annotator import Annotator
 from pipelines.engine.context import Context
 from pipelines.runners.runner import Runner, deal
 from pipelines.stages.catalog import stage
-from pipelines.storage.shards import DOCUMENTS, KEY, ShardTask, write_receipt, write_shard
+from pipelines.storage.shards import DOCUMENTS_SHA256, KEY, ShardTask, write_receipt, write_shard
 from pipelines.storage.store import open_parquet
 from schemas.manifest import Shard, sha256_file
 
@@ -42,7 +42,7 @@ def stored_batches(path: Path, task: ShardTask) -> list[pa.RecordBatch] | None:
         tags = file.schema_arrow.metadata or {}
         if (
             tags.get(KEY, b"").decode() != task.key
-            or tags.get(DOCUMENTS, b"").decode() != task.documents_sha256
+            or tags.get(DOCUMENTS_SHA256, b"").decode() != task.documents_sha256
         ):
             return None
         return [
@@ -91,7 +91,7 @@ def annotate_shard(
     `compute` takes a batch with the columns `reads` and returns `schema`'s columns. On a
     computed row the first column is never null: that is how stored rows are known.
     """
-    folder = ctx.folder("annotations", ctx.stage)
+    folder = ctx.annotations
     path = folder / task.name
     stored = stored_batches(path, task)
     wanted = ctx.survivors(task.name) if survivors_only else np.ones(task.rows, dtype=bool)

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from filters.rules.decide import KEPT, decide
 from pipelines.stages.catalog import columns_of, effective_rules, rule_columns
+from pipelines.storage.layout import annotation_folder
 from pipelines.storage.shards import read_batches
 from schemas.config import Config
 
@@ -26,6 +27,11 @@ class Context:
 
     def folder(self, *parts: str) -> Path:
         return self.out.joinpath(*parts)
+
+    @property
+    def annotations(self) -> Path:
+        """The folder of the annotation shards that the stage writes."""
+        return self.folder(annotation_folder(self.stage))
 
     def read(
         self, name: str, columns: Sequence[str], documents_sha256: str | None = None

@@ -166,7 +166,7 @@ def run_inference(runner: Runner, ctx: Context, tasks: list[ShardTask], model: M
 def _open_rows(ctx: Context, task: ShardTask) -> npt.NDArray[np.bool_]:
     """Return by row of the shard whether it survives and has no stored value that holds."""
     wanted = ctx.survivors(task.name)
-    stored = stored_batches(ctx.folder("annotations", ctx.stage) / task.name, task)
+    stored = stored_batches(ctx.annotations / task.name, task)
     if stored:
         wanted = wanted & ~np.concatenate([np.asarray(b.column(0).is_valid()) for b in stored])
     return wanted

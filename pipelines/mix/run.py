@@ -40,17 +40,16 @@ from mixtures.tokenizer.tokenizer import Tokenizer, token_dtype
 from pipelines.engine.context import Context
 from pipelines.runners.runner import Runner, deal
 from pipelines.stages.catalog import only_rules, rule_columns, upsample_rules
+from pipelines.stages.tokenize import STAGE as TOKENIZE
 from pipelines.storage.files import atomic_path, write_text
+from pipelines.storage.layout import DOCUMENTS, MIXTURE, PLANS, TOKENIZER
 from pipelines.storage.shards import ShardTask, read_receipts, write_receipt
 from pipelines.storage.store import StorePath, remove_tree
-from pipelines.tokenize.run import FOLDER
 from schemas.config import Config, Mixture
 from schemas.errors import RunFault
 from schemas.manifest import Shard, read_manifest, sha256_file
 from schemas.rules import Rule
 
-MIXTURE: Final = "mixture"
-PLANS: Final = "_plan"
 STRETCH: Final = 1 << 23
 """Tokens that a worker holds at a time while it writes a shard."""
 MOST_OPEN: Final = 256
@@ -99,7 +98,7 @@ def run_mix(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
     numbers = {task.name: index for index, task in enumerate(mix_tasks(ctx.config, ""))}
     for task in tasks:
         write_plan(folder / PLANS / task.name, survivors, arrangement, numbers[task.name])
-    vocab_size = Tokenizer.load(ctx.folder(FOLDER)).vocab_size
+    vocab_size = Tokenizer.load(ctx.folder(TOKENIZER)).vocab_size
 
     def build(pipeline: beam.Pipeline) -> None:
         deal(pipeline, "mix", tasks) | "mix: write" >> beam.ParDo(
@@ -114,7 +113,7 @@ def run_mix(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
 
 def gather(ctx: Context) -> Survivors:
     """Read the keys and counts of all survivors, shard by shard, in name order."""
-    documents = read_manifest(ctx.folder("documents"))
+    documents = read_manifest(ctx.folder(DOCUMENTS))
     if documents is None:
         raise RunFault(f"{ctx.folder('documents')}: no documents; run `ingest` first")
     ids: list[npt.NDArray[np.uint8]] = [np.zeros((0, 16), dtype=np.uint8)]
@@ -274,8 +273,8 @@ class WriteShard(beam.DoFn):
         """Write the shard's files and its receipt, and yield its name."""
         folder = self._out / MIXTURE
         plan = read_plan(folder / PLANS / task.name)
-        documents = read_manifest(self._out / "documents")
-        tokens = self._out / "annotations" / "tokenize"
+        documents = read_manifest(self._out / DOCUMENTS)
+        tokens = self._out / TOKENIZE.folder
         runs = [run_path(tokens / shard.name) for shard in documents.shards] if documents else []
         yield write_shard_files(folder, task, plan, runs, self._vocab_size, self._formats).name
 
@@ -398,7 +397,7 @@ def _write_manifest(ctx: Context, arrangement: Arrangement) -> None:
     missing = [name for name in names if name not in receipts]
     if missing:
         raise RunFault(f"{folder}: {missing[0]} was not written; run the same command again")
-    tokenizer = Tokenizer.load(ctx.folder(FOLDER))
+    tokenizer = Tokenizer.load(ctx.folder(TOKENIZER))
     shards = [receipts[name] for name in names]
     record = {
         "name": ctx.config.name,

@@ -17,6 +17,7 @@ from typing import Any, Literal, cast
 import pyarrow as pa
 
 from filters.annotator import Annotator
+from pipelines.storage.layout import annotation_folder
 from schemas.config import Config
 from schemas.rules import ALL, Rule, parse_condition
 
@@ -87,7 +88,7 @@ class Stage:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "command", self.command or self.name)
-        object.__setattr__(self, "folder", self.folder or f"annotations/{self.name}")
+        object.__setattr__(self, "folder", self.folder or annotation_folder(self.name))
 
     @property
     def schema(self) -> pa.Schema:

@@ -8,8 +8,10 @@ import pyarrow as pa
 
 from filters.text.removed_spans import CUTS
 from pipelines.stages.base import Stage, without
+from pipelines.storage.layout import CONFIG, DOCUMENTS, annotation_manifests
 from pipelines.storage.store import place
 from schemas.config import Config
+from schemas.manifest import MANIFEST
 from schemas.rules import ALL, Rule
 
 DEDUP = pa.schema(
@@ -31,8 +33,7 @@ def prior_manifests(config: Config) -> list[Path]:
     found = []
     for name in config.dedup.against:
         out = place(name)
-        found += [out / "config.yaml", out / "documents/_manifest.json"]
-        found += sorted(out.glob("annotations/*/_manifest.json"))
+        found += [out / CONFIG, out / DOCUMENTS / MANIFEST, *annotation_manifests(out)]
     return found
 
 

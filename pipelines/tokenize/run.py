@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -45,13 +45,12 @@ from pipelines.engine.context import Context
 from pipelines.runners.runner import Runner, deal, usable_cores
 from pipelines.stages.tokenize import TOKENS, cut_columns, sampling
 from pipelines.storage.files import atomic_path
+from pipelines.storage.layout import DOCUMENTS, TOKENIZER, annotation_folder
 from pipelines.storage.shards import ShardTask, write_receipt, write_shard
 from pipelines.storage.store import remove_tree
 from pipelines.tokenize.sample import SAMPLE, DrawSample, budgets, component_bytes, sampled_texts
 from schemas.errors import RunFault
 from schemas.manifest import Shard, content_key, read_manifest, sha256_file
-
-FOLDER: Final = "tokenizer"
 
 
 def run_tokenize(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
@@ -68,7 +67,7 @@ def run_tokenize(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
 
 def prepare_tokenizer(runner: Runner, ctx: Context) -> Card:
     """Return the card of the tokenizer in OUT/tokenizer, trained or copied there if need be."""
-    folder = ctx.folder(FOLDER)
+    folder = ctx.folder(TOKENIZER)
     settings = ctx.config.tokenizer
     if settings.path is not None:
         path = Path(settings.path)
@@ -101,7 +100,7 @@ def training_key(ctx: Context) -> str:
     annotations = [
         [shard.name, shard.sha256]
         for step in ("identify", "sign")
-        for shard in _manifest_shards(ctx.folder("annotations", step))
+        for shard in _manifest_shards(ctx.folder(annotation_folder(step)))
     ]
     settings = ctx.config.tokenizer.model_dump(mode="json", exclude={"path"})
     return content_key(
@@ -120,7 +119,7 @@ def _manifest_shards(folder: Path) -> list[Shard]:
 
 
 def _document_shards(ctx: Context) -> list[Shard]:
-    shards = _manifest_shards(ctx.folder("documents"))
+    shards = _manifest_shards(ctx.folder(DOCUMENTS))
     if not shards:
         raise RunFault(f"{ctx.folder('documents')}: no documents; run `ingest` first")
     return shards
@@ -128,7 +127,7 @@ def _document_shards(ctx: Context) -> list[Shard]:
 
 def _train(runner: Runner, ctx: Context, key: str) -> Card:
     tasks = [ShardTask(s.name, s.sha256, s.rows, key) for s in _document_shards(ctx)]
-    sample = ctx.folder(FOLDER, SAMPLE)
+    sample = ctx.folder(TOKENIZER, SAMPLE)
     remove_tree(sample)
     sizes = component_bytes(ctx, [task.name for task in tasks])
 
@@ -145,9 +144,9 @@ def _train(runner: Runner, ctx: Context, key: str) -> Card:
     runner.run("tokenize-sample", draw)
     runner.run("tokenize-train", train)
     remove_tree(sample)
-    card = stored_card(ctx.folder(FOLDER), key)
+    card = stored_card(ctx.folder(TOKENIZER), key)
     if card is None:
-        raise RunFault(f"{ctx.folder(FOLDER)}: the tokenizer was not written; run again")
+        raise RunFault(f"{ctx.folder(TOKENIZER)}: the tokenizer was not written; run again")
     return card
 
 
@@ -160,7 +159,7 @@ class TrainTokenizer(beam.DoFn):
 
     def process(self, key: str) -> Iterator[str]:
         """Train on what was drawn and put the files in place, the card last."""
-        folder = self._ctx.folder(FOLDER)
+        folder = self._ctx.folder(TOKENIZER)
         texts = sampled_texts(folder / SAMPLE, self._limits)
         with tempfile.TemporaryDirectory(prefix="bibim-") as new:
             card = train_tokenizer(
@@ -200,7 +199,7 @@ class TokenizeShard(beam.DoFn):
 
 def tokenize_shard(ctx: Context, task: ShardTask, sha256: str) -> Shard:
     """Write the tokens of the shard's survivors, encoding those only that have none yet."""
-    folder = ctx.folder("annotations", ctx.stage)
+    folder = ctx.annotations
     path = folder / task.name
     survivors = ctx.survivors(task.name)
     old = _stored(path, task, sha256)
@@ -218,7 +217,7 @@ def tokenize_shard(ctx: Context, task: ShardTask, sha256: str) -> Shard:
         )
         write_receipt(folder, shard)
         return shard
-    tokenizer = _tokenizer(ctx.folder(FOLDER), sha256)
+    tokenizer = _tokenizer(ctx.folder(TOKENIZER), sha256)
     encoded = _encode(ctx, task, tokenizer, wanted)
     counts, keys = counts.copy(), keys.copy()
     counts[wanted] = encoded.counts

@@ -26,6 +26,7 @@ from mixtures.keys import base_keys, id_matrix, named_key, scramble
 from mixtures.mixing.solver import component_shares
 from pipelines.engine.context import Context
 from pipelines.storage.files import atomic_path
+from pipelines.storage.layout import SHARDS, TOKENIZER
 from pipelines.storage.shards import ShardTask
 from pipelines.storage.store import read_parquet
 from schemas.errors import InputError
@@ -103,7 +104,7 @@ class DrawSample(beam.DoFn):
 
     def process(self, task: ShardTask) -> Iterator[str]:
         """Write `tokenizer/_sample/NAME` and yield the name."""
-        path = self._ctx.folder("tokenizer", SAMPLE, task.name)
+        path = self._ctx.folder(TOKENIZER, SAMPLE, task.name)
         with atomic_path(path) as temporary, pq.ParquetWriter(temporary, DRAWN) as writer:
             columns = ["id", "assigned", "exact_hash", "text"]
             for batch in self._ctx.read(task.name, columns, task.documents_sha256):
@@ -158,7 +159,7 @@ def sampled_texts(folder: Path, limits: dict[str, int]) -> list[str]:
     `folder` holds what `DrawSample` wrote, `limits` the bytes of each component. Neither shards
     nor their order alter it.
     """
-    files = sorted(folder.glob("*.parquet"))
+    files = sorted(folder.glob(SHARDS))
     table = pa.concat_tables([read_parquet(path) for path in files])
     order = pc.sort_indices(
         table.select(["component", "key", "id"]),

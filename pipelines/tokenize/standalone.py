@@ -22,7 +22,7 @@ from mixtures.tokenizer.training import Card, train_tokenizer
 from pipelines.engine.context import Context
 from pipelines.runners.runner import usable_cores
 from pipelines.storage.files import open_input
-from pipelines.tokenize.run import FOLDER
+from pipelines.storage.layout import DOCUMENTS, TOKENIZER
 from pipelines.tokenize.sample import batch_sums, budgets, component_bytes, draw, sample_keys
 from schemas.config import Tokenizer as Settings
 from schemas.errors import InputError
@@ -105,8 +105,8 @@ def run_stats(
     than the sample's, as far as there are any. `ctx.stage` is `tokenize`. Raises InputError where
     the run has no tokenizer yet.
     """
-    own = Tokenizer.load(ctx.folder(FOLDER))
-    manifest = read_manifest(ctx.folder("documents"))
+    own = Tokenizer.load(ctx.folder(TOKENIZER))
+    manifest = read_manifest(ctx.folder(DOCUMENTS))
     if manifest is None:
         raise InputError(f"{ctx.out}: no documents; run `bibim run … --out {ctx.out}` first")
     names = [shard.name for shard in manifest.shards]

@@ -18,7 +18,7 @@ from pipelines.ingest.readers.lines import owned_lines
 from pipelines.ingest.readers.streams import StreamFault
 from pipelines.ingest.readers.whole import is_archive, wanted
 from pipelines.storage.files import is_remote, open_input
-from pipelines.storage.shards import shard_name
+from pipelines.storage.layout import shard_name
 from pipelines.storage.store import listed
 from schemas.config import Ingest, Source
 from schemas.documents import document_id
