@@ -17,7 +17,7 @@ from filters.text.removed_spans import flat_spans
 from pipelines.dedup.clusters import duplicate_rows, work_folder
 from pipelines.engine.context import Context
 from pipelines.engine.exchange import Exchange, Place, load_array, partitions_for, save_array
-from pipelines.runners.runner import Runner, deal
+from pipelines.runners.runner import Runner, distribute
 from pipelines.storage.layout import DOCUMENTS
 from pipelines.storage.shards import ShardTask
 from schemas.config import Lines
@@ -96,7 +96,7 @@ def count_lines(runner: Runner, ctx: Context, shards: Sequence[tuple[int, ShardT
 
     def build(pipeline: beam.Pipeline) -> None:
         (
-            deal(pipeline, "lines", shards)
+            distribute(pipeline, "lines", shards)
             | "lines: keys"
             >> beam.ParDo(EmitLines(ctx, exchange, partitions)).with_output_types(tuple[int, Place])
             | "lines: group" >> beam.GroupByKey()

@@ -22,7 +22,7 @@ from filters.dedup.connected import (
 )
 from pipelines.dedup.pairs import PAIR
 from pipelines.engine.exchange import Exchange, Place, load_array, partitions_for, save_array
-from pipelines.runners.runner import Runner, deal
+from pipelines.runners.runner import Runner, distribute
 from pipelines.storage.store import place, remove_tree
 from schemas.errors import RunFault
 
@@ -136,7 +136,7 @@ def _round(runner: Runner, folder: Path, partitions: int, edges: Sequence[Path])
 
     def build(pipeline: beam.Pipeline) -> None:
         (
-            deal(pipeline, "stars", [(at, str(path)) for at, path in enumerate(edges)])
+            distribute(pipeline, "stars", [(at, str(path)) for at, path in enumerate(edges)])
             | "stars: turn" >> beam.ParDo(Turn(turned, partitions)).with_output_types(places)
             | "stars: by node" >> beam.GroupByKey()
             | "stars: large"

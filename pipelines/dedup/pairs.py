@@ -22,7 +22,7 @@ from filters.dedup.lsh import MISS_WEIGHT, Pairs, band_keys, bands_and_rows, can
 from pipelines.dedup.clusters import ROW_BITS
 from pipelines.engine.context import Context
 from pipelines.engine.exchange import Exchange, Place, partitions_for, save_array
-from pipelines.runners.runner import Runner, deal
+from pipelines.runners.runner import Runner, distribute
 from pipelines.storage.shards import ShardTask
 from schemas.config import Dedup
 
@@ -199,7 +199,7 @@ def find_pairs(
 
     def build(pipeline: beam.Pipeline) -> None:
         keys = [
-            deal(pipeline, f"bucket-{number}", shards)
+            distribute(pipeline, f"bucket-{number}", shards)
             | f"bucket: keys {number}" >> beam.ParDo(make).with_output_types(tuple[int, Place])
             for number, (make, shards) in enumerate(emit)
         ]

@@ -19,7 +19,7 @@ from pipelines.dedup.prior_runs import earlier_shards
 from pipelines.dedup.verify import verify_pairs
 from pipelines.engine.context import Context
 from pipelines.engine.exchange import save_array
-from pipelines.runners.runner import Runner, deal
+from pipelines.runners.runner import Runner, distribute
 from pipelines.storage.shards import ShardTask
 from pipelines.storage.store import remove_tree
 
@@ -48,7 +48,7 @@ def run_dedup(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
         count_lines(runner, ctx, numbered)
 
     def label(pipeline: beam.Pipeline) -> None:
-        deal(pipeline, "label", numbered) | "label: write" >> beam.ParDo(Label(ctx))
+        distribute(pipeline, "label", numbered) | "label: write" >> beam.ParDo(Label(ctx))
 
     runner.run("dedup-label", label)
     remove_tree(work)

@@ -20,7 +20,7 @@ from filters.dedup.semantic import PER_CELL, Floats, fit_cells, nearest_cell, se
 from pipelines.dedup.clusters import ROW_BITS
 from pipelines.engine.context import Context
 from pipelines.engine.exchange import Exchange, Place, load_array, save_array
-from pipelines.runners.runner import Runner, deal
+from pipelines.runners.runner import Runner, distribute
 from pipelines.stages.semantic import SEMANTIC
 from pipelines.storage.layout import WORK, source_of
 from pipelines.storage.shards import ShardTask, write_shard
@@ -148,21 +148,21 @@ def run_semantic(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
 
     def gather(pipeline: beam.Pipeline) -> None:
         share = min(1.0, SAMPLE / total)
-        deal(pipeline, "sample", shards) | "sample: write" >> beam.ParDo(
+        distribute(pipeline, "sample", shards) | "sample: write" >> beam.ParDo(
             EmitSample(ctx, work, share)
         )
 
     def compare(pipeline: beam.Pipeline) -> None:
         (
-            deal(pipeline, "cells", shards)
-            | "cells: deal out"
+            distribute(pipeline, "cells", shards)
+            | "cells: assign"
             >> beam.ParDo(EmitCells(ctx, work)).with_output_types(tuple[int, Place])
             | "cells: group" >> beam.GroupByKey()
             | "cells: compare" >> beam.ParDo(FindSemantic(work, settings.threshold))
         )
 
     def label(pipeline: beam.Pipeline) -> None:
-        deal(pipeline, "label", shards) | "label: write" >> beam.ParDo(Label(ctx, work))
+        distribute(pipeline, "label", shards) | "label: write" >> beam.ParDo(Label(ctx, work))
 
     runner.run("semantic-sample", gather)
     samples = [load_array(path) for path in sorted(work.glob("sample-*.npy"))]

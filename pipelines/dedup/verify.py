@@ -22,7 +22,7 @@ from filters.dedup.minhash import shingle_sets
 from pipelines.dedup.clusters import ROW_BITS
 from pipelines.engine.context import Context
 from pipelines.engine.exchange import load_array, save_array
-from pipelines.runners.runner import Runner, deal
+from pipelines.runners.runner import Runner, distribute
 from pipelines.storage.shards import ShardTask
 
 Places = Sequence[tuple[Context, ShardTask]]
@@ -155,15 +155,15 @@ def verify_pairs(
     )
 
     def extract(pipeline: beam.Pipeline) -> None:
-        deal(pipeline, "shingle", shards) | "shingle: write" >> beam.ParDo(
+        distribute(pipeline, "shingle", shards) | "shingle: write" >> beam.ParDo(
             ExtractShingles(ctx, work)
         )
 
     def check(pipeline: beam.Pipeline) -> None:
         if own:
-            deal(pipeline, "verify", own) | "verify: pairs" >> beam.ParDo(Verify(ctx, work))
+            distribute(pipeline, "verify", own) | "verify: pairs" >> beam.ParDo(Verify(ctx, work))
         if earlier:
-            deal(pipeline, "estimate", earlier) | "estimate: pairs" >> beam.ParDo(
+            distribute(pipeline, "estimate", earlier) | "estimate: pairs" >> beam.ParDo(
                 Estimate(ctx, work, places)
             )
 

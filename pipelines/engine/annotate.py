@@ -20,7 +20,7 @@ from apache_beam.utils.shared import Shared
 
 from filters.annotator import Annotator
 from pipelines.engine.context import Context
-from pipelines.runners.runner import Runner, deal
+from pipelines.runners.runner import Runner, distribute
 from pipelines.stages.catalog import stage
 from pipelines.storage.shards import DOCUMENTS_SHA256, KEY, ShardTask, write_receipt, write_shard
 from pipelines.storage.store import open_parquet
@@ -174,7 +174,7 @@ def run_annotate(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
     """Run the stage of `ctx`, which declares an annotator, over `tasks`."""
 
     def build(pipeline: beam.Pipeline) -> None:
-        deal(pipeline, ctx.stage, tasks) | f"{ctx.stage}: annotate" >> beam.ParDo(
+        distribute(pipeline, ctx.stage, tasks) | f"{ctx.stage}: annotate" >> beam.ParDo(
             AnnotateShard(ctx)
         )
 

@@ -21,7 +21,7 @@ from filters.annotator import Annotator
 from pipelines.engine.annotate import annotate_shard, stored_batches
 from pipelines.engine.context import Context
 from pipelines.runners.dataflow.options import ONE_PROCESS
-from pipelines.runners.runner import Runner, deal
+from pipelines.runners.runner import Runner, distribute
 from pipelines.storage.shards import ShardTask
 from schemas.config import Config
 from schemas.errors import RunFault
@@ -153,7 +153,7 @@ def run_inference(runner: Runner, ctx: Context, tasks: list[ShardTask], model: M
 
     def build(pipeline: beam.Pipeline) -> None:
         (
-            deal(pipeline, ctx.stage, tasks)
+            distribute(pipeline, ctx.stage, tasks)
             | f"{ctx.stage}: infer" >> RunInference(ShardHandler(ctx, model))
             | f"{ctx.stage}: write" >> beam.ParDo(WriteValues(ctx, model.annotator.schema))
         )

@@ -17,7 +17,7 @@ from pipelines.engine.context import Context
 from pipelines.ingest.readers import read_split
 from pipelines.ingest.readers.base import ReadStats, Record, Reject, Split, excerpt
 from pipelines.ingest.readers.plan import plan_splits
-from pipelines.runners.runner import Runner, deal
+from pipelines.runners.runner import Runner, distribute
 from pipelines.storage.files import remove_temporary
 from pipelines.storage.layout import DOCUMENTS, RECEIPTS, REJECTS, SHARDS, source_of
 from pipelines.storage.shards import read_receipts, write_shard
@@ -193,7 +193,7 @@ def run_ingest(runner: Runner, ctx: Context, tasks: list[IngestTask]) -> None:
     ordered = sorted(tasks, key=cost)
 
     def build(pipeline: beam.Pipeline) -> None:
-        deal(pipeline, "ingest", ordered) | "ingest: write" >> beam.ParDo(IngestSplit(ctx))
+        distribute(pipeline, "ingest", ordered) | "ingest: write" >> beam.ParDo(IngestSplit(ctx))
 
     runner.run("ingest", build)
 

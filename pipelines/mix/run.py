@@ -38,7 +38,7 @@ from mixtures.shards.megatron import (
 from mixtures.shards.token_runs import Run, run_path
 from mixtures.tokenizer.tokenizer import Tokenizer, token_dtype
 from pipelines.engine.context import Context
-from pipelines.runners.runner import Runner, deal
+from pipelines.runners.runner import Runner, distribute
 from pipelines.stages.catalog import only_rules, rule_columns, upsample_rules
 from pipelines.stages.tokenize import STAGE as TOKENIZE
 from pipelines.storage.files import atomic_path, write_text
@@ -101,7 +101,7 @@ def run_mix(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
     vocab_size = Tokenizer.load(ctx.folder(TOKENIZER)).vocab_size
 
     def build(pipeline: beam.Pipeline) -> None:
-        deal(pipeline, "mix", tasks) | "mix: write" >> beam.ParDo(
+        distribute(pipeline, "mix", tasks) | "mix: write" >> beam.ParDo(
             WriteShard(ctx.out, vocab_size, ctx.config.mixture.formats)
         )
 

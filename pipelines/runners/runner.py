@@ -162,14 +162,14 @@ def _values(group: tuple[int, list[T]]) -> list[T]:
     return list(group[1])
 
 
-def deal(pipeline: beam.Pipeline, label: str, elements: Sequence[T]) -> beam.PCollection[T]:
-    """Deal `elements` over the workers in turn, in the order given.
+def distribute(pipeline: beam.Pipeline, label: str, elements: Sequence[T]) -> beam.PCollection[T]:
+    """Distribute `elements` over the workers in turn, in the order given.
 
     Put the largest first: two workers then end at about the same time. The GroupByKey is
     what lets the runner give elements to several workers; only shard names cross it.
     Many are written to a file that a worker reads: a job that held them would be too large.
     """
-    # From 1: Spark then deals the first ones to its first tasks (31 + n, modulo their number).
+    # From 1: Spark then assigns the first ones to its first tasks (31 + n, modulo their number).
     numbered = list(enumerate(elements, 1))
     lists = getattr(pipeline, "lists", None)
     if lists is not None and len(numbered) > LISTED:
@@ -181,7 +181,9 @@ def deal(pipeline: beam.Pipeline, label: str, elements: Sequence[T]) -> beam.PCo
     else:
         listed = pipeline | f"{label}: list" >> beam.Create(numbered, reshuffle=False)
     return (
-        listed | f"{label}: deal" >> beam.GroupByKey() | f"{label}: take" >> beam.FlatMap(_values)
+        listed
+        | f"{label}: distribute" >> beam.GroupByKey()
+        | f"{label}: take" >> beam.FlatMap(_values)
     )
 
 

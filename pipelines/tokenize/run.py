@@ -42,7 +42,7 @@ from mixtures.tokenizer.training import (
 from pipelines.code_version import code_version
 from pipelines.engine.annotate import stored_batches
 from pipelines.engine.context import Context
-from pipelines.runners.runner import Runner, deal, usable_cores
+from pipelines.runners.runner import Runner, distribute, usable_cores
 from pipelines.stages.tokenize import TOKENS, cut_columns, sampling
 from pipelines.storage.files import atomic_path
 from pipelines.storage.layout import DOCUMENTS, TOKENIZER, annotation_folder
@@ -58,7 +58,7 @@ def run_tokenize(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
     card = prepare_tokenizer(runner, ctx)
 
     def build(pipeline: beam.Pipeline) -> None:
-        deal(pipeline, "tokenize", tasks) | "tokenize: encode" >> beam.ParDo(
+        distribute(pipeline, "tokenize", tasks) | "tokenize: encode" >> beam.ParDo(
             TokenizeShard(ctx, card.sha256)
         )
 
@@ -132,12 +132,12 @@ def _train(runner: Runner, ctx: Context, key: str) -> Card:
     sizes = component_bytes(ctx, [task.name for task in tasks])
 
     def draw(pipeline: beam.Pipeline) -> None:
-        deal(pipeline, "tokenize-sample", tasks) | "tokenize: draw" >> beam.ParDo(
+        distribute(pipeline, "tokenize-sample", tasks) | "tokenize: draw" >> beam.ParDo(
             DrawSample(ctx, sizes)
         )
 
     def train(pipeline: beam.Pipeline) -> None:
-        deal(pipeline, "tokenize-train", [key]) | "tokenize: train" >> beam.ParDo(
+        distribute(pipeline, "tokenize-train", [key]) | "tokenize: train" >> beam.ParDo(
             TrainTokenizer(ctx, budgets(ctx, sizes))
         )
 

@@ -23,7 +23,7 @@ from pipelines.ingest.run import IngestTask, run_ingest
 from pipelines.runners import runner as runners
 from pipelines.runners.dataflow import flex
 from pipelines.runners.dataflow.options import ONE_PROCESS, dataflow_options
-from pipelines.runners.runner import Runner, deal
+from pipelines.runners.runner import Runner, distribute
 from pipelines.storage.shards import ShardTask
 from pipelines.storage.store import place
 from schemas.config import Config
@@ -137,7 +137,7 @@ def test_score_asks_for_a_gpu_in_the_step_that_infers_alone(score_job: Callable[
 @pytest.mark.parametrize("label", JOBS)
 def test_keys_of_a_job_are_not_pickled(jobs: dict[str, Any], label: str):
     keys = grouped_keys(jobs[label])
-    assert keys  # `deal` groups in every job
+    assert keys  # `distribute` groups in every job
     assert {step: key for step, key in keys.items() if "pickle" in key} == {}
 
 
@@ -164,8 +164,8 @@ def test_a_changed_job_differs_from_its_golden_file(change: str | None, parts: s
     def run(label: str, build: Callable[[beam.Pipeline], None]) -> Any:
         def changed(pipeline: beam.Pipeline) -> None:
             build(pipeline)
-            dealt = pipeline.applied_labels
-            assert "identify: deal" in dealt
+            labels = pipeline.applied_labels
+            assert "identify: distribute" in labels
             if change == "step":
                 pipeline | "one" >> beam.Create([1], reshuffle=False)
 
@@ -224,7 +224,7 @@ def test_tasks_of_a_list_arrive_as_those_of_a_job_do(tmp_path: Path):
     seen.mkdir()
 
     def build(pipeline: beam.Pipeline) -> None:
-        deal(pipeline, "few", many) | beam.Map(lambda name: (seen / name).touch())
+        distribute(pipeline, "few", many) | beam.Map(lambda name: (seen / name).touch())
 
     Runner(out=tmp_path).run("few", build)
     assert sorted(path.name for path in seen.iterdir()) == many
