@@ -107,7 +107,7 @@ def _print_stages(console: Console, config: Config, out: Path) -> None:
 def _print_estimate(console: Console, config: Config, sizes: Sizes, out: Path | None) -> None:
     """Print the solved mixture: exact where `out` has tokens, else estimated."""
     from pipelines.engine.context import Context
-    from pipelines.mix.run import plan_estimated, plan_exact
+    from pipelines.mix.gather import plan_estimated, plan_exact
     from schemas.manifest import read_manifest
 
     exact = out is not None and read_manifest(out / TOKENIZE.folder) is not None
