@@ -61,7 +61,7 @@ def print_summary(console: Console, out: Path, run: Run) -> None:
     seconds = sum(result.seconds for result in run.results)
     ran = [result for result in run.results if result.ran]
     console.print(
-        f"{len(ran)} of {len(run.results)} steps had work to do; {seconds:.1f} s, "
+        f"{len(ran)} of {len(run.results)} stages had work to do; {seconds:.1f} s, "
         f"peak memory of all processes {run.memory.peak / 2**20:,.0f} MiB",
         highlight=False,
     )

@@ -146,7 +146,7 @@ def small(data: str) -> Config:
 def run(config: Config, out: Path, runner: Runner) -> dict[str, int]:
     job = Run(config, out, runner, LogReporter())
     job.execute()
-    return {result.step: result.ran for result in job.results}
+    return {result.stage: result.ran for result in job.results}
 
 
 def test_a_run_on_a_store_whose_upload_was_cut_goes_on_to_the_bytes_of_a_local_run(
