@@ -1,7 +1,7 @@
-"""Earlier runs whose documents a new run is not to repeat (`dedup.against`).
+"""Prior runs whose documents a new run must not repeat (`dedup.against`).
 
-All that is read of them are ids, content hashes, signatures and the columns of their rules: their
-texts may be gone.
+Only ids, content hashes, signatures and the columns of their rules are read: their texts may have
+been deleted.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 from pipelines.engine.context import Context
 from pipelines.stages.catalog import active_stages
 from pipelines.stages.sign import STAGE as SIGN
-from pipelines.storage.layout import CONFIG, DOCUMENTS, annotation_folder
+from pipelines.storage.layout import CONFIG, DOCUMENTS
 from pipelines.storage.shards import ShardTask
 from pipelines.storage.store import place
 from schemas.config import Config
@@ -23,11 +23,11 @@ SIGNED = ("unit", "ngram", "permutations", "seed")
 """Settings of `dedup` under which signatures of two runs may be compared."""
 
 
-def earlier_shards(config: Config) -> list[tuple[Context, ShardTask]]:
-    """Return every document shard of the earlier runs, run by run, shards by name.
+def prior_shards(config: Config) -> list[tuple[Context, ShardTask]]:
+    """Return every document shard of the prior runs, run by run, shards by name.
 
-    Their survivors are what all rules keep that the earlier run could decide. Raises InputError
-    where a folder holds no signed run, or one that was signed in another way.
+    Their survivors are the documents that every rule keeps which the prior run could decide.
+    Raises InputError where a folder holds no signed run, or one with other signatures.
     """
     return [
         (context, ShardTask(shard.name, shard.sha256, shard.rows, ""))
@@ -53,9 +53,6 @@ def _open(out: Path, config: Config) -> tuple[Context, Manifest]:
                 f"dedup.against: {out} was signed with dedup.{key} = {theirs}, this run has "
                 f"{mine}; set dedup.{key}: {theirs}"
             )
-    steps = [each.name for each in active_stages(other)]
-    unfinished = next(
-        (step for step in steps[1:-1] if read_manifest(out / annotation_folder(step)) is None),
-        steps[-1],
-    )
-    return Context(out, other, unfinished), documents
+    *annotating, last = active_stages(other)[1:]
+    unfinished = (each for each in annotating if read_manifest(out / each.folder) is None)
+    return Context(out, other, next(unfinished, last).name), documents
