@@ -76,9 +76,9 @@ def to_path(text: str) -> Path:
     """Return a local path, or one of an object store (`s3://`, `gs://`, `hdfs://`)."""
     if "://" not in text and not text.startswith(("s3:/", "gs:/", "hdfs:/")):
         return Path(text)
-    from pipelines.storage.store import place
+    from pipelines.storage.store import as_path
 
-    return place(text)
+    return as_path(text)
 
 
 def parse_count(text: str) -> int:

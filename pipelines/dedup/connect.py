@@ -23,7 +23,7 @@ from filters.dedup.connected import (
 from pipelines.dedup.pairs import PAIR
 from pipelines.engine.exchange import Exchange, Slice, load_array, partitions_for, save_array
 from pipelines.runners.runner import Runner, distribute
-from pipelines.storage.store import place, remove_tree
+from pipelines.storage.store import as_path, remove_tree
 from schemas.errors import RunFault
 
 IN_PROCESS = 40_000_000
@@ -73,7 +73,7 @@ class Turn(beam.DoFn):
 
     def process(self, element: tuple[int, str]) -> Iterator[tuple[int, Slice]]:
         number, path = element
-        edges = both_ways(load_array(place(path)))
+        edges = both_ways(load_array(as_path(path)))
         yield from self._exchange.write(
             f"{number:05d}", edges, _partition(edges[:, 0], self._partitions)
         )

@@ -13,7 +13,7 @@ from pipelines.stages.catalog import active_stages
 from pipelines.stages.sign import STAGE as SIGN
 from pipelines.storage.layout import CONFIG, DOCUMENTS
 from pipelines.storage.shards import ShardTask
-from pipelines.storage.store import place
+from pipelines.storage.store import as_path
 from schemas.config import Config
 from schemas.errors import InputError
 from schemas.load import load_config
@@ -32,7 +32,7 @@ def prior_shards(config: Config) -> list[tuple[Context, ShardTask]]:
     return [
         (context, ShardTask(shard.name, shard.sha256, shard.rows, ""))
         for name in config.dedup.against
-        for context, documents in (_open(place(name), config),)
+        for context, documents in (_open(as_path(name), config),)
         for shard in sorted(documents.shards, key=lambda shard: shard.name)
     ]
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 from filters.text.removed_spans import CUTS
 from pipelines.stages.base import Stage, without
 from pipelines.storage.layout import CONFIG, DOCUMENTS, annotation_manifests
-from pipelines.storage.store import place
+from pipelines.storage.store import as_path
 from schemas.config import Config
 from schemas.manifest import MANIFEST
 from schemas.rules import ALL, Rule
@@ -32,7 +32,7 @@ def prior_manifests(config: Config) -> list[Path]:
     """Return the configs and manifests of the runs in `dedup.against`."""
     found = []
     for name in config.dedup.against:
-        out = place(name)
+        out = as_path(name)
         found += [out / CONFIG, out / DOCUMENTS / MANIFEST, *annotation_manifests(out)]
     return found
 

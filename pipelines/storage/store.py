@@ -1,6 +1,6 @@
 """Run folders on object stores and HDFS: a path whose files Beam's FileSystems hold.
 
-`place("s3://bucket/run")` is a `pathlib.Path` like any other to those who join, list, open and
+`as_path("s3://bucket/run")` is a `pathlib.Path` like any other to those who join, list, open and
 remove; what it does goes to the store. No file of this machine lies at it: who hands it to
 `open`, NumPy's memory maps or DuckDB is told so at once, by `__fspath__`. Writing goes through
 `pipelines.storage.files.atomic_path`: a file is made whole on this machine first, then uploaded
@@ -33,7 +33,7 @@ PIECE = 1 << 26
 _ADDRESS = re.compile(rf"({'|'.join(SCHEMES)}):/+(.*)", re.DOTALL)
 
 
-def place(path: str | Path) -> Path:
+def as_path(path: str | Path) -> Path:
     """Return `path` as a Path: of this machine, or of a store (`s3://`, `gs://`, `hdfs://`)."""
     return StorePath(path) if _ADDRESS.match(str(path)) else Path(path)
 
