@@ -1,4 +1,4 @@
-"""What a stage's workers know: the output folder, the config, and which rows survive."""
+"""What a stage's workers need: the output folder, the config, and which rows survive."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from schemas.config import Config
 
 @dataclass(frozen=True)
 class Context:
-    """Small and picklable, so it travels inside DoFns. `stage` is the stage that runs."""
+    """Small and picklable, for use inside DoFns. `stage`: the stage that runs."""
 
     out: Path
     config: Config
@@ -45,7 +45,7 @@ class Context:
             yield batch.select(list(columns))
 
     def survivors(self, name: str) -> npt.NDArray[np.bool_]:
-        """Return for each row of shard `name` whether all rules of earlier stages keep it."""
+        """Return bool [rows] of shard `name`: the rules of all stages before keep the row."""
         rules = effective_rules(self.config, before=self.stage)
         columns = rule_columns(rules)
         parts = [

@@ -24,11 +24,12 @@ from schemas.manifest import Shard, sha256_file
 
 KEY = b"bibim.key"
 DOCUMENTS_SHA256 = b"bibim.documents"
+"""Keys of the Parquet metadata of an annotation shard."""
 
 
 @dataclass(frozen=True)
 class ShardTask:
-    """One shard of work: what to read, what to write, and the key that says it is done."""
+    """One shard of work: what to read, what to write, and the key under which it is done."""
 
     name: str
     documents_sha256: str
@@ -47,11 +48,11 @@ def write_shard(
 ) -> Shard:
     """Write `batches` as the Parquet file `path`, a row group each, and its receipt.
 
-    An annotation shard carries its key and the hash of its documents. Documents carry none:
-    a file that was merely touched must not give them another hash.
+    An annotation shard carries its key and the hash of its documents. A document shard does not:
+    its hash must not change when an input's time changes but not its content.
 
     `stats` is read after the last batch, so a generator may still fill it. The bytes depend
-    on nothing but the arguments.
+    on the arguments only.
     """
     tagged = schema
     if documents_sha256:
@@ -79,12 +80,15 @@ def write_shard(
 
 
 def write_receipt(folder: Path, shard: Shard) -> None:
-    """Say that `shard` is whole. Written after the shard, so a receipt is never early."""
+    """Record that `shard` is whole. Call it after the shard is in place."""
     write_text(folder / RECEIPTS / receipt_name(shard.name), shard.model_dump_json())
 
 
 def read_receipts(folder: Path) -> dict[str, Shard]:
-    """Return the receipts of `folder` by shard name; those whose file has gone are left out."""
+    """Return the receipts of `folder` by shard name.
+
+    Those whose file is missing or of another size are left out.
+    """
     receipts = {}
     for path in sorted((folder / RECEIPTS).glob(receipt_name("*"))):
         shard = Shard.model_validate_json(path.read_text("utf-8"))

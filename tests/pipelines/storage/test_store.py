@@ -109,7 +109,7 @@ def test_an_upload_that_is_cut_leaves_the_file_as_it_was(store: Store):
     path = as_path(f"s3://{BUCKET}/cut/x.txt")
     write_text(path, "before")
     store.cut = "/cut/"
-    with pytest.raises(RunFault, match=r"x\.txt: its upload failed .*same command goes on"):
+    with pytest.raises(RunFault, match=r"x\.txt: its upload failed .*same command again"):
         write_text(path, "after" * 1000)
     cuts, store.cut = store.cuts, ""
     gc.collect()  # a writer that is collected must send nothing more
