@@ -1,7 +1,7 @@
-"""How well `bibim plan --scale` foretells a run, and what the pieces of one process take.
+"""How well `bibim plan --scale` predicts a run, and what its bottlenecks take.
 
     python benchmarks/scale.py run       runs slices of the corpora, 1/4, 1 and 4 times 10 MB of
-                                         text, foretells the largest from the two others
+                                         text, predicts the largest from the two others
     python benchmarks/scale.py pieces    memory of the solver's order, of components, of labels
 
 CPU time of one worker process; other work on the machine hardly alters it.
@@ -63,7 +63,7 @@ def slice_corpora(corpora: Path, folder: Path, share: float) -> None:
 
 
 def run(data: Path, work: Path, megabytes: float) -> None:
-    """Run the slices, foretell the largest, print and keep the comparison."""
+    """Run the slices, predict the largest, print and keep the comparison."""
     from bibim.cli.options import load_run
     from pipelines.forecast import costs, measured
 
@@ -84,10 +84,10 @@ def run(data: Path, work: Path, megabytes: float) -> None:
     *known, large = outs
     rows = {}
     foretold = costs(known)
-    for name, spent in large.steps.items():
+    for name, spent in large.stages.items():
         rows[name] = {
             **{
-                f"{times:g}": one.steps[name].cpu_seconds
+                f"{times:g}": one.stages[name].cpu_seconds
                 for times, one in zip(TIMES, outs, strict=True)
             },
             "foretold": round(foretold[name](large.text_bytes), 2),
