@@ -2,7 +2,7 @@
 
     python benchmarks/dedup_scale.py [--documents 5 20] [--workers 2] [--rounds]
 
-For each number (in millions), in a process of its own: the keys of 17 bands are made (no texts,
+For each count (in millions), in a process of its own: the keys of 17 bands are made (no texts,
 no signatures), exchanged, bucketed, joined and connected as the stage does without verifying;
 then every label is compared with the truth. A third of the documents are in clusters of 2 to
 10,000, a million of the 20 share one bucket, and in two bands each cluster is a path of pairs,
@@ -29,10 +29,10 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from pipelines.dedup.clusters import ROW_BITS  # noqa: E402  (path above)
-from pipelines.dedup.connect import IN_PROCESS, connect  # noqa: E402
+from pipelines.dedup.connect import IN_PROCESS, connect  # noqa: E402  (path above)
+from pipelines.dedup.numbers import ROW_BITS, documents_of  # noqa: E402
 from pipelines.dedup.pairs import find_pairs, pack_keys, plan, write_keys  # noqa: E402
-from pipelines.engine.exchange import Place  # noqa: E402
+from pipelines.engine.exchange import Slice  # noqa: E402
 from pipelines.engine.progress import MemoryWatch  # noqa: E402
 from pipelines.runners.runner import Runner  # noqa: E402
 from schemas.config import Dedup  # noqa: E402
@@ -65,7 +65,7 @@ def mixed(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 class SyntheticKeys(beam.DoFn):
-    """(ordinal, None) in, (partition, place of packed keys) out, as EmitKeys."""
+    """(number, None) in, (partition, slice of keys) out, as EmitKeys."""
 
     def __init__(self, n: int, cut: Any) -> None:
         self._n = n
@@ -74,11 +74,11 @@ class SyntheticKeys(beam.DoFn):
     def setup(self) -> None:
         self._starts = clusters(self._n)
 
-    def process(self, element: tuple[int, Any]) -> Iterator[tuple[int, Place]]:
-        ordinal, _ = element
-        begin = ordinal * SHARD
+    def process(self, element: tuple[int, Any]) -> Iterator[tuple[int, Slice]]:
+        number, _ = element
+        begin = number * SHARD
         documents = np.arange(begin, min(begin + SHARD, self._n), dtype=np.int64)
-        addresses = (np.int64(ordinal) << ROW_BITS) | (documents - begin)
+        numbers = documents_of(number, documents - begin)
         starts = self._starts
         position = placed(documents, self._n)
         cluster = np.searchsorted(starts, position, side="right") - 1
@@ -98,9 +98,7 @@ class SyntheticKeys(beam.DoFn):
             keys[:, band] = np.where(inside & ~giant, shared, own)
             if band == 2:  # the largest cluster: one bucket
                 keys[giant, band] = mixed(np.array([12345]))[0]
-        yield from write_keys(
-            self._cut, ordinal, [pack_keys(keys.ravel(), np.repeat(addresses, 18))]
-        )
+        yield from write_keys(self._cut, number, [pack_keys(keys.ravel(), np.repeat(numbers, 18))])
 
 
 def measure(n: int, workers: int, rounds: bool) -> dict[str, Any]:
@@ -108,7 +106,7 @@ def measure(n: int, workers: int, rounds: bool) -> dict[str, Any]:
     work = Path(tempfile.mkdtemp(prefix="dedup-scale-"))
     watch = MemoryWatch()
     runner = Runner("local", workers)
-    shards = [(ordinal, None) for ordinal in range(-(-n // SHARD))]
+    shards = [(number, None) for number in range(-(-n // SHARD))]
     try:
         with watch.watching():
             start = time.monotonic()
@@ -149,12 +147,12 @@ def wrong(n: int, nodes: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> 
     np.minimum.at(smallest, cluster, documents)
     first = smallest[cluster]
 
-    def address(document: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def numbered(document: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         return (document // SHARD << ROW_BITS) | document % SHARD
 
-    if len(nodes) != len(documents) or not np.array_equal(nodes, address(documents)):
+    if len(nodes) != len(documents) or not np.array_equal(nodes, numbered(documents)):
         return max(abs(len(nodes) - len(documents)), 1)
-    return int((labels != address(first)).sum())
+    return int((labels != numbered(first)).sum())
 
 
 def main() -> None:

@@ -30,7 +30,8 @@ from mixtures.mixing.plan import Pool
 from mixtures.shards.token_runs import write_run
 from mixtures.tokenizer.tokenizer import Tokenizer
 from mixtures.tokenizer.training import train_tokenizer
-from pipelines.mix.run import Survivors, write_plan, write_shard_files
+from pipelines.mix.gather import Survivors
+from pipelines.mix.write import write_plan, write_shard_files
 from pipelines.storage.shards import ShardTask
 from pipelines.tokenize.standalone import drawn, file_texts
 from schemas.config import Tokenizer as Settings
@@ -139,7 +140,7 @@ def mix(tokens: int) -> None:
         copy_slices(warm, place, place + 4, warm.copy(), place)  # compile or load the kernel
         busy = time.process_time()
         start = time.perf_counter()
-        arrangement = arrange(survivors.documents, survivors.pairs, settings)
+        arrangement = arrange(survivors.documents, survivors.pools, settings)
         ordered = time.perf_counter()
         runs = [folder / Path(run).with_suffix(".run") for run in survivors.runs]
         (folder / "mixture").mkdir()

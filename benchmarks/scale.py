@@ -1,4 +1,4 @@
-"""The accuracy of `bibim plan --scale`, and the memory of the parts of one process.
+"""How well `bibim plan --scale` predicts a run, and what its bottlenecks take.
 
     python benchmarks/scale.py run       runs slices of the corpora, 1/4, 1 and 4 times 10 MB of
                                          text, predicts the largest from the two others
@@ -84,10 +84,10 @@ def run(data: Path, work: Path, megabytes: float) -> None:
     *known, large = outs
     rows = {}
     predicted = costs(known)
-    for name, spent in large.steps.items():
+    for name, spent in large.stages.items():
         rows[name] = {
             **{
-                f"{times:g}": one.steps[name].cpu_seconds
+                f"{times:g}": one.stages[name].cpu_seconds
                 for times, one in zip(TIMES, outs, strict=True)
             },
             "foretold": round(predicted[name](large.text_bytes), 2),

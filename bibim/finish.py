@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipelines.driver import Run
+from pipelines.storage.layout import AUDIT_STATS, MIXTURE_MANIFEST, side_cars
 from pipelines.storage.store import StorePath, read_parquet
 from schemas.config import Config
 from schemas.errors import InputError, RunFault
@@ -38,7 +39,7 @@ def guard(console: Console, out: Path, config: Config) -> None:
     Guards read the columns of `identify`: before that step there is nothing to report.
     """
     from audit.accounting.guards import failing
-    from audit.accounting.stats import STATS, write_stats
+    from audit.accounting.stats import write_stats
     from audit.query.reading import finished_steps
     from audit.report.tables import print_findings
 
@@ -50,8 +51,9 @@ def guard(console: Console, out: Path, config: Config) -> None:
     if stopped := failing(findings, config):
         names = ", ".join(sorted({finding.guard for finding in stopped}))
         raise RunFault(
-            f"guards.fail_on: {len(stopped)} findings of {names}, see above and {out / STATS}; "
-            "the output is complete. Fix the rules or the sources, or change the guard's limit."
+            f"guards.fail_on: {len(stopped)} findings of {names}, see above and "
+            f"{out / AUDIT_STATS}; the output is complete. "
+            "Fix the rules or the sources, or change the guard's limit."
         )
 
 
@@ -60,11 +62,11 @@ def print_summary(console: Console, out: Path, run: Run) -> None:
     seconds = sum(result.seconds for result in run.results)
     ran = [result for result in run.results if result.ran]
     console.print(
-        f"{len(ran)} of {len(run.results)} steps had work to do; {seconds:.1f} s, "
+        f"{len(ran)} of {len(run.results)} stages had work to do; {seconds:.1f} s, "
         f"peak memory of all processes {run.memory.peak / 2**20:,.0f} MiB",
         highlight=False,
     )
-    manifest = out / "mixture" / "manifest.json"
+    manifest = out / MIXTURE_MANIFEST
     if not manifest.exists():
         console.print(
             f"\nThere is no mixture yet; `bibim plan CONFIG --out {out}` shows the remaining steps"
@@ -118,7 +120,7 @@ def print_mixture(console: Console, manifest: dict[str, Any]) -> None:
 
 def _any_document(out: Path) -> str:
     """Return the id of a document in the mixture, to show `explain` with."""
-    for path in sorted((out / "mixture").glob("shard-*.parquet")):
+    for path in side_cars(out):
         ids = read_parquet(path, columns=["id"]).column("id")
         if len(ids):
             return str(ids[0].as_py().hex())

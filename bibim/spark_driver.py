@@ -65,7 +65,7 @@ def run(java: Any) -> None:
     from pipelines.driver import Run
     from pipelines.engine.progress import reporter
     from pipelines.runners.runner import Runner
-    from pipelines.storage.store import place
+    from pipelines.storage.store import as_path
     from schemas.config import Config
 
     quiet_libraries()
@@ -93,7 +93,7 @@ def run(java: Any) -> None:
     endpoint = server.start()
     try:
         runner = Runner("spark", job["workers"], (*options, f"--job_endpoint={endpoint}"))
-        config, out = Config.model_validate(job["config"]), place(job["out"])
+        config, out = Config.model_validate(job["config"]), as_path(job["out"])
         done = Run(config, out, runner, reporter())
         done.execute(job["stages"])
         print_summary(console(), out, done)

@@ -1,4 +1,4 @@
-"""The version of a step's code: a hash of its source and of what it imports from Bibim."""
+"""The version of a stage's code: a hash of its source and of what it imports from Bibim."""
 
 from __future__ import annotations
 
@@ -22,21 +22,22 @@ NOT_FOLLOWED = frozenset(
         "pipelines.engine.context",
         "pipelines.engine.keys",
         "pipelines.runners.runner",
+        "pipelines.storage.layout",
     }
 )
 
 
 def _source(module: str) -> Path | None:
-    """Return the file of a module; None for what is none, such as a function in one.
+    """Return the file of a module; None if `module` is not one (a function in a module).
 
-    Looked for by its path: Python's own way imports what `module` lies in, models' libraries too.
+    The file is searched by its path, since `find_spec` would import the parent packages.
     """
     package, *parts = module.split(".")
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         return None
-    place = Path(spec.origin).parent.joinpath(*parts)
-    for file in (place / "__init__.py", place.with_name(f"{place.name}.py")):
+    path = Path(spec.origin).parent.joinpath(*parts)
+    for file in (path / "__init__.py", path.with_name(f"{path.name}.py")):
         if file.is_file():
             return file
     return None
@@ -61,7 +62,7 @@ def _imports(path: Path) -> tuple[str, ...]:
 def code_version(*modules: str) -> str:
     """Return a hash of the source of `modules` and of all they import from Bibim's packages.
 
-    A change anywhere else does not alter it, so a step is run again only for its own code.
+    A change anywhere else does not alter it, so a stage is run again only for its own code.
     A package among `modules` (`filters.signals`) counts with all of its files; one that is named
     in an import counts with its `__init__` only.
     """

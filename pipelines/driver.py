@@ -1,8 +1,8 @@
-"""The driver: runs the steps of a config one after another, each only as far as needed.
+"""The driver: runs the stages of a config one after another, each only as far as needed.
 
-A step whose key stands in its folder's manifest is done. Otherwise shards with a receipt of
-this very step, or unchanged since the last one, are kept and the rest is run. The manifest
-is written last; a killed run goes on at the shard that it was in.
+A stage whose key stands in its folder's manifest is done. Otherwise shards with a receipt of
+this very stage, or unchanged since the last one, are kept and the rest is run
+(`pipelines.engine.resume`). A killed run resumes at the shard that it was in.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from pipelines.code_version import code_version
 from pipelines.engine.context import Context
 from pipelines.engine.keys import parameter_key, stage_key
-from pipelines.engine.progress import Done, MemoryWatch, Reporter
+from pipelines.engine.progress import MemoryWatch, Reporter
+from pipelines.engine.resume import begin, counter, documents_digest, finish, is_whole
 from pipelines.runners.precompile import precompile, stamp
 from pipelines.runners.runner import LISTS, Runner
 from pipelines.stages.base import Stage
@@ -36,19 +37,19 @@ from pipelines.stages.catalog import (
     effective_rules,
     stage,
 )
-from pipelines.storage.files import remove_temporary, write_manifest, write_text
-from pipelines.storage.shards import RECEIPTS, ShardTask, read_receipts, write_receipt
+from pipelines.storage.files import write_text
+from pipelines.storage.layout import CONFIG, LOCK, RUNS
+from pipelines.storage.shards import ShardTask
 from pipelines.storage.store import StorePath, configure, remove_tree
 from schemas.config import Config
-from schemas.errors import InputError, RunFault
-from schemas.manifest import MANIFEST, Manifest, Shard, content_key, read_manifest
+from schemas.errors import InputError
+from schemas.load import load_config
+from schemas.manifest import Manifest, content_key, read_manifest
 
 if TYPE_CHECKING:
     from pipelines.ingest.run import IngestTask
 
 INGEST = stage("ingest")
-STEP_KEY = "step"
-LOCK = ".lock"
 VERSIONS = (
     "bibim",
     "apache-beam",
@@ -64,32 +65,24 @@ VERSIONS = (
 """Packages whose versions run.json notes, of those that are installed."""
 
 
-class Task(Protocol):
-    """A piece of work that makes one shard: its name, and the key that says it is done."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def key(self) -> str: ...
-
-
-T = TypeVar("T", bound=Task)
-
-
 @dataclass(frozen=True)
-class StepResult:
-    """What a step did: shards run and kept as they were, its seconds, what it took.
+class StageResult:
+    """What a stage did: its shards, how many of them were run, and what that took.
 
-    CPU time and the most memory at once are of the processes of this machine, all together.
+    CPU time and peak memory are of all processes of this machine together.
     """
 
-    step: str
+    stage: str
     shards: int
     ran: int
     seconds: float
     cpu_seconds: float = 0.0
     peak_rss_bytes: int = 0
+
+    def as_record(self) -> dict[str, Any]:
+        """Return its entry in run.json, where a stage is called a step."""
+        fields = asdict(self)
+        return {"step": fields.pop("stage"), **fields}
 
 
 def _versions() -> dict[str, str]:
@@ -120,81 +113,6 @@ def locked(out: Path) -> Iterator[None]:
         yield
 
 
-def documents_digest(manifest: Manifest) -> str:
-    """Return a key of all document shards: their names and hashes, in whatever order they come."""
-    return content_key(sorted([shard.name, shard.sha256] for shard in manifest.shards))
-
-
-def begin(folder: Path, key: str, tasks: Sequence[T], keep: bool) -> list[T]:
-    """Make `folder` ready for a step and return the tasks that still have to run.
-
-    Receipts of another step key are dropped; with `keep`, shards of the last manifest whose
-    own key still holds get one, so they are not run again. Shards that no task names go.
-    """
-    receipts = folder / RECEIPTS
-    marker = receipts / STEP_KEY
-    last = read_manifest(folder)
-    if not marker.exists() or marker.read_text("utf-8") != key:
-        remove_tree(receipts)
-        write_text(marker, key)
-        wanted = {task.name: task.key for task in tasks}
-        for shard in last.shards if last and keep else ():
-            if wanted.get(shard.name) == shard.key and _whole(folder, shard):
-                write_receipt(folder, shard)
-    (folder / MANIFEST).unlink(missing_ok=True)
-    remove_temporary(folder)
-    names = {task.name for task in tasks}
-    for path in folder.glob("*.parquet"):
-        if path.name not in names:
-            path.unlink()
-    done = read_receipts(folder)
-    return [task for task in tasks if task.name not in done or done[task.name].key != task.key]
-
-
-def _whole(folder: Path, shard: Shard) -> bool:
-    """Return whether a shard's file, and those that belong to it, are there in full size."""
-    sizes = {shard.name: shard.bytes}
-    sizes.update({file["name"]: file["bytes"] for file in shard.stats.get("files", [])})
-    return all(
-        (folder / name).exists() and (folder / name).stat().st_size == size
-        for name, size in sizes.items()
-    )
-
-
-def finish(folder: Path, stage: str, key: str, tasks: Sequence[Task]) -> Manifest:
-    """Write the manifest of a step from its receipts. Raises RunFault if one is missing."""
-    receipts = read_receipts(folder)
-    missing = [task.name for task in tasks if task.name not in receipts]
-    if missing:
-        raise RunFault(
-            f"{folder}: {len(missing)} shards were not written (first: {missing[0]}). "
-            "Run the same command again: it goes on with these."
-        )
-    manifest = Manifest(stage=stage, key=key, shards=[receipts[task.name] for task in tasks])
-    write_manifest(folder, manifest)
-    remove_tree(folder / RECEIPTS)
-    return manifest
-
-
-def _polled(folder: Path, sizes: dict[str, int]) -> Any:
-    """Return a function that counts the receipts in `folder`, remembering those it has read."""
-    seen: dict[str, tuple[int, int]] = {}
-
-    def poll() -> Done:
-        for path in (folder / RECEIPTS).glob("*.json"):
-            if path.name not in seen:
-                try:
-                    shard = Shard.model_validate_json(path.read_text("utf-8"))
-                except (FileNotFoundError, ValueError):
-                    continue
-                size = sizes.get(shard.name, int(shard.stats.get("text_bytes", 0)))
-                seen[path.name] = (shard.rows, size)
-        values = list(seen.values())
-        return Done(len(values), sum(v[0] for v in values), sum(v[1] for v in values))
-
-    return poll
-
-
 class Run:
     """One run of a config into a folder."""
 
@@ -203,13 +121,13 @@ class Run:
         self.out = out
         self.runner = replace(runner, out=out)
         self.reporter = reporter
-        self.results: list[StepResult] = []
+        self.results: list[StageResult] = []
         self.memory = MemoryWatch()
 
     def execute(self, stages: Sequence[str] = COMMANDS) -> None:
         """Run `stages`, as `--stages` names them, in their fixed order; then write run.json.
 
-        Raises InputError for what the user can mend, RunFault for what the run found.
+        Raises InputError for what the user can fix, RunFault for what the run found.
         """
         started = time.time()
         configure(self.runner.options)
@@ -221,7 +139,12 @@ class Run:
             check_packages(self.config, stages)
         with locked(self.out), self.memory.watching():
             self._refuse_others()
-            planned = ingest_tasks(self.config) if "ingest" in stages else None
+            planned = None
+            if INGEST.command in stages:
+                planned = ingest_tasks(self.config)
+            else:
+                self._refuse_other_documents()
+                self._check_reads(stages)
             self._write_config()
             if planned is not None:
                 self._ingest(planned)
@@ -236,7 +159,7 @@ class Run:
 
     def _refuse_others(self) -> None:
         """Raise InputError where `out` holds the run of another config: it would be lost."""
-        path = self.out / "config.yaml"
+        path = self.out / CONFIG
         if not path.exists():
             return
         there = yaml.safe_load(path.read_text("utf-8")) or {}
@@ -247,11 +170,43 @@ class Run:
                 f"{self.config.name!r}; name another --out, or remove that run first"
             )
 
-    def _ready(self, declared: Stage, documents: str) -> None:
-        """Raise InputError where a stage that `declared` reads is missing or of another config."""
+    def _refuse_other_documents(self) -> None:
+        """Raise InputError where the documents in `out` were read under other settings.
+
+        What counts is `sources` and `ingest`, but for limits that change no document.
+        """
+        path = self.out / CONFIG
+        if not path.exists():
+            return
+        remedy = f"add {INGEST.command} to --stages"
+        try:
+            there = load_config(path, secrets=False)
+        except InputError as error:
+            raise InputError(f"{error}\nThe documents' settings are not known; {remedy}") from None
+        before, now = (_ingested(config) for config in (there, self.config))
+        changed = sorted(key for key in before | now if before.get(key) != now.get(key))
+        if changed:
+            raise InputError(
+                f"{self.out}: the documents were read with another {', '.join(changed)}; {remedy}"
+            )
+
+    def _check_reads(self, stages: Sequence[str]) -> None:
+        """Refuse, before anything is written, what `_ready` would refuse when it is its turn."""
+        documents = read_manifest(self.out / INGEST.folder)
+        for declared in active_stages(self.config)[1:] if documents else ():
+            if documents and declared.command in stages:
+                self._ready(declared, documents_digest(documents), stages)
+
+    def _ready(self, declared: Stage, documents: str, run: Sequence[str] = ()) -> None:
+        """Raise InputError where a stage that `declared` reads is missing or of another config.
+
+        `run`: stages that this run brings up to date first, as `--stages` names them.
+        """
         active = active_stages(self.config)
         earlier = active[1 : active.index(declared)]
         for needed in earlier:
+            if needed.command in run:
+                continue
             if not (declared.survivors_only or needed.name in declared.reads):
                 continue
             manifest = read_manifest(self.out / needed.folder)
@@ -270,12 +225,12 @@ class Run:
     def _write_config(self) -> None:
         data = self.config.model_dump(mode="json", exclude_defaults=False)
         text = yaml.safe_dump(data, allow_unicode=True, sort_keys=False)
-        path = self.out / "config.yaml"
+        path = self.out / CONFIG
         if not path.exists() or path.read_text("utf-8") != text:
             write_text(path, text)
 
     def _write_run(self, started: float) -> None:
-        path = self.out / "run.json"
+        path = self.out / RUNS
         record = {
             "name": self.config.name,
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
@@ -283,9 +238,9 @@ class Run:
             "peak_rss_bytes": self.memory.peak,
             "runner": {"name": self.runner.name, "workers": self.runner.workers},
             "python": platform.python_version(),
-            "versions": {name: importlib.metadata.version(name) for name in VERSIONS},
+            "versions": _versions(),
             "code": {each.name: code_version(*each.code) for each in active_stages(self.config)},
-            "steps": [asdict(result) for result in self.results],
+            "steps": [result.as_record() for result in self.results],
         }
         history = json.loads(path.read_text("utf-8"))["runs"] if path.exists() else []
         write_text(path, json.dumps({"runs": [*history, record]}, indent=1) + "\n")
@@ -294,10 +249,10 @@ class Run:
         manifest = read_manifest(folder)
         if manifest is None or manifest.key != key:
             return False
-        if not all(_whole(folder, shard) for shard in manifest.shards):
+        if not all(is_whole(folder, shard) for shard in manifest.shards):
             return False
         self.reporter.note(f"{name}: up to date")
-        self.results.append(StepResult(name, len(manifest.shards), 0, 0.0))
+        self.results.append(StageResult(name, len(manifest.shards), 0, 0.0))
         return True
 
     def _ingest(self, tasks: list[IngestTask]) -> None:
@@ -305,18 +260,18 @@ class Run:
 
         key = content_key([[task.name, task.key] for task in tasks])
         folder = self.out / INGEST.folder
-        if self._up_to_date(folder, "ingest", key):
+        if self._up_to_date(folder, INGEST.name, key):
             return
         start = self._start()
         todo = begin(folder, key, tasks, keep=True)
-        with self.reporter.step("ingest", len(tasks), _polled(folder, {})):
+        with self.reporter.stage(INGEST.name, len(tasks), counter(folder, {})):
             if todo:
-                run_ingest(self.runner, Context(self.out, self.config, "ingest"), todo)
+                run_ingest(self.runner, Context(self.out, self.config, INGEST.name), todo)
         finish_rejects(self.out, key, tasks)
         for line in check_rejects(self.out, self.config):
             self.reporter.note(line)
-        finish(folder, "ingest", key, tasks)
-        self._done("ingest", len(tasks), len(todo), start)
+        finish(folder, INGEST.name, key, tasks)
+        self._done(INGEST.name, len(tasks), len(todo), start)
 
     def _stage(self, declared: Stage, documents: Manifest) -> None:
         folder = self.out / declared.folder
@@ -335,7 +290,7 @@ class Run:
         if todo and declared.whole:
             todo = tasks  # the remaining shards alone would miss duplicates of the others
         largest = sorted(todo, key=lambda task: (-sizes.get(task.name, 0), task.name))
-        with self.reporter.step(declared.name, len(tasks), _polled(folder, sizes)):
+        with self.reporter.stage(declared.name, len(tasks), counter(folder, sizes)):
             if todo or declared.output == "mixture":  # the mixture's manifest is written last
                 WIRING[declared.name](
                     self.runner, Context(self.out, self.config, declared.name), largest
@@ -361,7 +316,7 @@ class Run:
         ]
 
     def _warm(self) -> None:
-        """Have the kernels compiled before the first step that needs them."""
+        """Have the kernels compiled before the first stage that needs them."""
         if stamp().exists():
             return
         start = time.monotonic()
@@ -370,13 +325,24 @@ class Run:
         self.reporter.note(f"kernels: ready in {time.monotonic() - start:.1f} s")
 
     def _start(self) -> tuple[float, float]:
-        return time.monotonic(), self.memory.begin_step()
+        return time.monotonic(), self.memory.begin_stage()
 
     def _done(self, name: str, shards: int, ran: int, start: tuple[float, float]) -> None:
         seconds = round(time.monotonic() - start[0], 2)
         spent = round(self.memory.cpu_seconds() - start[1], 2)
-        peak = self.memory.step_peak
-        self.results.append(StepResult(name, shards, ran, seconds, spent, peak))
+        peak = self.memory.stage_peak
+        self.results.append(StageResult(name, shards, ran, seconds, spent, peak))
+
+
+def _ingested(config: Config) -> dict[str, Any]:
+    """Return what of a config decides its documents: dotted key → value."""
+    values = {
+        f"sources.{name}.{key}": value
+        for name, source in config.sources.items()
+        for key, value in source.model_dump(mode="json").items()
+    }
+    limits = config.ingest.model_dump(mode="json", exclude={"max_reject_share"})
+    return values | {f"ingest.{key}": value for key, value in limits.items()}
 
 
 def pending_stages(config: Config, out: Path) -> list[tuple[str, bool]]:

@@ -1,9 +1,9 @@
-"""What a larger run would cost, from what finished ones did: `bibim plan --scale`.
+"""Cost of a larger run, extrapolated from finished ones: `bibim plan --scale`.
 
-A step of a run over B bytes of text takes `fixed + slope × B` seconds of CPU. `fixed` is what each
-worker process spends before its first document (modules, models); it is known from two runs of
-different size. From one run alone it counts as part of the slope: an upper bound for larger runs.
-Sizes that stages leave behind grow with the documents. See docs/scale.md.
+A stage of a run over B bytes of text takes `fixed + slope × B` seconds of CPU. `fixed` is what each
+worker process spends before its first document (modules, models); two runs of different size
+separate it from the slope. With one run it counts as part of the slope: an upper bound for larger
+runs. Sizes of outputs grow with the documents. See docs/scale.md.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ import pyarrow.compute as pc
 from pipelines.dedup.connect import IN_PROCESS
 from pipelines.dedup.pairs import KEY, banding
 from pipelines.stages.catalog import active_stages, annotating, stage
+from pipelines.stages.dedup import STAGE as DEDUP
+from pipelines.stages.tokenize import STAGE as TOKENIZE
+from pipelines.storage.layout import DOCUMENTS, MIXTURE_MANIFEST, RUNS
 from pipelines.storage.store import read_parquet
 from schemas.config import Config
 from schemas.errors import InputError
@@ -27,18 +30,18 @@ from schemas.manifest import MANIFEST, Manifest, read_manifest
 from schemas.values import parse_bytes, parse_count
 
 EDGE_BYTES = 100
-"""Memory of the one process that connects clusters, an edge (docs/scale.md)."""
+"""Memory per edge of the process that connects clusters (docs/scale.md)."""
 CLUSTERED_BYTES = 300
-"""Memory of the driver, a document that is in a cluster."""
+"""Memory of the driver per document in a cluster."""
 ARRANGED_BYTES = 230
-"""Memory of the driver of `mix`, a document that the rules keep."""
+"""Memory of the driver in `mix` per document that the rules keep."""
 FILE_BYTES = 5_000_000_000
-"""The largest file that S3 renames: a mixture has shards enough to stay below."""
+"""The largest file that S3 renames: the shards of a mixture stay below it."""
 
 
 @dataclass(frozen=True)
 class Spent:
-    """What one step of a finished run took."""
+    """What one stage of a finished run took."""
 
     cpu_seconds: float
     peak_rss_bytes: int
@@ -56,15 +59,15 @@ class Measured:
     tokens: int
     """Of the mixture."""
     bytes: int
-    """That it left in OUT."""
+    """Of its documents and annotations in OUT."""
     shards: int
     workers: int
-    steps: Mapping[str, Spent]
+    stages: Mapping[str, Spent]
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds of CPU: for each worker process, and for each byte of text."""
+    """Seconds of CPU: per worker process, and per byte of text."""
 
     fixed: float
     slope: float
@@ -74,8 +77,8 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Piece:
-    """Work that one process does whole: its memory, and what limits it."""
+class Bottleneck:
+    """Work that one process does alone: its memory, and what limits it."""
 
     name: str
     counted: str
@@ -100,38 +103,39 @@ class Forecast:
     shards: int
     mixture_shards: int
     files: int
-    pieces: Sequence[Piece]
+    bottlenecks: Sequence[Bottleneck]
     """The largest first."""
 
 
 def measured(out: Path, config: Config) -> Measured:
-    """Return what the run in `out` took. Raises InputError where it is not whole.
+    """Return what the run in `out` took. Raises InputError where it is not finished.
 
-    Of each step the last run that did all of its shards counts.
+    Per stage the last run that did all of its shards counts.
     """
-    path = out / "run.json"
+    path = out / RUNS
     if not path.exists():
         raise InputError(f"{out}: no finished run is here (no run.json); name the --out of one")
-    steps: dict[str, Spent] = {}
+    stages: dict[str, Spent] = {}
     workers = 1
     for run in json.loads(path.read_text("utf-8"))["runs"]:
-        for step in run["steps"]:
-            if step["ran"] == step["shards"] and step.get("cpu_seconds"):
-                steps[step["step"]] = Spent(step["cpu_seconds"], step["peak_rss_bytes"])
+        for entry in run["steps"]:
+            if entry["ran"] == entry["shards"] and entry.get("cpu_seconds"):
+                spent = Spent(entry["cpu_seconds"], entry["peak_rss_bytes"])
+                stages[entry["step"]] = spent
                 workers = int(run["runner"]["workers"])
-    missing = [each.name for each in active_stages(config) if each.name not in steps]
+    missing = [each.name for each in active_stages(config) if each.name not in stages]
     if missing:
         raise InputError(
             f"{path}: no costs of {', '.join(missing)}: run all stages once, from an empty folder, "
-            "with `--runner local` (older runs noted no CPU time)"
+            "with `--runner local` (older runs did not record CPU time)"
         )
-    documents = _manifest(out, "documents")
-    dedup, tokenize = _manifest(out, "annotations/dedup"), _manifest(out, "annotations/tokenize")
+    documents = _manifest(out, DOCUMENTS)
+    dedup, tokenize = _manifest(out, DEDUP.folder), _manifest(out, TOKENIZE.folder)
     duplicates = 0
     for shard in dedup.shards:
-        column = read_parquet(out / "annotations/dedup" / shard.name, ["duplicate"]).column(0)
+        column = read_parquet(out / DEDUP.folder / shard.name, ["duplicate"]).column(0)
         duplicates += pc.sum(column).as_py() or 0
-    mixture = json.loads((out / "mixture/manifest.json").read_text("utf-8"))
+    mixture = json.loads((out / MIXTURE_MANIFEST).read_text("utf-8"))
     manifests = [_manifest(out, each.folder) for each in annotating(config)]
     left = sum(shard.bytes for one in (documents, *manifests) for shard in one.shards)
     left += sum(int(shard.stats.get("run_bytes", 0)) for shard in tokenize.shards)
@@ -145,34 +149,34 @@ def measured(out: Path, config: Config) -> Measured:
         bytes=left,
         shards=len(documents.shards),
         workers=workers,
-        steps=steps,
+        stages=stages,
     )
 
 
 def _manifest(out: Path, folder: str) -> Manifest:
     manifest = read_manifest(out / folder)
     if manifest is None:
-        raise InputError(f"{out / folder / MANIFEST}: not there; let the run end first")
+        raise InputError(f"{out / folder / MANIFEST}: there is no such file; finish the run first")
     return manifest
 
 
 def costs(runs: Sequence[Measured]) -> dict[str, Cost]:
-    """Return what each step costs, by the smallest and the largest of `runs`."""
+    """Return the cost of each stage, from the smallest and the largest of `runs`."""
     ordered = sorted(runs, key=lambda run: run.text_bytes)
     small, large = ordered[0], ordered[-1]
-    found = {}
-    for name, spent in large.steps.items():
+    fitted = {}
+    for name, spent in large.stages.items():
         slope = spent.cpu_seconds / large.text_bytes
         fixed = 0.0
         if large.text_bytes >= 2 * small.text_bytes:
-            gain = spent.cpu_seconds - small.steps[name].cpu_seconds
+            gain = spent.cpu_seconds - small.stages[name].cpu_seconds
             slope = max(gain, 0.0) / (large.text_bytes - small.text_bytes)
             fixed = max(spent.cpu_seconds - slope * large.text_bytes, 0.0)
-            if not fixed:  # dearer by the byte in the larger run
+            if not fixed:  # more per byte in the larger run
                 slope = spent.cpu_seconds / large.text_bytes
-        # The processes of a run each paid it.
-        found[name] = Cost(fixed / large.workers, slope)
-    return found
+        # Each process of the run spent it.
+        fitted[name] = Cost(fixed / large.workers, slope)
+    return fitted
 
 
 def target_bytes(text: str, runs: Sequence[Measured]) -> int:
@@ -186,7 +190,7 @@ def target_bytes(text: str, runs: Sequence[Measured]) -> int:
     except (ValueError, TypeError):
         size = 0
     if size <= 0:
-        raise InputError(f"--scale {text}: say 1T (tokens of the mixture) or 4TB (bytes of text)")
+        raise InputError(f"--scale {text}: write 1T (tokens of the mixture) or 4TB (bytes of text)")
     return size
 
 
@@ -206,7 +210,7 @@ def forecast(config: Config, runs: Sequence[Measured], size: int, workers: int) 
         tasks = mixture_shards if stage(name).output == "mixture" else shards
         rounds = math.ceil(tasks / workers)  # the last round is as long as the others
         wall[name] = cost.fixed + cost.slope * (size / tasks) * rounds
-    pieces = sorted(_pieces(config, kept, duplicates), key=lambda piece: -piece.bytes)
+    bottlenecks = sorted(_bottlenecks(config, kept, duplicates), key=lambda one: -one.bytes)
     bands, _ = banding(config.dedup)
     keys = bands + 1 + int(config.dedup.urls)
     folders = 1 + len(annotating(config))
@@ -217,40 +221,40 @@ def forecast(config: Config, runs: Sequence[Measured], size: int, workers: int) 
         workers=workers,
         cpu_seconds=spent,
         wall_seconds=wall,
-        # Rows lie on disk (decision 14); a key is written once and read once.
+        # Rows are on disk (decision 14); a key is written once and read once.
         shuffle_bytes=documents * keys * KEY.itemsize if config.dedup.enabled else 0,
-        worker_bytes=max(one.peak_rss_bytes for one in large.steps.values()) // large.workers,
+        worker_bytes=max(one.peak_rss_bytes for one in large.stages.values()) // large.workers,
         left_bytes=int(large.bytes * factor) + token_bytes,
         shards=shards,
         mixture_shards=mixture_shards,
         files=shards * (folders + 1) + mixture_shards * 3,
-        pieces=pieces,
+        bottlenecks=bottlenecks,
     )
 
 
-def _pieces(config: Config, kept: int, duplicates: int) -> list[Piece]:
-    found = [
-        Piece(
+def _bottlenecks(config: Config, kept: int, duplicates: int) -> list[Bottleneck]:
+    bottlenecks = [
+        Bottleneck(
             "mix: solver and order, in the driver",
             "documents kept",
             kept,
             kept * ARRANGED_BYTES,
-            "the driver's memory; above it, mix by parts (a run for each part of the sources)",
+            "the driver's memory; above it, mix in parts (one run per part of the sources)",
         )
     ]
     if config.dedup.enabled:
         inside = min(duplicates, IN_PROCESS)
         over = duplicates > IN_PROCESS
-        found += [
-            Piece(
+        bottlenecks += [
+            Bottleneck(
                 "dedup: components, in one process",
                 "edges",
                 inside,
                 inside * EDGE_BYTES,
-                f"{IN_PROCESS:,} edges; above, rounds of star steps on all workers"
-                + (": so here" if over else ""),
+                f"{IN_PROCESS:,} edges; above, rounds of star operations on all workers"
+                + (": as here" if over else ""),
             ),
-            Piece(
+            Bottleneck(
                 "dedup: labels of clusters, in the driver",
                 "documents in clusters",
                 2 * duplicates,
@@ -258,7 +262,7 @@ def _pieces(config: Config, kept: int, duplicates: int) -> list[Piece]:
                 "the driver's memory; a duplicate has at most one survivor beside it",
             ),
         ]
-    return found
+    return bottlenecks
 
 
 def described(value: float) -> str:
@@ -270,14 +274,14 @@ def described(value: float) -> str:
 
 
 def print_forecast(console: Any, plan: Forecast, runs: Sequence[Measured]) -> None:
-    """Print the forecast: steps, totals, the largest single pieces."""
+    """Print the forecast: stages, totals, bottlenecks."""
     from rich.table import Table
 
     table = Table(
         title=f"{described(plan.text_bytes)} of text, {plan.documents:,} documents, "
         f"{plan.tokens:,} tokens on {plan.workers:,} cores"
     )
-    table.add_column("step")
+    table.add_column("stage")
     for column in ("core-hours", "share", "wall, hours"):
         table.add_column(column, justify="right")
     total = sum(plan.cpu_seconds.values())
@@ -289,7 +293,7 @@ def print_forecast(console: Any, plan: Forecast, runs: Sequence[Measured]) -> No
     console.print(table)
     for name, value in (
         ("shuffled", f"{described(plan.shuffle_bytes)} of keys, on disk"),
-        ("memory", f"{described(plan.worker_bytes)} a worker process"),
+        ("memory", f"{described(plan.worker_bytes)} per worker process"),
         (
             "output",
             f"{described(plan.left_bytes)} in {plan.files:,} files; {plan.shards:,} shards of "
@@ -297,10 +301,10 @@ def print_forecast(console: Any, plan: Forecast, runs: Sequence[Measured]) -> No
         ),
     ):
         console.print(f"{name:9} {value}", highlight=False)
-    for number, piece in enumerate(plan.pieces):
+    for number, one in enumerate(plan.bottlenecks):
         console.print(
-            f"{'largest single piece' if not number else 'then'}: {piece.name}: "
-            f"{piece.count:,} {piece.counted}, {described(piece.bytes)}. Limit: {piece.limit}",
+            f"{'then' if number else 'largest bottleneck'}: {one.name}: "
+            f"{one.count:,} {one.counted}, {described(one.bytes)}. Limit: {one.limit}",
             highlight=False,
         )
     names = ", ".join(f"{run.out} ({described(run.text_bytes)})" for run in runs)
@@ -308,7 +312,7 @@ def print_forecast(console: Any, plan: Forecast, runs: Sequence[Measured]) -> No
     sizes = [run.text_bytes for run in runs]
     if max(sizes) < 2 * min(sizes):
         console.print(
-            "Runs of one size do not tell what a start costs from what a byte costs: an upper "
-            "bound. Name a run of half the size, or less, with another --measured.",
+            "Runs of one size do not separate the cost of a start from that of a byte, so this "
+            "is an upper bound. Name a run of half the size, or less, with another --measured.",
             highlight=False,
         )

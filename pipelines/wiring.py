@@ -1,6 +1,6 @@
 """Which function runs each declared stage: the one table from declarations to Beam.
 
-Two stages import their function late: Beam's package of model handlers loads a model library.
+Two stages import their function late, because Beam's model handlers load a model library.
 """
 
 from __future__ import annotations
@@ -14,6 +14,16 @@ from pipelines.engine.annotate import run_annotate
 from pipelines.engine.context import Context
 from pipelines.mix.run import run_mix
 from pipelines.runners.runner import Runner
+from pipelines.stages.dedup import STAGE as DEDUP
+from pipelines.stages.identify import STAGE as IDENTIFY
+from pipelines.stages.measure import STAGE as MEASURE
+from pipelines.stages.mix import STAGE as MIX
+from pipelines.stages.redact import STAGE as REDACT
+from pipelines.stages.score import STAGE as SCORE
+from pipelines.stages.screen import STAGE as SCREEN
+from pipelines.stages.semantic import STAGE as SEMANTIC
+from pipelines.stages.sign import STAGE as SIGN
+from pipelines.stages.tokenize import STAGE as TOKENIZE
 from pipelines.storage.shards import ShardTask
 from pipelines.tokenize.run import run_tokenize
 
@@ -38,15 +48,15 @@ def score(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
 
 
 WIRING: Mapping[str, Run] = {
-    "identify": run_annotate,
-    "measure": run_annotate,
-    "sign": run_annotate,
-    "dedup": run_dedup,
-    "redact": run_annotate,
-    "screen": screen,
-    "score": score,
-    "semantic": run_semantic,
-    "tokenize": run_tokenize,
-    "mix": run_mix,
+    IDENTIFY.name: run_annotate,
+    MEASURE.name: run_annotate,
+    SIGN.name: run_annotate,
+    DEDUP.name: run_dedup,
+    REDACT.name: run_annotate,
+    SCREEN.name: screen,
+    SCORE.name: score,
+    SEMANTIC.name: run_semantic,
+    TOKENIZE.name: run_tokenize,
+    MIX.name: run_mix,
 }
 """By a stage's name. `ingest` has no document shards to begin with: the driver runs it."""

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from audit.accounting.ledger import Flow, Ledger, ledger, sum_counts
 from audit.accounting.recount import Balance, balance_parts
-from audit.accounting.stats import STATS, written_stats
+from audit.accounting.stats import written_stats
 from audit.query.reading import (
     Damaged,
     decided,
@@ -33,7 +33,21 @@ from audit.query.reading import (
 )
 from mixtures.shards.token_runs import run_path
 from pipelines.stages.catalog import active_stages, effective_rules
-from pipelines.storage.shards import DOCUMENTS
+from pipelines.stages.dedup import STAGE as DEDUP
+from pipelines.stages.ingest import STAGE as INGEST
+from pipelines.stages.measure import STAGE as MEASURE
+from pipelines.stages.mix import STAGE as MIX
+from pipelines.storage.layout import (
+    AUDIT_STATS,
+    DOCUMENTS,
+    MIXTURE,
+    REJECTS,
+    SHARDS,
+    annotation_folder,
+    annotation_folders,
+    side_cars,
+)
+from pipelines.storage.shards import DOCUMENTS_SHA256
 from pipelines.storage.store import open_parquet
 from schemas.config import Config
 from schemas.errors import BibimError, RunFault
@@ -72,10 +86,10 @@ def check_run(out: Path, config: Config) -> list[Check]:
         check_rows(out, config),
         *check_stages(out, config, books[0] if books else None, damaged=not files.holds),
     ]
-    if "dedup" in finished_steps(out, config):
+    if DEDUP.name in finished_steps(out, config):
         name = "every duplicate has a survivor"
         checks += made(name, lambda: [check_survivors_of_clusters(out, config)])
-    if read_manifest(out / "mixture") is not None:
+    if read_manifest(out / MIXTURE) is not None:
         checks += made("mixture holds survivors only", lambda: [check_mixture(out, config)])
         checks += made("mixture keeps its shares", lambda: [check_balance(out)])
     return checks
@@ -100,7 +114,7 @@ def check_files(out: Path, config: Config) -> Check:
     """Every file that a manifest names is there with its size and SHA-256, and no other."""
     files, wrong = _mixture_files(out)
     wrong += _gaps(out, config)
-    folders = [out / "documents", out / "rejects", *sorted((out / "annotations").glob("*"))]
+    folders = [out / DOCUMENTS, out / REJECTS, *annotation_folders(out)]
     for folder in folders:
         manifest = read_manifest(folder)
         if manifest is None:
@@ -118,7 +132,7 @@ def check_files(out: Path, config: Config) -> Check:
                 run = run_path(path)
                 if not run.exists() or sha256_file(run) != digest:
                     wrong.append(f"{run.relative_to(out)} differs from its manifest, or is missing")
-        strangers = {p.name for p in folder.glob("*.parquet")} - set(manifest.by_name())
+        strangers = {p.name for p in folder.glob(SHARDS)} - set(manifest.by_name())
         wrong += [f"{folder.relative_to(out)}/{name} is in no manifest" for name in strangers]
     return _check("files match their manifests", wrong, f"{files} files")
 
@@ -145,10 +159,10 @@ def _mixture_files(out: Path) -> tuple[int, list[str]]:
     try:
         manifest = mixture_of(out)
         if manifest is None:
-            empty = _is_empty(out / "mixture")
+            empty = _is_empty(out / MIXTURE)
             return 0, [] if empty else ["mixture has no manifest (unfinished)"]
         listed = [*manifest["files"], *(f for shard in manifest["shards"] for f in shard["files"])]
-        return len(listed), [f"mixture/{fault}" for fault in verify_files(out / "mixture")]
+        return len(listed), [f"{MIXTURE}/{fault}" for fault in verify_files(out / MIXTURE)]
     except RunFault as error:
         return 0, [str(error)]
 
@@ -185,14 +199,14 @@ def check_stats(out: Path, config: Config, books: Ledger) -> Check:
     wrong = []
     for source in sorted({*stored.sources, *books.sources}):
         if stored.sources.get(source) != books.sources.get(source):
-            wrong.append(f"{STATS}: source {source}: other sums than its documents have")
+            wrong.append(f"{AUDIT_STATS}: source {source}: other sums than its documents have")
     if stored.lines != books.lines:
-        wrong.append(f"{STATS}: other verdicts by component and language")
-    flows = [flow for flow in stored.stages if flow.stage != "mix"]
+        wrong.append(f"{AUDIT_STATS}: other verdicts by component and language")
+    flows = [flow for flow in stored.stages if flow.stage != MIX.name]
     for stage in dict.fromkeys(flow.stage for flow in [*books.stages, *flows]):
         sides = [[flow for flow in all_ if flow.stage == stage] for all_ in (flows, books.stages)]
         if sides[0] != sides[1]:
-            wrong.append(f"{STATS}: stage {stage}: other sums than its annotations give")
+            wrong.append(f"{AUDIT_STATS}: stage {stage}: other sums than its annotations give")
     return _check(name, wrong, f"{len(flows)} rows of stages, {len(stored.lines)} of verdicts")
 
 
@@ -215,8 +229,8 @@ def check_handover(books: Ledger, balance: Balance) -> Check:
             left = sum_counts(f.left for f in _flows(books, before, source))
             entered = sum_counts(f.entered for f in _flows(books, after, source))
             # The ledger knows lengths from `identify` on, where `measure` has counted them.
-            known = COUNTS[:2] if before == "ingest" else COUNTS[:4]
-            lengths = before != "ingest" and "measure" in books.steps
+            known = COUNTS[:2] if before == INGEST.name else COUNTS[:4]
+            lengths = before != INGEST.name and MEASURE.name in books.steps
             pairs = [(count, getattr(entered, count)) for count in known] + [
                 (count, counted.get((source, name), 0))
                 for name, count in RECOUNTED.items()
@@ -302,7 +316,7 @@ def check_rows(out: Path, config: Config) -> Check:
     count = 0
     for step in finished_steps(out, config):
         for shard in documents_of(out).shards:
-            path = out / "annotations" / step / shard.name
+            path = out / annotation_folder(step) / shard.name
             if not path.exists():
                 wrong.append(f"{step}/{shard.name} is missing")
                 continue
@@ -311,7 +325,7 @@ def check_rows(out: Path, config: Config) -> Check:
             except (OSError, pa.ArrowException):
                 wrong.append(f"{step}/{shard.name} cannot be read")
                 continue
-            belongs = (file.schema_arrow.metadata or {}).get(DOCUMENTS, b"").decode()
+            belongs = (file.schema_arrow.metadata or {}).get(DOCUMENTS_SHA256, b"").decode()
             count += 1
             if file.metadata.num_rows != shard.rows:
                 wrong.append(
@@ -327,7 +341,7 @@ def check_survivors_of_clusters(out: Path, config: Config) -> Check:
 
     What an earlier run holds (`dedup.against`) is not here to be looked for.
     """
-    before = effective_rules(config, "dedup", stored_schemas(out, config))
+    before = effective_rules(config, DEDUP.name, stored_schemas(out, config))
     survivors: list[pa.Array] = []
     named: list[pa.Array] = []
     for group in decided(out, config, before, ["id", "duplicate_of", "duplicate_kind"]):
@@ -353,7 +367,7 @@ def check_mixture(out: Path, config: Config) -> Check:
         )
     wrong = []
     copies = 0
-    for path in sorted((out / "mixture").glob("shard-*.parquet")):
+    for path in side_cars(out):
         table = read_columns(out, path, ["id", "tokens", "epoch"])
         copies += table.num_rows
         ids, counts = table.column("id").to_pylist(), table.column("tokens").to_pylist()
@@ -378,8 +392,8 @@ def check_balance(out: Path) -> Check:
     """Every component has its share over all, in each shard and in every window."""
     from mixtures.shards.megatron import balance
 
-    with naming_damage(out, sorted((out / "mixture").glob("shard-*.parquet"))):
-        measured = balance(out / "mixture")
+    with naming_damage(out, side_cars(out)):
+        measured = balance(out / MIXTURE)
     bounds = (("overall", OVERALL), ("shard", SHARD), ("window", WINDOW))
     figures = {name: float(getattr(measured, name) or 0.0) for name, _ in bounds}
     wrong = [

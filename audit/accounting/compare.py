@@ -19,6 +19,8 @@ from pydantic import BaseModel
 from audit.accounting.ledger import KEPT_NAME, SourceBooks, ledger, sum_counts
 from audit.query.reading import decided, finished_steps, mixture_of, rules_of
 from filters.rules.decide import KEPT
+from pipelines.stages.tokenize import STAGE as TOKENIZE
+from pipelines.storage.layout import RUNS, source_of
 from schemas.config import Config
 
 SHOWN = 3
@@ -143,7 +145,7 @@ def _flat(value: Any, path: str = "") -> dict[str, Any]:
 
 def _code(out: Path) -> dict[str, Any]:
     """Return the versions that the last run in `out` noted: packages, and steps' code."""
-    path = out / "run.json"
+    path = out / RUNS
     if not path.exists():
         return {}
     last = json.loads(path.read_text("utf-8"))["runs"][-1]
@@ -252,13 +254,13 @@ def _verdicts(out: Path, config: Config) -> Iterator[tuple[str, pa.Table]]:
     names = pa.array([*(rule.reason for rule in rules), KEPT_NAME])
     steps = finished_steps(out, config)
     columns = ["source", "id"] + ["exact_hash"] * ("sign" in steps)
-    columns += ["tokens"] * ("tokenize" in steps)
+    columns += ["tokens"] * (TOKENIZE.name in steps)
     parts: dict[str, list[pa.Table]] = {}
     for group in decided(out, config, rules, columns):
         batch = group.columns
         rows = len(group.verdict)
         verdict = np.where(group.verdict == KEPT, len(rules), group.verdict)
-        tokens = batch.column("tokens") if "tokenize" in steps else pa.nulls(rows, pa.int32())
+        tokens = batch.column("tokens") if TOKENIZE.name in steps else pa.nulls(rows, pa.int32())
         hashes = batch.column("exact_hash") if "sign" in steps else pa.nulls(rows, pa.binary(16))
         table = pa.table(
             {
@@ -268,6 +270,6 @@ def _verdicts(out: Path, config: Config) -> Iterator[tuple[str, pa.Table]]:
                 "tokens": pc.if_else(pa.array(group.kept), tokens, pa.scalar(None, pa.int32())),
             }
         )
-        parts.setdefault(group.shard.rsplit("-", 1)[0], []).append(table)
+        parts.setdefault(source_of(group.shard), []).append(table)
     for source, tables in parts.items():
         yield source, pa.concat_tables(tables)

@@ -25,6 +25,7 @@ from audit.query.reading import decided, mixture_of, rules_of
 from filters.rules.decide import in_scope
 from filters.rules.evaluate import breaks, valued
 from pipelines.stages.catalog import rule_columns
+from pipelines.stages.dedup import STAGE as DEDUP
 from schemas.config import Config, GuardName, Guards
 from schemas.documents import AUTO
 from schemas.rules import Rule
@@ -60,7 +61,7 @@ def find(out: Path, config: Config, books: Ledger) -> list[Finding]:
             found += _idle_rules(config, books, tallies)
         if limits.steep_rule is not None:
             found += _steep_rules(limits, limits.steep_rule, tallies)
-    if limits.large_cluster is not None and "dedup" in books.steps:
+    if limits.large_cluster is not None and DEDUP.name in books.steps:
         found += _large_clusters(out, config, limits.large_cluster)
     found += _short_components(out, limits)
     return sorted(found, key=lambda finding: finding.severity == "note")

@@ -28,7 +28,11 @@ from audit.query.reading import (
 from filters.rules.decide import KEPT
 from mixtures.keys import id_matrix
 from pipelines.stages.catalog import position, rule_stage
+from pipelines.stages.ingest import STAGE as INGEST
+from pipelines.stages.mix import STAGE as MIX
+from pipelines.stages.tokenize import STAGE as TOKENIZE
 from pipelines.stages.tokenize import cut_columns
+from pipelines.storage.layout import REJECTS, source_of
 from schemas.config import Config
 from schemas.manifest import read_manifest
 from schemas.rules import Rule
@@ -153,10 +157,10 @@ def ledger(out: Path, config: Config, mixed: bool = True) -> Ledger:
     steps = finished_steps(out, config)
     rules = rules_of(out, config)
     cuts = cut_columns(config)
-    taken = read_taken(out) if mixed and "tokenize" in steps else None
+    taken = read_taken(out) if mixed and TOKENIZE.name in steps else None
     columns = ["source", "assigned", "lang", "raw_bytes"]
     columns += ["chars", "bytes"] if "measure" in steps else []
-    columns += ["tokens", *cuts, "pii_spans"] if "tokenize" in steps else []
+    columns += ["tokens", *cuts, "pii_spans"] if TOKENIZE.name in steps else []
     columns += ["id"] if taken else []
     totals: dict[tuple[Place, int], Count] = defaultdict(Count)
     edited: dict[tuple[Place, str], Count] = defaultdict(Count)
@@ -164,7 +168,7 @@ def ledger(out: Path, config: Config, mixed: bool = True) -> Ledger:
     for group in decided(out, config, rules, columns):
         for place, verdict, count in _group(group.columns, group.verdict):
             totals[place, verdict] = totals[place, verdict].plus(count)
-        if "tokenize" in steps:
+        if TOKENIZE.name in steps:
             kept = group.columns.filter(pa.array(group.kept))
             for key, count in _edited(kept, cuts, config):
                 edited[key] = edited[key].plus(count)
@@ -186,10 +190,10 @@ def ledger(out: Path, config: Config, mixed: bool = True) -> Ledger:
     stored = stored_schemas(out, config)
     stage_of = [position(rule_stage(rule.scope, rule.column, stored)) for rule in rules]
     for step in steps:
-        edits = edited if step == "tokenize" else {}
+        edits = edited if step == TOKENIZE.name else {}
         flows += _step_flows(step, ranked, rules, stage_of, edits)
     if taken:
-        flows += _mix_flows([flow for flow in flows if flow.stage == "tokenize"], moved)
+        flows += _mix_flows([flow for flow in flows if flow.stage == TOKENIZE.name], moved)
     return Ledger(
         steps=steps,
         rules=[f"{rule} ({rule.reason})" for rule in rules],
@@ -270,7 +274,7 @@ def _read_flows(sources: dict[str, SourceBooks], lines: list[Line]) -> list[Flow
             dropped["structure"] = Count(raw_bytes=book.structural_bytes)
         flows.append(
             Flow(
-                stage="ingest",
+                stage=INGEST.name,
                 source=source,
                 component=None,
                 language=None,
@@ -314,7 +318,7 @@ def _step_flows(
         if verdict != KEPT and stage_of[verdict] == number:
             reason = rules[verdict].reason
             flow.dropped[reason] = flow.dropped.get(reason, Count()).plus(count)
-        elif step == "tokenize":
+        elif step == TOKENIZE.name:
             flow.added["encoded"] = Count(tokens=whole.tokens)
             flow.left = flow.left.plus(whole)
         else:
@@ -335,7 +339,7 @@ def _mix_flows(tokenized: list[Flow], mixed: dict[tuple[Place, str], Count]) -> 
         unused, repeated = mixed.get((place, "unused")), mixed.get((place, "repeated"))
         left = entered.model_copy()
         flow = Flow(
-            stage="mix",
+            stage=MIX.name,
             source=before.source,
             component=before.component,
             language=before.language,
@@ -365,7 +369,7 @@ def _by_source(out: Path, lines: list[Line]) -> dict[str, SourceBooks]:
         return books[source]
 
     for shard in documents_of(out).shards:
-        book = of(shard.name.rsplit("-", 1)[0])
+        book = of(source_of(shard.name))
         stats = shard.stats
         read = Count(documents=stats["records"], raw_bytes=stats["raw_bytes"])
         book.read = book.read.plus(read)
@@ -385,10 +389,10 @@ def _by_source(out: Path, lines: list[Line]) -> dict[str, SourceBooks]:
 
 def rejects(out: Path) -> list[tuple[str, str, bool, Count]]:
     """Return (source, reason, fault, count) of everything that could not be read."""
-    manifest = read_manifest(out / "rejects")
+    manifest = read_manifest(out / REJECTS)
     found = []
     for shard in manifest.shards if manifest else ():
-        path = out / "rejects" / shard.name
+        path = out / REJECTS / shard.name
         table = read_columns(out, path, ["source", "reason", "fault", "raw_bytes"])
         grouped = table.group_by(["source", "reason", "fault"]).aggregate(
             [("raw_bytes", "sum"), ([], "count_all")]

@@ -34,7 +34,12 @@ from mixtures.shards.megatron import read_starts
 from mixtures.shards.token_runs import Run, run_path
 from mixtures.tokenizer.tokenizer import Tokenizer
 from pipelines.stages.catalog import effective_rules, rule_columns, stage
+from pipelines.stages.ingest import STAGE as INGEST
+from pipelines.stages.mix import STAGE as MIX
+from pipelines.stages.redact import STAGE as REDACT
+from pipelines.stages.tokenize import STAGE as TOKENIZE
 from pipelines.stages.tokenize import cut_columns
+from pipelines.storage.layout import MIXTURE, TOKENIZER, source_of
 from schemas.config import Config
 from schemas.manifest import read_manifest
 from schemas.secret import Secret
@@ -141,25 +146,25 @@ def balance_parts(
 ) -> Iterator[tuple[tuple[str, ...], Callable[[], Balance]]]:
     """Yield the stages of each part of the books, and what counts it; parts read other files."""
     steps = finished_steps(out, config)
-    yield ("ingest", *steps), lambda: _documents(out, config, steps)
-    if "tokenize" in steps:
-        yield ("tokenize",), lambda: _runs(out)
-    if read_manifest(out / "mixture") is not None:
-        yield ("mix",), lambda: _mixture(out, config)
+    yield (INGEST.name, *steps), lambda: _documents(out, config, steps)
+    if TOKENIZE.name in steps:
+        yield (TOKENIZE.name,), lambda: _runs(out)
+    if read_manifest(out / MIXTURE) is not None:
+        yield (MIX.name,), lambda: _mixture(out, config)
 
 
 def _readers(balance: Balance, out: Path, first: str | None) -> None:
     """Note what the readers wrote by their own count. `first`: the stage that takes all of it."""
     for shard in documents_of(out).shards:
-        place = (shard.name.rsplit("-", 1)[0], None, None)
+        place = (source_of(shard.name), None, None)
         stats = shard.stats
         for name, count in (("text_chars", "characters"), ("text_bytes", "bytes")):
             balance.add(
-                ("ingest", place, count, "written by the reader, in documents"), stats[name], 0
+                (INGEST.name, place, count, "written by the reader, in documents"), stats[name], 0
             )
         read = "read, made documents or rejected"
         made = stats["documents"] + stats["rejects"]
-        balance.add(("ingest", place, "documents", read), stats["records"], made)
+        balance.add((INGEST.name, place, "documents", read), stats["records"], made)
         for name, count in (("documents", "documents"), ("text_bytes", "bytes")):
             if first is not None:
                 balance.add((first, place, count, TAKEN), stats[name], 0)
@@ -192,9 +197,9 @@ def _documents(out: Path, config: Config, steps: list[str]) -> Balance:
     firsts = {step: stored[step].names[0] for step in steps}
     columns = ["source", "assigned", "lang", "text", *firsts.values(), *rule_columns(rules)]
     columns += ["chars", "bytes"] if "measure" in steps else []
-    columns += ["pii_spans", *cuts] if "redact" in steps else []
-    columns += ["tokens", "run_offset"] if "tokenize" in steps else []
-    tokenizer = Tokenizer.load(out / "tokenizer") if "tokenize" in steps else None
+    columns += ["pii_spans", *cuts] if REDACT.name in steps else []
+    columns += ["tokens", "run_offset"] if TOKENIZE.name in steps else []
+    tokenizer = Tokenizer.load(out / TOKENIZER) if TOKENIZE.name in steps else None
     sizes = Sizes(tokenizer) if tokenizer is not None and tokenizer.by_words else None
     prefixes = {step: len(effective_rules(config, step, stored)) for step in steps}
     run: Run | None = None
@@ -229,7 +234,7 @@ def _documents(out: Path, config: Config, steps: list[str]) -> Balance:
                 if run is not None:
                     run.close()
                 shard = group.shard
-                run = Run(run_path(out / "annotations/tokenize" / shard))
+                run = Run(run_path(out / TOKENIZE.folder / shard))
             assert run is not None
             _written(balance, groups, group, config, cuts, sizes, run)
     if run is not None:
@@ -245,7 +250,7 @@ def _first(
     sums: dict[str, Ints],
 ) -> None:
     """Note what of a row group enters the first stage, which is to be all that the reader wrote."""
-    place = (group.shard.rsplit("-", 1)[0], None, None)
+    place = (source_of(group.shard), None, None)
     for count in ("documents", "bytes"):
         balance.add((step, place, count, TAKEN), 0, int(sums[count][entered].sum()))
 
@@ -254,9 +259,9 @@ def _texts(
     balance: Balance, groups: Groups, group: Decided, chars: Ints, size: Ints, measured: bool
 ) -> None:
     """Compare the texts with what the readers and `measure` said of them."""
-    source = group.shard.rsplit("-", 1)[0]
+    source = source_of(group.shard)
     for count, amounts, column in (("characters", chars, "chars"), ("bytes", size, "bytes")):
-        key = ("ingest", (source, None, None), count, "written by the reader, in documents")
+        key = (INGEST.name, (source, None, None), count, "written by the reader, in documents")
         balance.add(key, 0, int(amounts.sum()))
         if measured:
             noted = np.asarray(group.columns.column(column).fill_null(0))
@@ -308,23 +313,23 @@ def _written(
             every = np.zeros(len(kept), np.int64)
             every[kept] = values
             for place, value in groups.sums(every):
-                balance.add(("tokenize", place, count, what), *((value, 0), (0, value))[side])
+                balance.add((TOKENIZE.name, place, count, what), *((value, 0), (0, value))[side])
 
 
 def _runs(out: Path) -> Balance:
     """Compare the tokens of every document with the token run beside its shard."""
     balance = Balance()
-    folder = out / "annotations/tokenize"
+    folder = out / TOKENIZE.folder
     for shard in documents_of(out).shards:
-        place = (shard.name.rsplit("-", 1)[0], None, None)
+        place = (source_of(shard.name), None, None)
         counts = read_columns(out, folder / shard.name, ["tokens"]).column("tokens")
         with Run(run_path(folder / shard.name)) as run:
             header = run.header
         what = "annotated, in the token run"
         documents = len(counts) - counts.null_count
-        balance.add(("tokenize", place, "documents", what), documents, header.documents)
+        balance.add((TOKENIZE.name, place, "documents", what), documents, header.documents)
         total = pc.sum(counts).as_py() or 0
-        balance.add(("tokenize", place, "tokens", what), total, header.tokens)
+        balance.add((TOKENIZE.name, place, "tokens", what), total, header.tokens)
     return balance
 
 
@@ -342,7 +347,7 @@ def _mixture(out: Path, config: Config) -> Balance:
                 survivors[component or ""][index] += value
     taken: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
     for number, shard in enumerate(manifest["shards"]):
-        path = out / "mixture" / f"{shard['name']}.parquet"
+        path = out / MIXTURE / f"{shard['name']}.parquet"
         table = read_columns(out, path, ["source", "component", "tokens"])
         sums = table.group_by(["source", "component"]).aggregate(
             [("tokens", "sum"), ([], "count_all")]
@@ -353,13 +358,13 @@ def _mixture(out: Path, config: Config) -> Balance:
             sides[1] += row["tokens_sum"]
         place: Place = (f"shard {number}", None, None)
         total = pc.sum(table.column("tokens")).as_py() or 0
-        lengths = np.diff(read_starts(out / "mixture" / shard["name"])[0])
+        lengths = np.diff(read_starts(out / MIXTURE / shard["name"])[0])
         for what, documents, found in (
             ("in the side-car, in the manifest", shard["sequences"], shard["tokens"]),
             ("in the side-car, in the index", len(lengths), int(lengths.sum())),
         ):
-            balance.add(("mix", place, "sequences", what), table.num_rows, documents)
-            balance.add(("mix", place, "tokens", what), total, found)
+            balance.add((MIX.name, place, "sequences", what), table.num_rows, documents)
+            balance.add((MIX.name, place, "tokens", what), total, found)
     entries = manifest["sources"]
     for source, component in sorted({(e["source"], e["component"]) for e in entries} | set(taken)):
         place = (source, component, None)
@@ -367,7 +372,7 @@ def _mixture(out: Path, config: Config) -> Balance:
         what = "in side-cars, in the manifest"
         for index, (count, name) in enumerate((("sequences", "sequences"), ("tokens", "achieved"))):
             found = sum(entry[name] for entry in given)
-            balance.add(("mix", place, count, what), taken[source, component][index], found)
+            balance.add((MIX.name, place, count, what), taken[source, component][index], found)
     if config.mixture.stages:  # each stage is offered what its own conditions let through
         return balance
     for component, have in sorted(survivors.items()):
@@ -379,5 +384,5 @@ def _mixture(out: Path, config: Config) -> Balance:
         ):
             offered = sum(entry[name] for entry in given) + left_out[count]
             what = "survivors, offered to the mixture or left out"
-            balance.add(("mix", place, count, what), have[index], offered)
+            balance.add((MIX.name, place, count, what), have[index], offered)
     return balance

@@ -9,10 +9,8 @@ from pydantic import ValidationError
 from audit.accounting.guards import Finding, find
 from audit.accounting.ledger import Ledger, ledger
 from pipelines.storage.files import write_text
+from pipelines.storage.layout import AUDIT_STATS, CONFIG, manifests
 from schemas.config import Config
-from schemas.manifest import MANIFEST
-
-STATS = Path("audit") / "stats.json"
 
 
 class Stats(Ledger):
@@ -33,7 +31,7 @@ def write_stats(out: Path, config: Config) -> Stats:
     It follows from the data alone: the same run gives the same bytes.
     """
     figures = stats(out, config)
-    write_text(out / STATS, figures.model_dump_json(indent=1) + "\n")
+    write_text(out / AUDIT_STATS, figures.model_dump_json(indent=1) + "\n")
     return figures
 
 
@@ -47,10 +45,10 @@ def written_stats(out: Path) -> Stats | None:
 
     They are old where the config or a manifest was written after them.
     """
-    path = out / STATS
+    path = out / AUDIT_STATS
     if not path.exists():
         return None
-    causes = [out / "config.yaml", *out.glob(f"*/{MANIFEST}"), *out.glob(f"*/*/{MANIFEST}")]
+    causes = [out / CONFIG, *manifests(out)]
     written = path.stat().st_mtime_ns
     if any(cause.exists() and cause.stat().st_mtime_ns > written for cause in causes):
         return None

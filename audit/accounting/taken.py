@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from audit.query.reading import mixture_of, read_columns
 from mixtures.keys import base_keys, id_matrix
+from pipelines.storage.layout import side_cars
 
 Ints = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
@@ -50,7 +51,7 @@ def read_taken(out: Path) -> Taken | None:
     if mixture_of(out) is None:
         return None
     heads, tails, counts = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)], [np.zeros(0)]
-    for path in sorted((out / "mixture").glob("shard-*.parquet")):
+    for path in side_cars(out):
         table = read_columns(out, path, ["id", "tokens"]).combine_chunks()
         for batch in table.to_batches():
             ids = id_matrix(batch.column("id"))

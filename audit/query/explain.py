@@ -21,7 +21,10 @@ from audit.query.reading import (
 from filters.rules.decide import in_scope
 from filters.rules.evaluate import holds, valued
 from pipelines.stages.catalog import folders
+from pipelines.stages.dedup import STAGE as DEDUP
+from pipelines.stages.redact import STAGE as REDACT
 from pipelines.stages.tokenize import cut_columns
+from pipelines.storage.layout import DOCUMENTS, side_cars
 from pipelines.storage.shards import read_batches
 from schemas.config import Config
 from schemas.documents import DOCUMENT
@@ -77,7 +80,7 @@ def locate(out: Path, document: str) -> tuple[str, int, str]:
         wanted_id = None
     column, value = ("origin", document) if wanted_id is None else ("id", wanted_id)
     for shard in documents_of(out).shards:
-        file = out / "documents" / shard.name
+        file = out / DOCUMENTS / shard.name
         values = read_columns(out, file, [column]).column(column)
         found = pc.index(values, pa.scalar(value, values.type)).as_py()
         if found >= 0:
@@ -131,9 +134,9 @@ def explain_document(out: Path, config: Config, document: str) -> Explanation:
         judged.append(Judged(rule=str(rule), reason=rule.reason, value=shown, holds=held))
         if held is False and verdict == "kept":
             verdict = rule.reason
-    text = _excerpt(batch, config, seen="redact" in steps)
+    text = _excerpt(batch, config, seen=REDACT.name in steps)
     own = {n: values[n] for n in DOCUMENT.names if n not in ("text", "id")}
-    cluster = batch.column("cluster_id")[0].as_py() if "dedup" in steps else None
+    cluster = batch.column("cluster_id")[0].as_py() if DEDUP.name in steps else None
     return Explanation(
         id=str(values["id"]),
         document=own,
@@ -169,14 +172,14 @@ def _cluster(out: Path, cluster: bytes, own: str, most: int = 20) -> list[str]:
     """Return the ids of the other members of a duplicate cluster, `most` at the most."""
     members: list[str] = []
     for shard in documents_of(out).shards:
-        file = out / "annotations/dedup" / shard.name
+        file = out / DEDUP.folder / shard.name
         labels = read_columns(out, file, ["cluster_id"])
         column = labels.column("cluster_id")
         hits = np.flatnonzero(
             np.asarray(pc.fill_null(pc.equal(column, pa.scalar(cluster, column.type)), False))
         )
         if len(hits):
-            file = out / "documents" / shard.name
+            file = out / DOCUMENTS / shard.name
             ids = read_columns(out, file, ["id"]).column("id")
             members += [ids[int(hit)].as_py().hex() for hit in hits]
     return [member for member in members if member != own][:most]
@@ -185,7 +188,7 @@ def _cluster(out: Path, cluster: bytes, own: str, most: int = 20) -> list[str]:
 def _placed(out: Path, document: bytes) -> list[Placed]:
     """Return where the document's copies stand in the mixture."""
     placed = []
-    for path in sorted((out / "mixture").glob("shard-*.parquet")):
+    for path in side_cars(out):
         table = read_columns(out, path, ["id", "epoch", "tokens"])
         ids = table.column("id")
         hits = np.flatnonzero(np.asarray(pc.equal(ids, pa.scalar(document, ids.type))))

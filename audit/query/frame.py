@@ -27,7 +27,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from audit.query.index import INDEX, index_key, read_index, write_index
+from audit.query.index import index_key, read_index, write_index
 from audit.query.reading import (
     documents_of,
     finished_steps,
@@ -37,7 +37,16 @@ from audit.query.reading import (
 )
 from filters.rules.evaluate import breaks, breaks_sql, numbers
 from pipelines.stages.catalog import STAGES, folders, position, rule_stage, stage_of
-from pipelines.storage.shards import DOCUMENTS
+from pipelines.stages.dedup import STAGE as DEDUP
+from pipelines.stages.tokenize import STAGE as TOKENIZE
+from pipelines.storage.layout import (
+    AUDIT_INDEX,
+    DOCUMENTS,
+    annotating_stage,
+    annotation_folder,
+    source_of,
+)
+from pipelines.storage.shards import DOCUMENTS_SHA256
 from schemas.config import Config
 from schemas.errors import InputError, RunFault
 from schemas.rules import Rule
@@ -175,7 +184,7 @@ class Frame:
 
     def _restore(self, key: str) -> bool:
         """Take everything from the index of an earlier frame; return whether there was one."""
-        found = read_index(self.out / INDEX, key)
+        found = read_index(self.out / AUDIT_INDEX, key)
         if found is None:
             return False
         columns, notes = found
@@ -195,7 +204,7 @@ class Frame:
         # A run in a folder that is not ours to write is shown all the same.
         columns = {"group": self.group, "survivor": self.survivor, **self._kept}
         with contextlib.suppress(OSError):
-            write_index(self.out / INDEX, key, columns, notes)
+            write_index(self.out / AUDIT_INDEX, key, columns, notes)
 
     def _names(self) -> tuple[Names, Names, Names]:
         return self.sources, self.components, self.languages
@@ -205,19 +214,19 @@ class Frame:
         for step in self.steps:
             told = self.query(
                 "SELECT parse_filename(file_name), value FROM parquet_kv_metadata(?) WHERE key = ?",
-                [self.files(step), DOCUMENTS],
+                [self.files(step), DOCUMENTS_SHA256],
             )
             held = {name: bytes(belongs).decode() for name, belongs in told}
             for shard in self.shards:
                 if held.get(shard.name) != shard.sha256:
                     raise RunFault(
-                        f"{self.out}/annotations/{step}/{shard.name} belongs to another document "
-                        "shard. Delete it and run again; its stage will rewrite it."
+                        f"{self.out / annotation_folder(step) / shard.name} belongs to another "
+                        "document shard. Delete it and run again; its stage will rewrite it."
                     )
 
     def files(self, folder: str) -> list[str]:
         """Return the Parquet files of `documents` or of a step, in the order of the rows."""
-        base = self.out / (folder if folder == "documents" else f"annotations/{folder}")
+        base = self.out / (folder if folder == DOCUMENTS else annotation_folder(folder))
         return [os.fspath(base / shard.name) for shard in self.shards]
 
     def _naming(self, files: Sequence[str]) -> contextlib.AbstractContextManager[None]:
@@ -229,7 +238,7 @@ class Frame:
         Raises InputError where none does.
         """
         if column in self._known:
-            return self._known.folder(column).removeprefix("annotations/")
+            return annotating_stage(self._known.folder(column))
         try:
             step = stage_of(column)
         except KeyError:
@@ -320,7 +329,7 @@ class Frame:
         """Read what every view needs, and put the rows into groups."""
         late = [_flat(self.schemas[each.name]) for each in LATE if each.name in self.steps]
         wanted = {"bytes", "chars", *(r.column for r in self.rules if self.numeric(r.column))}
-        wanted |= {"tokens"} if "tokenize" in self.steps else set()
+        wanted |= {"tokens"} if TOKENIZE.name in self.steps else set()
         by_folder: dict[str, list[str]] = {}
         for column in sorted(wanted):
             by_folder.setdefault(self.folder_of(column), []).append(column)
@@ -334,7 +343,7 @@ class Frame:
             language[part] = self.languages.codes(table.column(1).combine_chunks())
         source = np.empty(self.rows, np.int32)
         for shard in self.shards:
-            code = self.sources.code(shard.name.rsplit("-", 1)[0])
+            code = self.sources.code(source_of(shard.name))
             source[shard.first : shard.first + shard.rows] = code
         mask = np.zeros(self.rows, np.uint64)
         for index, rule in enumerate(self.rules):
@@ -397,12 +406,12 @@ class Frame:
     def _survivors(self) -> npt.NDArray[np.int32]:
         """Return for each duplicate of this run's own clusters its survivor's row, else -1."""
         found = np.full(self.rows, -1, np.int32)
-        if "dedup" not in self.steps:
+        if DEDUP.name not in self.steps:
             return found
         rows: list[npt.NDArray[np.int64]] = []
         wanted: list[pa.Array] = []
         own = "CASE WHEN duplicate_kind = 'earlier' THEN NULL ELSE duplicate_of END"
-        for row, table in self.stream("dedup", [own]):
+        for row, table in self.stream(DEDUP.name, [own]):
             column = table.column(0).combine_chunks()
             rows.append(np.flatnonzero(np.asarray(column.is_valid())) + row)
             wanted.append(column.drop_null())
@@ -411,7 +420,7 @@ class Frame:
         asked = pa.concat_arrays(wanted).dictionary_encode()
         names = asked.dictionary.cast(pa.binary())
         where = np.full(len(names), -1, np.int32)
-        for row, table in self.stream("documents", ["id"]):
+        for row, table in self.stream(DOCUMENTS, ["id"]):
             places = pc.index_in(table.column(0).combine_chunks().cast(pa.binary()), names)
             hits = np.flatnonzero(np.asarray(places.is_valid()))
             where[np.asarray(places.drop_null())] = hits + row
@@ -419,7 +428,7 @@ class Frame:
         return found
 
     def raw_sizes(self) -> Values:
-        return self._read("documents", ["raw_bytes"])["raw_bytes"]
+        return self._read(DOCUMENTS, ["raw_bytes"])["raw_bytes"]
 
     def sizes(self, column: str) -> Values:
         return self._kept[column]

@@ -17,9 +17,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipelines.storage.files import atomic_path
+from pipelines.storage.layout import DOCUMENTS, annotation_folder
 from schemas.manifest import MANIFEST
 
-INDEX = Path("audit") / "index.arrow"
 VERSION = 3
 """Raised whenever the frame puts something else into the file."""
 KEY, NOTES = b"bibim.key", b"bibim.notes"
@@ -38,7 +38,7 @@ Columns = dict[str, npt.NDArray[Any]]
 def index_key(out: Path, steps: Iterable[str], rules: Iterable[str]) -> str:
     """Return a key of the run's manifests and rules: other shards, another key."""
     digest = hashlib.sha256(json.dumps([VERSION, *rules]).encode())
-    for folder in ("documents", *(f"annotations/{step}" for step in steps)):
+    for folder in (DOCUMENTS, *map(annotation_folder, steps)):
         digest.update(hashlib.sha256((out / folder / MANIFEST).read_bytes()).digest())
     return digest.hexdigest()
 

@@ -23,6 +23,7 @@ from pipelines.stages.catalog import (
     rule_stage,
     stage_schemas,
 )
+from pipelines.storage.layout import DOCUMENTS, MIXTURE, annotation_folder
 from pipelines.storage.shards import read_batches
 from pipelines.storage.store import open_parquet, read_parquet
 from schemas.config import Config
@@ -79,7 +80,7 @@ def read_columns(out: Path, path: Path, columns: Sequence[str]) -> pa.Table:
 
 def documents_of(out: Path) -> Manifest:
     """Return the manifest of the documents. Raises InputError where ingest did not finish."""
-    manifest = read_manifest(out / "documents")
+    manifest = read_manifest(out / DOCUMENTS)
     if manifest is None:
         raise InputError(f"{out}: ingest has not finished; run `bibim run … --out {out}` first")
     return manifest
@@ -104,9 +105,9 @@ def next_step(out: Path, config: Config) -> str | None:
 
 def mixture_of(out: Path) -> dict[str, Any] | None:
     """Return the manifest of the mixture in `out`, or None where `mix` did not finish."""
-    if read_manifest(out / "mixture") is None:
+    if read_manifest(out / MIXTURE) is None:
         return None
-    return read_mixture(out / "mixture")
+    return read_mixture(out / MIXTURE)
 
 
 def stored_schemas(out: Path, config: Config) -> dict[str, pa.Schema]:
@@ -120,7 +121,7 @@ def stored_schemas(out: Path, config: Config) -> dict[str, pa.Schema]:
         return {step: schema for step, schema in stage_schemas().items() if step in steps}
     found = {}
     for step in steps:
-        path = out / "annotations" / step / shards[0].name
+        path = out / annotation_folder(step) / shards[0].name
         with naming_damage(out, [path]):
             file = open_parquet(path)
             try:

@@ -26,6 +26,9 @@ from audit.query.reading import documents_of
 from audit.query.texts import WHOLE, Piece, Texts, pieces
 from audit.query.what_if import WhatIf, altered, asked, check_scopes
 from pipelines.stages.catalog import STAGES
+from pipelines.stages.dedup import STAGE as DEDUP
+from pipelines.stages.redact import STAGE as REDACT
+from pipelines.storage.layout import DOCUMENTS, MIXTURE_MANIFEST, NUMBER_PATTERN, RUNS, source_of
 from schemas.config import Config
 from schemas.errors import InputError
 from schemas.rules import ALL, Rule, is_number, parse_condition, replaces
@@ -89,7 +92,7 @@ class Views:
                 line[number] += int(column[at])
         read: dict[str, list[int]] = {}
         for shard in documents_of(frame.out).shards:
-            book = read.setdefault(shard.name.rsplit("-", 1)[0], [0, 0])
+            book = read.setdefault(source_of(shard.name), [0, 0])
             book[0] += int(shard.stats["records"])
             book[1] += int(shard.stats["raw_bytes"])
         for source, reason, _, count in rejects(frame.out):
@@ -105,8 +108,8 @@ class Views:
             "languages": self._languages(),
             "rules": [self._rule(index) for index in range(len(frame.rules))],
             "signals": self.signals(),
-            "mixture": _json_file(frame, "mixture/manifest.json"),
-            "runs": (_json_file(frame, "run.json") or {}).get("runs", []),
+            "mixture": _json_file(frame, MIXTURE_MANIFEST),
+            "runs": (_json_file(frame, RUNS) or {}).get("runs", []),
             "tokenizer": self._tokenizer(),
             "show_pii": self.show_pii,
         }
@@ -272,7 +275,7 @@ class Views:
         return found
 
     def _duplicate_columns(self) -> list[str]:
-        return ["duplicate_of"] if "dedup" in self.frame.steps else []
+        return ["duplicate_of"] if DEDUP.name in self.frame.steps else []
 
     def _spread(self, chosen: npt.NDArray[np.bool_], each: int) -> list[int]:
         """Return rows of the chosen groups, the same ones every time, spread over all of them."""
@@ -304,9 +307,9 @@ class Views:
     def _clusters(self, most: int = 10) -> Json:
         """Return the sizes of duplicate clusters, and the largest with what differs in them."""
         frame = self.frame
-        if "dedup" not in frame.steps:
+        if DEDUP.name not in frame.steps:
             return {"kinds": [], "sizes": [], "largest": []}
-        files = frame.files("dedup")
+        files = frame.files(DEDUP.name)
         kinds = frame.query(
             "SELECT duplicate_kind, count(*) FROM read_parquet(?) WHERE duplicate "
             "GROUP BY 1 ORDER BY 2 DESC",
@@ -337,7 +340,7 @@ class Views:
             "SELECT parse_filename(filename), file_row_number, duplicate "
             "FROM read_parquet(?, filename=true, file_row_number=true) "
             "WHERE cluster_id = ? ORDER BY duplicate, 1, 2 LIMIT 12",
-            [self.frame.files("dedup"), cluster],
+            [self.frame.files(DEDUP.name), cluster],
         ):
             rows.append((bool(duplicate), first[name] + row))
         return [row for _, row in rows]
@@ -355,15 +358,15 @@ class Views:
 
     def _pii(self) -> list[list[Any]]:
         """Return (source, type, spans, documents): how many, never what."""
-        if "redact" not in self.frame.steps:
+        if REDACT.name not in self.frame.steps:
             return []
         rows = self.frame.query(
             "SELECT source, span.type, count(*), count(DISTINCT (filename, row)) FROM ("
-            "SELECT regexp_replace(parse_filename(filename), '-[0-9]+.parquet$', '') AS source, "
+            f"SELECT regexp_replace(parse_filename(filename), '{NUMBER_PATTERN}', '') AS source, "
             "filename, file_row_number AS row, unnest(pii_spans) AS span "
             "FROM read_parquet(?, filename=true, file_row_number=true)) "
             "GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2",
-            [self.frame.files("redact")],
+            [self.frame.files(REDACT.name)],
         )
         return [list(row) for row in rows]
 
@@ -439,7 +442,7 @@ class Views:
         rows = frame.query(
             "SELECT parse_filename(filename), file_row_number FROM "
             f"read_parquet(?, filename=true, file_row_number=true) WHERE {where} LIMIT ?",
-            [frame.files("documents"), *([value] * where.count("?")), most],
+            [frame.files(DOCUMENTS), *([value] * where.count("?")), most],
         )
         numbers = sorted(first[name] + row for name, row in rows)
         found: list[Json] = []

@@ -26,6 +26,8 @@ from pydantic import BaseModel
 
 from audit.query.frame import Frame, breaks_values, first_bit, is_null
 from pipelines.stages.catalog import STAGES, check_types, position, rule_stage
+from pipelines.stages.dedup import STAGE as DEDUP
+from pipelines.stages.tokenize import STAGE as TOKENIZE
 from schemas.config import Config
 from schemas.errors import InputError
 from schemas.load import rule_scopes
@@ -164,7 +166,7 @@ class WhatIf:
             1 << i for i, rule in enumerate(frame.rules) if frame.step_index(rule) < DEDUP_STEP
         )
         self._missed = groups.unseen.copy()
-        if "dedup" in frame.steps:
+        if DEDUP.name in frame.steps:
             self._missed |= (groups.mask & np.uint64(early)) > 0
         self._was = groups.mask == 0
 
@@ -222,7 +224,7 @@ class WhatIf:
             return moved
         width = 1 << len(changed)
         early = [index for index in changed if frame.step_index(after[index]) < DEDUP_STEP]
-        tokens = frame.sizes("tokens") if "tokenize" in frame.steps else None
+        tokens = frame.sizes("tokens") if TOKENIZE.name in frame.steps else None
         sizes = frame.sizes("bytes")
         streams = [frame.broken(after[index]) for index in changed]
         origins = [new.origin[index] for index in changed]
@@ -270,7 +272,7 @@ class WhatIf:
                         found.extend(
                             (rows[np.flatnonzero(where[key])[:room]] + part.start).tolist()
                         )
-                if early and "dedup" in frame.steps:
+                if early and DEDUP.name in frame.steps:
                     bits = np.uint64(sum(1 << index for index in early))
                     moved.lost.append(rows[(mask[key] & bits) > 0] + part.start)
         return moved

@@ -21,7 +21,9 @@ from audit.accounting.ledger import KEPT_NAME, Count, sum_counts
 from audit.accounting.stats import Stats, stats
 from audit.query.reading import decided, mixture_of, rules_of, stored_schemas
 from pipelines.stages.catalog import rule_stage
+from pipelines.stages.mix import STAGE as MIX
 from pipelines.storage.files import write_text
+from pipelines.storage.layout import RUNS
 from schemas.config import Config, Entity
 from schemas.errors import InputError
 
@@ -127,7 +129,7 @@ def write_card(out: Path, config: Config, folder: Path) -> list[Path]:
 def facts_of(out: Path, config: Config, manifest: dict[str, Any]) -> dict[str, Any]:
     """Return every figure and name that card and metadata have."""
     figures = stats(out, config)
-    mixed = [flow for flow in figures.stages if flow.stage == "mix"]
+    mixed = [flow for flow in figures.stages if flow.stage == MIX.name]
     licences = _licences(out, config)
     disabled = set(config.pii.disable)
     return {
@@ -181,7 +183,7 @@ def facts_of(out: Path, config: Config, manifest: dict[str, Any]) -> dict[str, A
 
 def _date(out: Path) -> str | None:
     """Return the day on which the last run in `out` began."""
-    path = out / "run.json"
+    path = out / RUNS
     if not path.exists():
         return None
     return str(json.loads(path.read_text("utf-8"))["runs"][-1]["started"])[:10]

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pipelines.storage.layout import MIXTURE
+
 if TYPE_CHECKING:  # what is printed comes with its own module: printing loads no other
     from audit.accounting.check import Check
     from audit.accounting.compare import Difference
@@ -188,7 +190,7 @@ def print_explanation(console: Console, explanation: Explanation) -> None:
         console.print(Text(f"same cluster: {', '.join(explanation.duplicates)}"), soft_wrap=True)
     for place in explanation.placed:
         console.print(
-            f"tokens: mixture/{place.shard}, sequence {place.sequence}, epoch {place.epoch}, "
+            f"tokens: {MIXTURE}/{place.shard}, sequence {place.sequence}, epoch {place.epoch}, "
             f"tokens {place.first_token:,} to {place.first_token + place.tokens:,}",
             highlight=False,
         )

@@ -29,6 +29,7 @@ from bibim.cli.options import (
     load_run,
     to_path,
 )
+from pipelines.storage.layout import MIXTURE
 from schemas.errors import InputError
 
 app = commands()
@@ -173,7 +174,7 @@ def explain(
         if shard is not None and token is not None and document is None:
             from mixtures.shards.megatron import locate
 
-            document = locate(out / "mixture", shard, token)["id"].hex()
+            document = locate(out / MIXTURE, shard, token)["id"].hex()
         elif document is None or shard is not None or token is not None:
             raise InputError("name a document by its ID, or a token by --shard and --token")
         from audit.query.explain import explain_document
@@ -235,5 +236,5 @@ def card(
         settings = load_run(out)
         from audit.report.card import write_card
 
-        for path in write_card(out, settings, to or out / "mixture"):
+        for path in write_card(out, settings, to or out / MIXTURE):
             console().print(f"[bold]{path}[/bold]: {path.stat().st_size:,} bytes")

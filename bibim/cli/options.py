@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from typer.core import TyperGroup
 
+from pipelines.storage.layout import CONFIG
 from schemas.errors import BibimError, InputError
 from schemas.extras import TORCH, needs
 
@@ -56,9 +57,9 @@ def to_path(text: str) -> Path:
     """Return a local path, or one of an object store (`s3://`, `gs://`, `hdfs://`)."""
     if "://" not in text and not text.startswith(("s3:/", "gs:/", "hdfs:/")):
         return Path(text)
-    from pipelines.storage.store import place
+    from pipelines.storage.store import as_path
 
-    return place(text)
+    return as_path(text)
 
 
 def parse_count(text: str) -> int:
@@ -116,9 +117,9 @@ def load(file: Path, overrides: list[str] | None, secrets: bool = True) -> Confi
 
 def load_run(out: Path) -> Config:
     """Return the config that made `out`, secrets aside. Raises InputError where there is no run."""
-    if not (out / "config.yaml").exists():
+    if not (out / CONFIG).exists():
         raise InputError(f"{out}: is not a run (no config.yaml); name the --out of a run")
-    return load(out / "config.yaml", None, secrets=False)
+    return load(out / CONFIG, None, secrets=False)
 
 
 @contextmanager

@@ -18,6 +18,8 @@ from pipelines.stages.catalog import (
     rule_stage,
     upsample_rules,
 )
+from pipelines.stages.mix import STAGE as MIX
+from pipelines.stages.tokenize import STAGE as TOKENIZE
 from schemas.config import Config
 from schemas.documents import AUTO
 from schemas.rules import Rule
@@ -105,12 +107,12 @@ def _print_stages(console: Console, config: Config, out: Path) -> None:
 def _print_estimate(console: Console, config: Config, sizes: Sizes, out: Path | None) -> None:
     """Print the solved mixture: exact where `out` has tokens, else estimated."""
     from pipelines.engine.context import Context
-    from pipelines.mix.run import plan_estimated, plan_exact
+    from pipelines.mix.gather import plan_estimated, plan_exact
     from schemas.manifest import read_manifest
 
-    exact = out is not None and read_manifest(out / "annotations/tokenize") is not None
+    exact = out is not None and read_manifest(out / TOKENIZE.folder) is not None
     if exact and out is not None:
-        solved = plan_exact(Context(out, config, "mix"))
+        solved = plan_exact(Context(out, config, MIX.name))
     else:
         rows = [
             (name, component, text // len(components), 1 + text // len(components) // 4000)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bibim.cli.options import Json, Out, commands, console, exit_codes, load_run
+from pipelines.stages.tokenize import STAGE as TOKENIZE
 from schemas.errors import InputError
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def tokenizer_stats(
             if not equals:
                 raise InputError(f"--against {pair}: write NAME=MODEL_FILE")
             others[name] = Path(path)
-        rows = run_stats(Context(out, settings, "tokenize"), others)
+        rows = run_stats(Context(out, settings, TOKENIZE.name), others)
         if as_json:
             print(json.dumps([row.model_dump() for row in rows], indent=1, ensure_ascii=False))
         else:

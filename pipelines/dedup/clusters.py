@@ -1,12 +1,10 @@
-"""Clusters of duplicates: who survives, and the annotation that says so.
+"""Clusters of duplicates: which document of each survives.
 
-A document's address is `shard ordinal << ROW_BITS | row`, ordinals counting shards by name; those
-of earlier runs come after this run's own.
+Documents are named by their numbers (`pipelines.dedup.numbers`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,31 +14,29 @@ import pyarrow.compute as pc
 
 from filters.columnar.arrays import fixed_matrix
 from filters.dedup.lsh import Pairs
+from pipelines.dedup.numbers import Corpus, bounds_of, rows_of
 from pipelines.engine.context import Context
 from pipelines.engine.exchange import load_array
-from pipelines.storage.shards import ShardTask
+from pipelines.storage.layout import WORK, source_of
 from schemas.config import Dedup
-
-ROW_BITS = 32
-WORK = "_work"
 
 
 def work_folder(ctx: Context) -> Path:
-    return ctx.folder("annotations", "dedup", WORK)
+    """Return the folder of the arrays between the pipelines of the stage."""
+    return ctx.annotations / WORK
 
 
-def entries(ctx: Context, ordinal: int) -> npt.NDArray[np.void]:
-    """Return the entries of a shard's documents in `clusters.npy`."""
+def entries(ctx: Context, number: int) -> npt.NDArray[np.void]:
+    """Return the entries of shard `number` in `clusters.npy`."""
     clusters = load_array(work_folder(ctx) / "clusters.npy")
-    low, high = np.int64(ordinal) << ROW_BITS, np.int64(ordinal + 1) << ROW_BITS
-    begin, end = np.searchsorted(clusters["document"], [low, high])
+    begin, end = np.searchsorted(clusters["document"], bounds_of(number))
     return np.asarray(clusters[begin:end])
 
 
-def duplicate_rows(ctx: Context, ordinal: int) -> npt.NDArray[np.int64]:
+def duplicate_rows(ctx: Context, number: int) -> npt.NDArray[np.int64]:
     """Return the rows of a shard that are duplicates, once the clusters are known."""
-    mine = entries(ctx, ordinal)
-    return np.asarray(mine["document"][mine["duplicate"]] & ((1 << ROW_BITS) - 1))
+    mine = entries(ctx, number)
+    return rows_of(mine["document"][mine["duplicate"]])
 
 
 KINDS = ("near", "url", "exact", "earlier")
@@ -56,32 +52,29 @@ CLUSTER = np.dtype(
         ("kind", "i1"),
     ]
 )
-"""One document of a cluster, in `clusters.npy`, ordered by address."""
+"""One document of a cluster, in `clusters.npy`, ordered by number."""
 
 
 MEMBER = np.dtype(
     [
         ("id", "u1", 16),
         ("hash", "u1", 16),
-        ("url", "u1", 16),  # zeros without an address
+        ("url", "u1", 16),  # zeros without a URL
         ("bytes", "<i8"),
-        ("rank", "<i4"),  # of the source in `prefer`; -1 for documents of earlier runs
+        ("rank", "<i4"),  # of the source in `prefer`; -1 for documents of prior runs
     ]
 )
 
 
-def _members(
-    places: Sequence[tuple[Context, ShardTask]], own: int, settings: Dedup, nodes: Pairs
-) -> npt.NDArray[np.void]:
-    """Return the documents at `nodes` as rows of MEMBER. Shards from `own` on: earlier runs."""
+def _members(corpus: Corpus, own: int, settings: Dedup, nodes: Pairs) -> npt.NDArray[np.void]:
+    """Return the documents at `nodes` as rows of MEMBER. Shards from `own` on: prior runs."""
     out = np.zeros(len(nodes), MEMBER)
     prefer = {name: rank for rank, name in enumerate(settings.prefer)}
-    for ordinal, (ctx, task) in enumerate(places):
-        low, high = np.int64(ordinal) << ROW_BITS, np.int64(ordinal + 1) << ROW_BITS
-        begin, end = np.searchsorted(nodes, [low, high])
+    for number, (ctx, task) in enumerate(corpus):
+        begin, end = np.searchsorted(nodes, bounds_of(number))
         if begin == end:
             continue
-        rows = pa.array(nodes[begin:end] - low)
+        rows = pa.array(rows_of(nodes[begin:end]))
         columns = ["id", "exact_hash", "bytes", *(["url_key"] if settings.urls else [])]
         batches = list(ctx.read(task.name, columns, task.documents_sha256))
         table = pa.Table.from_batches(batches).take(rows).combine_chunks()
@@ -92,27 +85,28 @@ def _members(
         if settings.urls:
             urls = pc.fill_null(table.column("url_key").chunk(0), bytes(16))
             mine["url"] = fixed_matrix(urls, 16, "u1")
-        source = task.name.rsplit("-", 1)[0]
-        mine["rank"] = prefer.get(source, len(prefer)) if ordinal < own else -1
+        source = source_of(task.name)
+        mine["rank"] = prefer.get(source, len(prefer)) if number < own else -1
     return out
 
 
 def clusters_of(
-    places: Sequence[tuple[Context, ShardTask]],
+    corpus: Corpus,
     own: int,
     settings: Dedup,
     nodes: Pairs,
     labels: Pairs,
 ) -> npt.NDArray[np.void]:
-    """Return an entry (CLUSTER) for every document of a cluster, ordered by address.
+    """Return an entry (CLUSTER) for every document of a cluster, ordered by number.
 
-    The survivor is of an earlier run, then of the first source in `prefer`, then the longest,
-    then the smallest id.
+    `own`: shards of this run; `nodes`: numbers of the documents, `labels`: their clusters. The
+    survivor is a document of a prior run, if there is one; else of the first source in `prefer`;
+    among those the longest; among those the one with the smallest id.
     """
     out = np.zeros(len(nodes), CLUSTER)
     if not len(nodes):
         return out
-    members = _members(places, own, settings, nodes)
+    members = _members(corpus, own, settings, nodes)
     halves = np.ascontiguousarray(members["id"]).view(">u8").astype(np.uint64)
     by_choice = np.lexsort((halves[:, 1], halves[:, 0], -members["bytes"], members["rank"], labels))
     by_id = np.lexsort((halves[:, 1], halves[:, 0], labels))

@@ -16,8 +16,9 @@ from filters.dedup.common_lines import Numbers, cut_repeats, document_keys, spli
 from filters.text.removed_spans import flat_spans
 from pipelines.dedup.clusters import duplicate_rows, work_folder
 from pipelines.engine.context import Context
-from pipelines.engine.exchange import Exchange, Place, load_array, partitions_for, save_array
+from pipelines.engine.exchange import Exchange, Slice, load_array, partitions_for, save_array
 from pipelines.runners.runner import Runner, distribute
+from pipelines.storage.layout import DOCUMENTS
 from pipelines.storage.shards import ShardTask
 from schemas.config import Lines
 from schemas.manifest import read_manifest
@@ -25,21 +26,21 @@ from schemas.manifest import read_manifest
 COUNT = np.dtype([("key", "<u8"), ("documents", "<i8")])
 READS = ("text", "lang", "code_lang")
 LINE_BYTES = 40
-"""About what a line takes; decides only how the counting is cut."""
+"""About what a line takes; it only decides the number of partitions."""
 
 
 class EmitLines(beam.DoFn):
-    """(ordinal, task) in, (partition, place of keys) out: the passages of what is kept."""
+    """(number, task) in, (partition, slice of keys) out: the passages of kept documents."""
 
     def __init__(self, ctx: Context, exchange: Exchange, partitions: int) -> None:
         self._ctx = ctx
         self._exchange = exchange
         self._partitions = partitions
 
-    def process(self, element: tuple[int, ShardTask]) -> Iterator[tuple[int, Place]]:
+    def process(self, element: tuple[int, ShardTask]) -> Iterator[tuple[int, Slice]]:
         """Write each document's different passages, as uint64 keys."""
-        ordinal, task = element
-        kept = kept_rows(self._ctx, ordinal, task)
+        number, task = element
+        kept = kept_rows(self._ctx, number, task)
         found = [np.zeros(0, np.uint64)]
         start = 0
         for batch in self._ctx.read(task.name, READS, task.documents_sha256):
@@ -47,37 +48,37 @@ class EmitLines(beam.DoFn):
             start += batch.num_rows
             found.append(document_keys(*split_passages(batch.column("text"), where)))
         keys = np.concatenate(found)
-        yield from self._exchange.write(f"{ordinal:05d}", keys, keys % np.uint64(self._partitions))
+        yield from self._exchange.write(f"{number:05d}", keys, keys % np.uint64(self._partitions))
 
 
 class CountLines(beam.DoFn):
-    """(partition, places of keys) in; writes those in more than `least` documents with counts."""
+    """(partition, slices of keys) in; writes those of more than `above` documents, counted."""
 
-    def __init__(self, exchange: Exchange, work: Path, least: int) -> None:
+    def __init__(self, exchange: Exchange, work: Path, above: int) -> None:
         self._exchange = exchange
         self._work = work
-        self._least = least
+        self._above = above
 
-    def process(self, element: tuple[int, Iterable[Place]]) -> Iterator[int]:
+    def process(self, element: tuple[int, Iterable[Slice]]) -> Iterator[int]:
         """Write `lines-PARTITION.npy`, rows of COUNT."""
-        partition, places = element
-        keys, counts = np.unique(self._exchange.read(places), return_counts=True)
-        many = counts > self._least
+        partition, slices = element
+        keys, counts = np.unique(self._exchange.read(slices), return_counts=True)
+        many = counts > self._above
         out = np.empty(int(many.sum()), COUNT)
         out["key"], out["documents"] = keys[many], counts[many]
         save_array(self._work / f"lines-{partition:05d}.npy", out)
         yield partition
 
 
-def kept_rows(ctx: Context, ordinal: int, task: ShardTask) -> Mask:
-    """Return bool [rows]: what the rules keep and is no duplicate."""
+def kept_rows(ctx: Context, number: int, task: ShardTask) -> Mask:
+    """Return bool [rows]: documents that the rules keep and that are not duplicates."""
     kept = ctx.survivors(task.name)
-    kept[duplicate_rows(ctx, ordinal)] = False
+    kept[duplicate_rows(ctx, number)] = False
     return kept
 
 
 def prose(batch: pa.RecordBatch) -> Mask:
-    """Return bool [rows]: texts whose lines count. Code repeats its lines by nature."""
+    """Return bool [rows]: texts whose lines count. Code repeats lines by nature."""
     return np.asarray(pc.is_null(batch.column("code_lang")))
 
 
@@ -86,8 +87,8 @@ def count_lines(runner: Runner, ctx: Context, shards: Sequence[tuple[int, ShardT
     work = work_folder(ctx)
     settings = ctx.config.dedup.lines
     limits = [*settings.rare.values(), *settings.common.values()]
-    least = min(limits if settings.paragraphs is None else [*limits, settings.paragraphs])
-    documents = read_manifest(ctx.out / "documents")
+    above = min(limits if settings.paragraphs is None else [*limits, settings.paragraphs])
+    documents = read_manifest(ctx.out / DOCUMENTS)
     manifested = documents.shards if documents else []
     size = sum(int(shard.stats.get("text_bytes", 0)) for shard in manifested)
     partitions = partitions_for(size // LINE_BYTES, 8, 100_000)
@@ -97,9 +98,9 @@ def count_lines(runner: Runner, ctx: Context, shards: Sequence[tuple[int, ShardT
         (
             distribute(pipeline, "lines", shards)
             | "lines: keys"
-            >> beam.ParDo(EmitLines(ctx, exchange, partitions)).with_output_types(tuple[int, Place])
+            >> beam.ParDo(EmitLines(ctx, exchange, partitions)).with_output_types(tuple[int, Slice])
             | "lines: group" >> beam.GroupByKey()
-            | "lines: count" >> beam.ParDo(CountLines(exchange, work, least))
+            | "lines: count" >> beam.ParDo(CountLines(exchange, work, above))
         )
 
     runner.run("dedup-lines", build)

@@ -1,6 +1,6 @@
-"""Clusters from edges: connected components, in one process or by rounds of two star steps.
+"""Clusters from edges: connected components, in one process or by rounds of two star operations.
 
-Both give the same labels: the smallest address of the component.
+Both give the same labels: the smallest document number of the component.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from filters.dedup.connected import (
     unique_pairs,
 )
 from pipelines.dedup.pairs import PAIR
-from pipelines.engine.exchange import Exchange, Place, load_array, partitions_for, save_array
+from pipelines.engine.exchange import Exchange, Slice, load_array, partitions_for, save_array
 from pipelines.runners.runner import Runner, distribute
-from pipelines.storage.store import place, remove_tree
+from pipelines.storage.store import as_path, remove_tree
 from schemas.errors import RunFault
 
 IN_PROCESS = 40_000_000
@@ -34,10 +34,10 @@ SMALL = 100_000
 def connect(
     runner: Runner, work: Path, edges: Sequence[Path], in_process: int = IN_PROCESS
 ) -> tuple[Nodes, Nodes]:
-    """Return (nodes, labels), sorted by node, of the graph whose edges lie in the files `edges`.
+    """Return (nodes, labels), sorted by node, of the graph whose edges are in the files `edges`.
 
-    `in_process`: with more edges than that, rounds of large-star and small-star steps run
-    over `work` until a round changes nothing.
+    `in_process`: with more edges than that, rounds of large-star and small-star operations
+    (Kiveris et al. 2014) run in `work` until a round changes nothing.
     """
     total = sum(len(load_array(path)) for path in edges)
     if total <= in_process:
@@ -60,67 +60,67 @@ def connect(
     order = np.argsort(nodes, kind="stable")
     nodes, labels = nodes[order], np.concatenate([labels, stars[:, 0]])[order]
     if (nodes[1:] == nodes[:-1]).any():
-        raise RunFault("dedup: the rounds of star steps ended with a document in two clusters")
+        raise RunFault("dedup: the rounds of star operations ended with a document in two clusters")
     return nodes, labels
 
 
 class Turn(beam.DoFn):
-    """Name of a file of edges in, (partition of the node, place) out, edges from both ends."""
+    """(number, file of edges) in, (partition of the node, slice) out, edges from both ends."""
 
     def __init__(self, exchange: Exchange, partitions: int) -> None:
         self._exchange = exchange
         self._partitions = partitions
 
-    def process(self, element: tuple[int, str]) -> Iterator[tuple[int, Place]]:
+    def process(self, element: tuple[int, str]) -> Iterator[tuple[int, Slice]]:
         number, path = element
-        edges = both_ways(load_array(place(path)))
+        edges = both_ways(load_array(as_path(path)))
         yield from self._exchange.write(
             f"{number:05d}", edges, _partition(edges[:, 0], self._partitions)
         )
 
 
 class LargeStar(beam.DoFn):
-    """(partition, places of edges) in, (partition of the larger end, place) out."""
+    """(partition, slices of edges) in, (partition of the larger end, slice) out."""
 
     def __init__(self, before: Exchange, after: Exchange, partitions: int) -> None:
         self._before = before
         self._after = after
         self._partitions = partitions
 
-    def process(self, element: tuple[int, Iterable[Place]]) -> Iterator[tuple[int, Place]]:
-        partition, places = element
-        edges = large_star(self._before.read(places))
+    def process(self, element: tuple[int, Iterable[Slice]]) -> Iterator[tuple[int, Slice]]:
+        partition, slices = element
+        edges = large_star(self._before.read(slices))
         yield from self._after.write(
             f"{partition:05d}", edges, _partition(edges[:, 1], self._partitions)
         )
 
 
 class SmallStar(beam.DoFn):
-    """(partition, places of edges) in, (partition of the larger end, place) out."""
+    """(partition, slices of edges) in, (partition of the larger end, slice) out."""
 
     def __init__(self, before: Exchange, after: Exchange, partitions: int) -> None:
         self._before = before
         self._after = after
         self._partitions = partitions
 
-    def process(self, element: tuple[int, Iterable[Place]]) -> Iterator[tuple[int, Place]]:
-        partition, places = element
-        edges = small_star(self._before.read(places))
+    def process(self, element: tuple[int, Iterable[Slice]]) -> Iterator[tuple[int, Slice]]:
+        partition, slices = element
+        edges = small_star(self._before.read(slices))
         yield from self._after.write(
             f"{partition:05d}", edges, _partition(edges[:, 1], self._partitions)
         )
 
 
 class Settle(beam.DoFn):
-    """(partition, places of edges) in; writes the partition's edges once each, sorted."""
+    """(partition, slices of edges) in; writes the partition's edges once each, sorted."""
 
     def __init__(self, before: Exchange, folder: Path) -> None:
         self._before = before
         self._folder = folder
 
-    def process(self, element: tuple[int, Iterable[Place]]) -> Iterator[int]:
-        partition, places = element
-        save_array(self._folder / f"{partition:05d}.npy", unique_pairs(self._before.read(places)))
+    def process(self, element: tuple[int, Iterable[Slice]]) -> Iterator[int]:
+        partition, slices = element
+        save_array(self._folder / f"{partition:05d}.npy", unique_pairs(self._before.read(slices)))
         yield partition
 
 
@@ -130,20 +130,20 @@ def _partition(nodes: Nodes, partitions: int) -> npt.NDArray[np.int64]:
 
 
 def _round(runner: Runner, folder: Path, partitions: int, edges: Sequence[Path]) -> None:
-    """Run one large-star and one small-star step; the edges then lie in `folder/stars`."""
+    """Run one large-star and one small-star operation, which writes its edges to `folder/stars`."""
     turned, large, small = (Exchange(folder / name, PAIR) for name in ("turned", "large", "small"))
-    places = tuple[int, Place]
+    slices = tuple[int, Slice]
 
     def build(pipeline: beam.Pipeline) -> None:
         (
             distribute(pipeline, "stars", [(at, str(path)) for at, path in enumerate(edges)])
-            | "stars: turn" >> beam.ParDo(Turn(turned, partitions)).with_output_types(places)
+            | "stars: turn" >> beam.ParDo(Turn(turned, partitions)).with_output_types(slices)
             | "stars: by node" >> beam.GroupByKey()
             | "stars: large"
-            >> beam.ParDo(LargeStar(turned, large, partitions)).with_output_types(places)
+            >> beam.ParDo(LargeStar(turned, large, partitions)).with_output_types(slices)
             | "stars: by larger end" >> beam.GroupByKey()
             | "stars: small"
-            >> beam.ParDo(SmallStar(large, small, partitions)).with_output_types(places)
+            >> beam.ParDo(SmallStar(large, small, partitions)).with_output_types(slices)
             | "stars: by larger end again" >> beam.GroupByKey()
             | "stars: settle" >> beam.ParDo(Settle(small, folder / "stars"))
         )

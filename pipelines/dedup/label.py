@@ -1,4 +1,4 @@
-"""The annotation of duplicates: labels of clusters back by shard."""
+"""The annotation of duplicates: each shard's part of the clusters, as columns."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import pyarrow as pa
 
 from filters.columnar.arrays import fixed_binary
 from filters.text.removed_spans import build_cuts
-from pipelines.dedup.clusters import KINDS, ROW_BITS, entries, work_folder
+from pipelines.dedup.clusters import KINDS, entries, work_folder
 from pipelines.dedup.common_lines import READS, kept_rows, repeats_of
+from pipelines.dedup.numbers import rows_of
 from pipelines.engine.context import Context
 from pipelines.engine.exchange import load_array
 from pipelines.stages.dedup import DEDUP
@@ -20,27 +21,27 @@ from pipelines.storage.shards import ShardTask, write_shard
 
 
 class Label(beam.DoFn):
-    """(ordinal, task) in; writes the shard's annotation from the tables of clusters."""
+    """(number, task) in; writes the shard's annotation from `clusters.npy`."""
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
 
     def process(self, element: tuple[int, ShardTask]) -> Iterator[str]:
         """Write `annotations/dedup/NAME` in the row groups of the document shard."""
-        ordinal, task = element
-        path = self._ctx.folder("annotations", "dedup", task.name)
-        batches = self._batches(ordinal, task)
+        number, task = element
+        path = self._ctx.annotations / task.name
+        batches = self._batches(number, task)
         write_shard(path, DEDUP, batches, key=task.key, documents_sha256=task.documents_sha256)
         yield task.name
 
-    def _batches(self, ordinal: int, task: ShardTask) -> Iterator[pa.RecordBatch]:
+    def _batches(self, number: int, task: ShardTask) -> Iterator[pa.RecordBatch]:
         ctx = self._ctx
-        mine = entries(ctx, ordinal)
-        rows = mine["document"] & ((1 << ROW_BITS) - 1)
+        mine = entries(ctx, number)
+        rows = rows_of(mine["document"])
         settings = ctx.config.dedup.lines
         if settings.enabled:
             counts = load_array(work_folder(ctx) / "lines.npy")
-            kept = kept_rows(ctx, ordinal, task)
+            kept = kept_rows(ctx, number, task)
         start = 0
         columns = READS if settings.enabled else ("id",)
         for batch in ctx.read(task.name, columns, task.documents_sha256):

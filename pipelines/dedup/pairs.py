@@ -1,8 +1,8 @@
 """Pairs of documents that may be the same: band keys, buckets, each pair once.
 
-Only addresses (see `pipelines.dedup.clusters`) and keys travel, through
-`pipelines.engine.exchange`.
-Keys of a *certain* kind (the address of a page) make edges at once; all others make candidates.
+Only document numbers (`pipelines.dedup.numbers`) and keys are exchanged, through
+`pipelines.engine.exchange`. Two documents with the same URL make an edge at once; all other equal
+keys make candidates.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import pyarrow as pa
 from filters.columnar.arrays import fixed_matrix
 from filters.dedup.connected import forest, unique_pairs
 from filters.dedup.lsh import MISS_WEIGHT, Pairs, band_keys, bands_and_rows, candidates
-from pipelines.dedup.clusters import ROW_BITS
+from pipelines.dedup.numbers import documents_of, shards_of
 from pipelines.engine.context import Context
-from pipelines.engine.exchange import Exchange, Place, partitions_for, save_array
+from pipelines.engine.exchange import Exchange, Slice, partitions_for, save_array
 from pipelines.runners.runner import Runner, distribute
 from pipelines.storage.shards import ShardTask
 from schemas.config import Dedup
@@ -29,17 +29,18 @@ from schemas.config import Dedup
 KEY = np.dtype([("key", "<u8"), ("document", "<i8")])
 PAIR = np.dtype(("<i8", (2,)))
 SMALL = 4000
-"""Documents a partition, where there are few."""
+"""Documents per partition, where there are few."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Where the work lies and how it is cut. `own`: shards of this run, those of earlier ones
-    follow. Partitions from `partitions` on are for certain keys and their pairs."""
+    """The work folder, and how keys and pairs are partitioned."""
 
     work: Path
     own: int
+    """Shards of this run; those of prior runs follow."""
     partitions: int
+    """Of candidates. As many again follow, for the keys of URLs and their pairs."""
     verify: bool
 
     @property
@@ -52,14 +53,14 @@ class Plan:
 
 
 def plan(work: Path, own: int, documents: int, settings: Dedup) -> Plan:
-    """Return the plan for so many documents, of this run and of earlier ones."""
+    """Return the plan for `documents` documents, of this run and of prior ones."""
     keys = documents * (banding(settings)[0] + 1)
     partitions = partitions_for(keys, KEY.itemsize, SMALL * (keys // max(documents, 1)))
     return Plan(work, own, partitions, settings.verify)
 
 
 def banding(settings: Dedup) -> tuple[int, int]:
-    """Return the bands and rows that were given, or the best for the threshold."""
+    """Return bands and rows per band: those of the config, or the best for the threshold."""
     if settings.bands and settings.rows:
         return settings.bands, settings.rows
     weight = MISS_WEIGHT if settings.verify else 0.5
@@ -67,26 +68,26 @@ def banding(settings: Dedup) -> tuple[int, int]:
 
 
 class EmitKeys(beam.DoFn):
-    """(ordinal, task) in, (partition, place of packed keys) out, of the documents that survive."""
+    """(number, task) in, (partition, slice of keys) out, of the documents that survive."""
 
     def __init__(self, ctx: Context, settings: Dedup, plan: Plan) -> None:
         self._ctx = ctx
         self._settings = settings
         self._plan = plan
 
-    def process(self, element: tuple[int, ShardTask]) -> Iterator[tuple[int, Place]]:
-        """Write band keys, exact-hash keys and keys of addresses with their document."""
-        ordinal, task = element
+    def process(self, element: tuple[int, ShardTask]) -> Iterator[tuple[int, Slice]]:
+        """Write keys of bands, exact hashes and URLs, each with its document."""
+        number, task = element
         ctx, settings = self._ctx, self._settings
         bands, rows = banding(settings)
         survivors = ctx.survivors(task.name)
         start = 0
         packed: list[npt.NDArray[np.void]] = []
-        certain: list[npt.NDArray[np.void]] = []
+        urls: list[npt.NDArray[np.void]] = []
         columns = ["signature", "exact_hash", "url_key"]
         for batch in ctx.read(task.name, columns, task.documents_sha256):
             alive = np.flatnonzero(survivors[start : start + batch.num_rows])
-            address = (np.int64(ordinal) << ROW_BITS) | (start + alive)
+            documents = documents_of(number, start + alive)
             start += batch.num_rows
             if not len(alive):
                 continue
@@ -94,13 +95,13 @@ class EmitKeys(beam.DoFn):
             signature = fixed_matrix(chosen.column("signature"), 4 * settings.permutations, "<u4")
             keys = band_keys(signature, bands, rows)
             keys = np.column_stack([_short(chosen.column("exact_hash")), keys])
-            packed.append(pack_keys(keys.ravel(), np.repeat(address, keys.shape[1])))
+            packed.append(pack_keys(keys.ravel(), np.repeat(documents, keys.shape[1])))
             if settings.urls:
                 url = chosen.column("url_key")
                 known = np.asarray(url.is_valid())
-                certain.append(pack_keys(_short(url.drop_null()), address[known]))
+                urls.append(pack_keys(_short(url.drop_null()), documents[known]))
         if packed:
-            yield from write_keys(self._plan, ordinal, packed, certain)
+            yield from write_keys(self._plan, number, packed, urls)
 
 
 def _short(column: pa.Array) -> npt.NDArray[np.uint64]:
@@ -119,68 +120,68 @@ def pack_keys(keys: npt.NDArray[np.uint64], documents: Pairs) -> npt.NDArray[np.
 
 def write_keys(
     plan: Plan,
-    ordinal: int,
+    number: int,
     packed: Sequence[npt.NDArray[np.void]],
-    certain: Sequence[npt.NDArray[np.void]] = (),
-) -> Iterator[tuple[int, Place]]:
-    """Write the keys of one shard; yield the places of its partitions."""
-    entries = np.concatenate([*packed, *certain])
+    urls: Sequence[npt.NDArray[np.void]] = (),
+) -> Iterator[tuple[int, Slice]]:
+    """Write the keys of one shard; yield (partition, slice). `urls`: those of URLs."""
+    entries = np.concatenate([*packed, *urls])
     partitions = (entries["key"] % np.uint64(plan.partitions)).astype(np.int64)
-    if certain:
-        partitions[-sum(map(len, certain)) :] += plan.partitions
-    yield from plan.keys.write(f"{ordinal:05d}", entries, partitions)
+    if urls:
+        partitions[-sum(map(len, urls)) :] += plan.partitions
+    yield from plan.keys.write(f"{number:05d}", entries, partitions)
 
 
 class FindCandidates(beam.DoFn):
-    """(partition, places of keys) in, (part, place of candidate pairs) out.
+    """(partition, slices of keys) in, (part, slice of pairs) out.
 
-    Pairs of two documents of earlier runs say nothing and are left out. A part holds whole
-    blocks of pairs of the same two shards, so that verifying it reads few shards.
+    Pairs of two documents of prior runs are left out. A part holds whole blocks of pairs of the
+    same two shards, so that verifying it reads few shards.
     """
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
 
-    def process(self, element: tuple[int, Iterable[Place]]) -> Iterator[tuple[int, Place]]:
+    def process(self, element: tuple[int, Iterable[Slice]]) -> Iterator[tuple[int, Slice]]:
         """Write the partition's pairs, int64 [pairs, 2]."""
-        partition, places = element
+        partition, slices = element
         plan = self._plan
-        entries = plan.keys.read(places)
-        certain = partition >= plan.partitions
-        chain = plan.verify and not certain
+        entries = plan.keys.read(slices)
+        by_url = partition >= plan.partitions
+        chain = plan.verify and not by_url
         pairs = candidates(entries["key"], entries["document"], chain)
-        pairs = pairs[pairs[:, 0] >> ROW_BITS < plan.own]
+        pairs = pairs[shards_of(pairs[:, 0]) < plan.own]
         blocks = (pairs[:, 0] >> 12).astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-        blocks ^= (pairs[:, 1] >> ROW_BITS).astype(np.uint64) * np.uint64(0xD6E8FEB86659FD93)
+        blocks ^= shards_of(pairs[:, 1]).astype(np.uint64) * np.uint64(0xD6E8FEB86659FD93)
         parts = ((blocks >> np.uint64(32)) % np.uint64(plan.partitions)).astype(np.int64)
         yield from plan.pairs.write(
-            f"{partition:05d}", pairs, parts + plan.partitions if certain else parts
+            f"{partition:05d}", pairs, parts + plan.partitions if by_url else parts
         )
 
 
 class MergePairs(beam.DoFn):
-    """(part, places of pairs) in; writes each pair once, yields the part.
+    """(part, slices of pairs) in; writes each pair once, yields the part.
 
-    What has to be verified goes to `part-` (own pairs) and `earlier-` (with earlier runs), with
-    the documents of the former in `wanted-`; what is certain to `edges-`.
+    Pairs to verify go to `part-` (both of this run) and `prior-` (one of a prior run), and the
+    documents of the former to `wanted-`. The others go to `edges-`.
     """
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
 
-    def process(self, element: tuple[int, Iterable[Place]]) -> Iterator[int]:
+    def process(self, element: tuple[int, Iterable[Slice]]) -> Iterator[int]:
         """Write the files of the part, int64 [pairs, 2] ordered by their two shards."""
-        part, places = element
+        part, slices = element
         plan = self._plan
-        pairs = unique_pairs(plan.pairs.read(places))
+        pairs = unique_pairs(plan.pairs.read(slices))
         if part >= plan.partitions or not plan.verify:
             save_array(plan.work / f"edges-{part:05d}.npy", forest(pairs))
         else:
-            order = np.lexsort((pairs[:, 1] >> ROW_BITS, pairs[:, 0] >> ROW_BITS))
+            order = np.lexsort((shards_of(pairs[:, 1]), shards_of(pairs[:, 0])))
             pairs = pairs[order]
-            foreign = pairs[:, 1] >> ROW_BITS >= plan.own
-            own = pairs[~foreign]
-            for name, some in (("part", own), ("earlier", pairs[foreign])):
+            prior = shards_of(pairs[:, 1]) >= plan.own
+            own = pairs[~prior]
+            for name, some in (("part", own), ("prior", pairs[prior])):
                 if len(some):
                     save_array(plan.work / f"{name}-{part:05d}.npy", some)
             save_array(plan.work / f"wanted-{part:05d}.npy", np.unique(own))
@@ -194,13 +195,13 @@ def find_pairs(
 ) -> None:
     """Write the pairs of all documents to the work folder, see MergePairs.
 
-    `emit`: what writes keys, with the (ordinal, task) pairs that it gets, run by run.
+    `emit`: per run, the DoFn that writes keys and the numbered shards that it gets.
     """
 
     def build(pipeline: beam.Pipeline) -> None:
         keys = [
             distribute(pipeline, f"bucket-{number}", shards)
-            | f"bucket: keys {number}" >> beam.ParDo(make).with_output_types(tuple[int, Place])
+            | f"bucket: keys {number}" >> beam.ParDo(make).with_output_types(tuple[int, Slice])
             for number, (make, shards) in enumerate(emit)
         ]
         (
@@ -208,7 +209,7 @@ def find_pairs(
             | "bucket: all" >> beam.Flatten()
             | "bucket: group" >> beam.GroupByKey()
             | "bucket: pairs"
-            >> beam.ParDo(FindCandidates(plan)).with_output_types(tuple[int, Place])
+            >> beam.ParDo(FindCandidates(plan)).with_output_types(tuple[int, Slice])
             | "bucket: regroup" >> beam.GroupByKey()
             | "bucket: merge" >> beam.ParDo(MergePairs(plan))
         )

@@ -1,7 +1,7 @@
-"""The step `semantic`: documents that say the same as another, by the embeddings of `score`.
+"""The stage `semantic`: documents that repeat another in meaning, by the embeddings of `score`.
 
-Embeddings are dealt into cells through `pipelines.engine.exchange`; inside a cell the preferred
-document stays, by the same rule as for other duplicates.
+Embeddings are assigned to cells through `pipelines.engine.exchange`; inside a cell the preferred
+document survives, by the same rule as for other duplicates.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ import pyarrow as pa
 
 from filters.columnar.arrays import fixed_binary, fixed_matrix
 from filters.dedup.semantic import PER_CELL, Floats, fit_cells, nearest_cell, semantic_duplicates
-from pipelines.dedup.clusters import ROW_BITS
+from pipelines.dedup.numbers import bounds_of, documents_of, rows_of
 from pipelines.engine.context import Context
-from pipelines.engine.exchange import Exchange, Place, load_array, save_array
+from pipelines.engine.exchange import Exchange, Slice, load_array, save_array
 from pipelines.runners.runner import Runner, distribute
 from pipelines.stages.semantic import SEMANTIC
+from pipelines.storage.layout import WORK, source_of
 from pipelines.storage.shards import ShardTask, write_shard
 from pipelines.storage.store import remove_tree
 
@@ -31,7 +32,7 @@ DROP = np.dtype([("document", "<i8"), ("of", "u1", 16), ("similarity", "<f4")])
 
 
 class EmitSample(beam.DoFn):
-    """(ordinal, task) in; writes the embeddings of a keyed sample of what is kept."""
+    """(number, task) in; writes the embeddings of a keyed sample of kept documents."""
 
     def __init__(self, ctx: Context, work: Path, share: float) -> None:
         self._ctx = ctx
@@ -39,32 +40,32 @@ class EmitSample(beam.DoFn):
         self._share = share
 
     def process(self, element: tuple[int, ShardTask]) -> Iterator[int]:
-        """Write `sample-ORDINAL.npy`, float16. Ids are hashes, so their first bytes choose."""
-        ordinal, task = element
+        """Write `sample-NUMBER.npy`, float16. Ids are hashes, so their first bytes choose."""
+        number, task = element
         found = []
-        for _, ids, vectors, _ in _embedded(self._ctx, ordinal, task):
+        for _, ids, vectors, _ in _embedded(self._ctx, number, task):
             first = np.ascontiguousarray(ids[:, :8]).view(">u8")[:, 0]
             found.append(vectors[first.astype(np.float64) < self._share * 2.0**64])
         if found:
-            save_array(self._work / f"sample-{ordinal:05d}.npy", np.concatenate(found))
-        yield ordinal
+            save_array(self._work / f"sample-{number:05d}.npy", np.concatenate(found))
+        yield number
 
 
 class EmitCells(beam.DoFn):
-    """(ordinal, task) in, (cell, place) out: address, id, size, rank and embedding."""
+    """(number, task) in, (cell, slice) out: number, id, size, rank and embedding."""
 
     def __init__(self, ctx: Context, work: Path) -> None:
         self._ctx = ctx
         self._work = work
 
-    def process(self, element: tuple[int, ShardTask]) -> Iterator[tuple[int, Place]]:
+    def process(self, element: tuple[int, ShardTask]) -> Iterator[tuple[int, Slice]]:
         """Write the documents of the shard by cell."""
-        ordinal, task = element
+        number, task = element
         centres = load_array(self._work / "centres.npy")
         prefer = {name: at for at, name in enumerate(self._ctx.config.dedup.prefer)}
-        rank = prefer.get(task.name.rsplit("-", 1)[0], len(prefer))
+        rank = prefer.get(source_of(task.name), len(prefer))
         rows, cells = [], []
-        for documents, ids, vectors, sizes in _embedded(self._ctx, ordinal, task):
+        for documents, ids, vectors, sizes in _embedded(self._ctx, number, task):
             some = np.empty(len(documents), _entry(vectors.shape[1]))
             some["document"], some["id"], some["vector"] = documents, ids, vectors
             some["bytes"], some["rank"] = sizes, rank
@@ -72,20 +73,20 @@ class EmitCells(beam.DoFn):
             cells.append(nearest_cell(vectors.astype(np.float32), centres))
         if rows:
             exchange = Exchange(self._work / "cells", rows[0].dtype)
-            yield from exchange.write(f"{ordinal:05d}", np.concatenate(rows), np.concatenate(cells))
+            yield from exchange.write(f"{number:05d}", np.concatenate(rows), np.concatenate(cells))
 
 
 class FindSemantic(beam.DoFn):
-    """(cell, places) in; writes the documents of the cell that repeat another."""
+    """(cell, slices) in; writes the documents of the cell that repeat another."""
 
     def __init__(self, work: Path, threshold: float) -> None:
         self._work = work
         self._threshold = threshold
 
-    def process(self, element: tuple[int, Iterable[Place]]) -> Iterator[int]:
+    def process(self, element: tuple[int, Iterable[Slice]]) -> Iterator[int]:
         """Write `drops-CELL.npy`, rows of DROP."""
-        cell, places = element
-        rows = Exchange(self._work / "cells", None).read(places)
+        cell, slices = element
+        rows = Exchange(self._work / "cells", None).read(slices)
         halves = np.ascontiguousarray(rows["id"]).view(">u8").astype(np.uint64)
         rows = rows[np.lexsort((halves[:, 1], halves[:, 0], -rows["bytes"], rows["rank"]))]
         vectors = rows["vector"].astype(np.float32)
@@ -101,7 +102,7 @@ class FindSemantic(beam.DoFn):
 
 
 class Label(beam.DoFn):
-    """(ordinal, task) in; writes the shard's annotation."""
+    """(number, task) in; writes the shard's annotation."""
 
     def __init__(self, ctx: Context, work: Path) -> None:
         self._ctx = ctx
@@ -109,13 +110,12 @@ class Label(beam.DoFn):
 
     def process(self, element: tuple[int, ShardTask]) -> Iterator[str]:
         """Write `annotations/semantic/NAME` in the row groups of the document shard."""
-        ordinal, task = element
+        number, task = element
         drops = load_array(self._work / "drops.npy")
-        low, high = np.int64(ordinal) << ROW_BITS, np.int64(ordinal + 1) << ROW_BITS
-        begin, end = np.searchsorted(drops["document"], [low, high])
+        begin, end = np.searchsorted(drops["document"], bounds_of(number))
         mine = np.asarray(drops[begin:end])
-        path = self._ctx.folder("annotations", "semantic", task.name)
-        batches = self._batches(task, mine["document"] - low, mine)
+        path = self._ctx.annotations / task.name
+        batches = self._batches(task, rows_of(mine["document"]), mine)
         write_shard(path, SEMANTIC, batches, key=task.key, documents_sha256=task.documents_sha256)
         yield task.name
 
@@ -138,7 +138,7 @@ class Label(beam.DoFn):
 
 def run_semantic(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
     """Label the documents that repeat another in meaning, among those that the rules keep."""
-    work = ctx.folder("annotations", "semantic", "_work")
+    work = ctx.annotations / WORK
     remove_tree(work)
     work.mkdir(parents=True)
     settings = ctx.config.dedup.semantic
@@ -155,7 +155,7 @@ def run_semantic(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
         (
             distribute(pipeline, "cells", shards)
             | "cells: assign"
-            >> beam.ParDo(EmitCells(ctx, work)).with_output_types(tuple[int, Place])
+            >> beam.ParDo(EmitCells(ctx, work)).with_output_types(tuple[int, Slice])
             | "cells: group" >> beam.GroupByKey()
             | "cells: compare" >> beam.ParDo(FindSemantic(work, settings.threshold))
         )
@@ -190,14 +190,14 @@ def _entry(dimensions: int) -> Any:
 
 
 def _embedded(
-    ctx: Context, ordinal: int, task: ShardTask
+    ctx: Context, number: int, task: ShardTask
 ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8], Floats, npt.NDArray[np.int64]]]:
-    """Yield addresses, ids, embeddings (float16) and bytes of what is kept, by row group."""
+    """Yield numbers, ids, embeddings (float16) and bytes of kept documents, by row group."""
     kept = ctx.survivors(task.name)
     start = 0
     for batch in ctx.read(task.name, ["id", "bytes", "embedding"], task.documents_sha256):
         alive = np.flatnonzero(kept[start : start + batch.num_rows])
-        documents = (np.int64(ordinal) << ROW_BITS) | (start + alive)
+        documents = documents_of(number, start + alive)
         start += batch.num_rows
         if not len(alive):
             continue

@@ -1,6 +1,6 @@
-"""Checking candidate pairs: by exact Jaccard, and with earlier runs by their signatures.
+"""Checking candidate pairs: by exact Jaccard, and with prior runs by their signatures.
 
-Texts are read where they lie, once for the documents that have a candidate.
+Texts are read from the document shards, once, and only of documents that have a candidate.
 """
 
 from __future__ import annotations
@@ -19,17 +19,15 @@ from filters.dedup.annotator import morphemes
 from filters.dedup.connected import forest
 from filters.dedup.lsh import Pairs, jaccard
 from filters.dedup.minhash import shingle_sets
-from pipelines.dedup.clusters import ROW_BITS
+from pipelines.dedup.numbers import Corpus, bounds_of, rows_of, shards_of
 from pipelines.engine.context import Context
 from pipelines.engine.exchange import load_array, save_array
 from pipelines.runners.runner import Runner, distribute
 from pipelines.storage.shards import ShardTask
 
-Places = Sequence[tuple[Context, ShardTask]]
-
 
 class ExtractShingles(beam.DoFn):
-    """(ordinal, task) in; writes the shingle sets of those documents that have a candidate."""
+    """(number, task) in; writes the shingle sets of those documents that have a candidate."""
 
     def __init__(self, ctx: Context, work: Path) -> None:
         self._ctx = ctx
@@ -37,10 +35,10 @@ class ExtractShingles(beam.DoFn):
 
     def process(self, element: tuple[int, ShardTask]) -> Iterator[int]:
         """Write rows, offsets and values of the shard's shingle sets as three `.npy` files."""
-        ordinal, task = element
+        number, task = element
         settings = self._ctx.config.dedup
         work = self._work
-        rows = _wanted(work, ordinal) & ((1 << ROW_BITS) - 1)
+        rows = rows_of(_wanted(work, number))
         values: list[npt.NDArray[np.uint32]] = []
         lengths: list[npt.NDArray[np.int64]] = []
         start = 0
@@ -51,15 +49,15 @@ class ExtractShingles(beam.DoFn):
                 continue
             text = batch.column("text").take(pa.array(mine))
             shingled = morphemes(text) if settings.unit == "morphemes" else text
-            flat, places = shingle_sets(shingled, settings.unit, settings.ngram)
+            flat, offsets = shingle_sets(shingled, settings.unit, settings.ngram)
             values.append(flat)
-            lengths.append(np.diff(places))
+            lengths.append(np.diff(offsets))
         sizes = np.concatenate(lengths) if lengths else np.zeros(0, np.int64)
-        save_array(work / f"rows-{ordinal:05d}.npy", np.asarray(rows))
-        save_array(work / f"places-{ordinal:05d}.npy", np.concatenate([[0], np.cumsum(sizes)]))
+        save_array(work / f"rows-{number:05d}.npy", np.asarray(rows))
+        save_array(work / f"offsets-{number:05d}.npy", np.concatenate([[0], np.cumsum(sizes)]))
         flat_all = np.concatenate(values) if values else np.zeros(0, np.uint32)
-        save_array(work / f"values-{ordinal:05d}.npy", flat_all)
-        yield ordinal
+        save_array(work / f"values-{number:05d}.npy", flat_all)
+        yield number
 
 
 class Verify(beam.DoFn):
@@ -70,10 +68,10 @@ class Verify(beam.DoFn):
         self._work = work
 
     def process(self, part: str) -> Iterator[str]:
-        """Write `edges-PART.npy`, int64 [edges, 2]: pairs ordered by shard are read in runs."""
+        """Write `edges-PART.npy`, int64 [edges, 2]. Pairs are ordered by shard."""
         work = self._work
         pairs = load_array(work / f"part-{part}.npy")
-        left, right = pairs[:, 0] >> ROW_BITS, pairs[:, 1] >> ROW_BITS
+        left, right = shards_of(pairs[:, 0]), shards_of(pairs[:, 1])
         similar = np.zeros(len(pairs))
         bounds = np.flatnonzero(np.diff(left * (1 << 20) + right, prepend=-1, append=-1))
         for begin, end in itertools.pairwise(bounds):
@@ -85,29 +83,32 @@ class Verify(beam.DoFn):
         yield part
 
 
-def _sets(work: Path, ordinal: int, documents: Pairs) -> tuple[npt.NDArray[np.uint32], Pairs]:
-    """Return a shard's flat shingle values (mapped) and begin and end of each document's."""
-    values = load_array(work / f"values-{ordinal:05d}.npy")
-    rows = load_array(work / f"rows-{ordinal:05d}.npy")
-    places = load_array(work / f"places-{ordinal:05d}.npy")
-    index = np.searchsorted(rows, documents & ((1 << ROW_BITS) - 1))
-    return np.asarray(values), np.column_stack([places[index], places[index + 1]])
+def _sets(work: Path, number: int, documents: Pairs) -> tuple[npt.NDArray[np.uint32], Pairs]:
+    """Return a shard's shingle values, flat and mapped, and each document's begin and end there.
+
+    The latter have shape (documents, 2).
+    """
+    values = load_array(work / f"values-{number:05d}.npy")
+    rows = load_array(work / f"rows-{number:05d}.npy")
+    offsets = load_array(work / f"offsets-{number:05d}.npy")
+    index = np.searchsorted(rows, rows_of(documents))
+    return np.asarray(values), np.column_stack([offsets[index], offsets[index + 1]])
 
 
 class Estimate(beam.DoFn):
-    """Part in; keeps the pairs with earlier runs whose estimated similarity is enough."""
+    """Part in; keeps the pairs with prior runs whose estimated similarity suffices."""
 
-    def __init__(self, ctx: Context, work: Path, places: Places) -> None:
+    def __init__(self, ctx: Context, work: Path, corpus: Corpus) -> None:
         self._ctx = ctx
         self._work = work
-        self._places = places
+        self._corpus = corpus
 
     def process(self, part: str) -> Iterator[str]:
-        """Write `edges-earlier-PART.npy`, int64 [edges, 2]. Pairs are ordered by shard."""
+        """Write `edges-prior-PART.npy`, int64 [edges, 2]. Pairs are ordered by shard."""
         work = self._work
-        pairs = load_array(work / f"earlier-{part}.npy")
+        pairs = load_array(work / f"prior-{part}.npy")
         settings = self._ctx.config.dedup
-        left, right = pairs[:, 0] >> ROW_BITS, pairs[:, 1] >> ROW_BITS
+        left, right = shards_of(pairs[:, 0]), shards_of(pairs[:, 1])
         similar = np.zeros(len(pairs))
         bounds = np.flatnonzero(np.diff(left * (1 << 20) + right, prepend=-1, append=-1))
         for begin, end in itertools.pairwise(bounds):
@@ -115,25 +116,24 @@ class Estimate(beam.DoFn):
             other = self._signatures(int(right[begin]), pairs[begin:end, 1])
             similar[begin:end] = (one == other).mean(axis=1)
         kept = forest(pairs[similar >= settings.threshold])
-        save_array(work / f"edges-earlier-{part}.npy", kept)
+        save_array(work / f"edges-prior-{part}.npy", kept)
         yield part
 
-    def _signatures(self, ordinal: int, documents: Pairs) -> npt.NDArray[np.uint32]:
-        ctx, task = self._places[ordinal]
+    def _signatures(self, number: int, documents: Pairs) -> npt.NDArray[np.uint32]:
+        ctx, task = self._corpus[number]
         width = 4 * self._ctx.config.dedup.permutations
         batches = list(ctx.read(task.name, ["signature"], task.documents_sha256))
-        rows = pa.array(documents & ((1 << ROW_BITS) - 1))
+        rows = pa.array(rows_of(documents))
         column = pa.Table.from_batches(batches).column(0).take(rows).combine_chunks()
         return np.asarray(fixed_matrix(column, width, "<u4"))
 
 
-def _wanted(work: Path, ordinal: int) -> Pairs:
+def _wanted(work: Path, number: int) -> Pairs:
     """Return the documents of a shard that have a candidate, sorted."""
-    low, high = np.int64(ordinal) << ROW_BITS, np.int64(ordinal + 1) << ROW_BITS
     found = []
     for path in sorted(work.glob("wanted-*.npy")):
         wanted = load_array(path)
-        begin, end = np.searchsorted(wanted, [low, high])
+        begin, end = np.searchsorted(wanted, bounds_of(number))
         found.append(wanted[begin:end])
     return np.unique(np.concatenate(found)) if found else np.zeros(0, np.int64)
 
@@ -143,15 +143,15 @@ def verify_pairs(
     ctx: Context,
     work: Path,
     shards: Sequence[tuple[int, ShardTask]],
-    places: Places,
+    corpus: Corpus,
 ) -> None:
     """Turn the pairs in the work folder into edges, see `pipelines.dedup.pairs.MergePairs`.
 
-    `shards`: (ordinal, task) of this run; `places`: every ordinal's, those of earlier runs too.
+    `shards`: the numbered shards of this run; `corpus`: those of prior runs too.
     """
-    own, earlier = (
+    own, prior = (
         [path.stem.removeprefix(name) for path in sorted(work.glob(f"{name}*.npy"))]
-        for name in ("part-", "earlier-")
+        for name in ("part-", "prior-")
     )
 
     def extract(pipeline: beam.Pipeline) -> None:
@@ -162,12 +162,12 @@ def verify_pairs(
     def check(pipeline: beam.Pipeline) -> None:
         if own:
             distribute(pipeline, "verify", own) | "verify: pairs" >> beam.ParDo(Verify(ctx, work))
-        if earlier:
-            distribute(pipeline, "estimate", earlier) | "estimate: pairs" >> beam.ParDo(
-                Estimate(ctx, work, places)
+        if prior:
+            distribute(pipeline, "estimate", prior) | "estimate: pairs" >> beam.ParDo(
+                Estimate(ctx, work, corpus)
             )
 
     if own:
         runner.run("dedup-shingle", extract)
-    if own or earlier:
+    if own or prior:
         runner.run("dedup-verify", check)

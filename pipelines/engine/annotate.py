@@ -1,9 +1,9 @@
-"""An annotate stage: document shard in, annotation shard out, one fused step.
+"""A stage with an annotator: document shard in, annotation shard out, in one fused DoFn.
 
 The worker streams the row groups of a document shard, joined with the columns of earlier
 stages, through an annotator. A stage over survivors computes the rows that survive and have
-no value yet, keeps the values that are there, and leaves the rest null: widening a rule
-costs what it adds, narrowing costs nothing.
+no value yet, keeps stored values, and leaves the rest null: loosening a rule costs the rows that it
+adds, tightening costs nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from filters.annotator import Annotator
 from pipelines.engine.context import Context
 from pipelines.runners.runner import Runner, distribute
 from pipelines.stages.catalog import stage
-from pipelines.storage.shards import DOCUMENTS, KEY, ShardTask, write_receipt, write_shard
+from pipelines.storage.shards import DOCUMENTS_SHA256, KEY, ShardTask, write_receipt, write_shard
 from pipelines.storage.store import open_parquet
 from schemas.manifest import Shard, sha256_file
 
@@ -42,7 +42,7 @@ def stored_batches(path: Path, task: ShardTask) -> list[pa.RecordBatch] | None:
         tags = file.schema_arrow.metadata or {}
         if (
             tags.get(KEY, b"").decode() != task.key
-            or tags.get(DOCUMENTS, b"").decode() != task.documents_sha256
+            or tags.get(DOCUMENTS_SHA256, b"").decode() != task.documents_sha256
         ):
             return None
         return [
@@ -86,12 +86,12 @@ def annotate_shard(
     compute: Compute,
     survivors_only: bool,
 ) -> Shard:
-    """Write the annotation shard of `task`, computing only what is not there yet.
+    """Write the annotation shard of `task`, computing only values that are not stored yet.
 
     `compute` takes a batch with the columns `reads` and returns `schema`'s columns. On a
-    computed row the first column is never null: that is how stored rows are known.
+    computed row the first column is never null: that marks stored rows.
     """
-    folder = ctx.folder("annotations", ctx.stage)
+    folder = ctx.annotations
     path = folder / task.name
     stored = stored_batches(path, task)
     wanted = ctx.survivors(task.name) if survivors_only else np.ones(task.rows, dtype=bool)
@@ -148,7 +148,7 @@ def _annotated(
 class AnnotateShard(beam.DoFn):
     """Shard task in, shard name out. The annotator is made once per worker process.
 
-    It is Beam's to keep: Spark makes a DoFn for every partition.
+    Beam shares it between DoFns: Spark makes a DoFn per partition.
     """
 
     def __init__(self, ctx: Context) -> None:
@@ -161,7 +161,7 @@ class AnnotateShard(beam.DoFn):
         kind = declared.load()
 
         def compute(batch: pa.RecordBatch) -> pa.RecordBatch:
-            # Asked for late: a shard with nothing to do loads no model.
+            # Made on first use: a shard with nothing to compute loads no model.
             annotator: Annotator = self._annotator.acquire(lambda: declared.make(self._ctx.config))
             return annotator(batch)
 

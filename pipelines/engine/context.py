@@ -1,4 +1,4 @@
-"""What a stage's workers know: the output folder, the config, and which rows survive."""
+"""What a stage's workers need: the output folder, the config, and which rows survive."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ import pyarrow as pa
 
 from filters.rules.decide import KEPT, decide
 from pipelines.stages.catalog import columns_of, effective_rules, rule_columns
+from pipelines.storage.layout import annotation_folder
 from pipelines.storage.shards import read_batches
 from schemas.config import Config
 
 
 @dataclass(frozen=True)
 class Context:
-    """Small and picklable, so it travels inside DoFns. `stage` is the stage that runs."""
+    """Small and picklable, for use inside DoFns. `stage`: the stage that runs."""
 
     out: Path
     config: Config
@@ -26,6 +27,11 @@ class Context:
 
     def folder(self, *parts: str) -> Path:
         return self.out.joinpath(*parts)
+
+    @property
+    def annotations(self) -> Path:
+        """The folder of the annotation shards that the stage writes."""
+        return self.folder(annotation_folder(self.stage))
 
     def read(
         self, name: str, columns: Sequence[str], documents_sha256: str | None = None
@@ -39,7 +45,7 @@ class Context:
             yield batch.select(list(columns))
 
     def survivors(self, name: str) -> npt.NDArray[np.bool_]:
-        """Return for each row of shard `name` whether all rules of earlier stages keep it."""
+        """Return bool [rows] of shard `name`: the rules of all stages before keep the row."""
         rules = effective_rules(self.config, before=self.stage)
         columns = rule_columns(rules)
         parts = [

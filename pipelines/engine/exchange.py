@@ -1,9 +1,9 @@
-"""Exchange of packed rows: they lie on disk, and only their places cross the shuffle.
+"""Exchange of packed rows: they are written to disk, and only references to them are shuffled.
 
-A worker writes the rows of one piece of work as one file, ordered by partition. Where each
-partition lies in it goes through a GroupByKey; whoever has the partition reads its slices. So
-no runner holds the rows in memory (Beam's local one keeps a shuffle there, four bytes for each),
-and a partition is as large as it is made.
+A worker writes the rows of one task as one file, ordered by partition. The slice of each
+partition in it goes through a GroupByKey; the worker of a partition reads its slices. So no runner
+holds the rows in memory (Beam's local one would, at four bytes per byte), and a partition may be
+of any size.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ import numpy.typing as npt
 from pipelines.storage.files import atomic_path
 from pipelines.storage.store import StorePath
 
-Place = tuple[str, int, int]
-"""File, first row and end of a slice."""
+Slice = tuple[str, int, int]
+"""Of a file's rows: file, first row, row after the last."""
 Rows = npt.NDArray[Any]
 
 PARTITION_BYTES = 1 << 27
@@ -38,7 +38,7 @@ def save_array(path: Path, array: Rows) -> None:
 
 
 def load_array(path: Path) -> Rows:
-    """Return the array at `path`, mapped; one on a store is read whole and kept for a while."""
+    """Return the array at `path`, mapped; on a store it is read whole (the last 8 are kept)."""
     if isinstance(path, StorePath):
         status = path.stat()
         return _fetched(path, status.st_size, status.st_mtime)
@@ -51,7 +51,7 @@ def _fetched(path: Path, size: int, time: float) -> Rows:
 
 
 def load_rows(path: Path, begin: int, end: int) -> Rows:
-    """Return rows `begin` to before `end` of the array at `path`; of a store just these."""
+    """Return rows `begin` to before `end` of the array at `path`; a store sends only these."""
     if not isinstance(path, StorePath):
         return cast(Rows, np.load(path, mmap_mode="r")[begin:end])
     with path.open("rb", buffering=0) as file:
@@ -65,13 +65,13 @@ def load_rows(path: Path, begin: int, end: int) -> Rows:
 
 @dataclass(frozen=True)
 class Exchange:
-    """Rows of one kind on their way between workers; travels inside DoFns."""
+    """Rows of one type, exchanged between workers through files in `folder`; picklable."""
 
     folder: Path
     dtype: Any
 
-    def write(self, name: str, rows: Rows, partitions: Rows) -> Iterator[tuple[int, Place]]:
-        """Write `rows` as file `name`; yield (partition, place) of each partition in it."""
+    def write(self, name: str, rows: Rows, partitions: Rows) -> Iterator[tuple[int, Slice]]:
+        """Write `rows` as file `name`; yield (partition, slice) of each partition in it."""
         if not len(rows):
             return
         partitions = partitions.astype(np.int64)
@@ -84,19 +84,19 @@ class Exchange:
                 yield partition, (name, begin, end)
             begin = end
 
-    def read(self, places: Iterable[Place]) -> Rows:
-        """Return the rows at `places`, files by name."""
+    def read(self, slices: Iterable[Slice]) -> Rows:
+        """Return the rows at `slices`, files by name."""
         parts = [
             load_rows(self.folder / f"{name}.npy", begin, end)
-            for name, begin, end in sorted(places)
+            for name, begin, end in sorted(slices)
         ]
         return np.concatenate(parts) if parts else np.zeros(0, self.dtype)
 
 
 def partitions_for(rows: int, width: int, small: int) -> int:
-    """Return into how many partitions to cut `rows` rows of `width` bytes.
+    """Return the number of partitions for `rows` rows of `width` bytes.
 
-    One for every `small` rows up to 16, so that workers share even a small exchange; beyond,
-    as many as PARTITION_BYTES asks for.
+    One per `small` rows up to 16, so that workers share even a small exchange; beyond, one per
+    PARTITION_BYTES.
     """
     return max(min(16, rows // small), -(-rows * width // PARTITION_BYTES), 1)

@@ -1,9 +1,9 @@
-"""Content keys: what decides whether stored rows of a stage still hold.
+"""Content keys: they decide whether stored rows of a stage are still valid.
 
 A stage's *parameter key* covers its settings, code, models and the stages whose values it reads;
-with a document shard's hash it says whether stored rows still hold. Its *stage key* adds the
-documents as a whole and, for a stage over survivors, the rules before it: while it stays the
-same, the stage has nothing to do.
+with a document shard's hash it decides whether stored rows are still valid. Its *stage key* adds
+the documents as a whole and, for a stage over survivors, the rules before it: while it is
+unchanged, the stage has nothing to do.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _FILE_KEYS: dict[tuple[str, int, int], str] = {}
 
 
 def file_key(path: Path) -> str:
-    """Return the SHA-256 of a file, remembered while its size and time stay the same."""
+    """Return the SHA-256 of a file, cached while its size and time are unchanged."""
     try:
         status = path.stat()
     except OSError as error:

@@ -1,6 +1,6 @@
 """Progress of a run: bars at a terminal, a plain log elsewhere.
 
-Figures come from the receipts that shards leave, so they are right on any runner.
+Figures come from the receipts of shards, so they are right on any runner.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LOG_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Done:
-    """What a step has done so far: shards, documents, bytes of text."""
+    """What a stage has done so far: shards, documents, bytes of text."""
 
     shards: int
     documents: int
@@ -31,13 +31,15 @@ class Done:
 
 
 class Reporter(Protocol):
-    """Tells the user how a run goes."""
+    """Shows the user the progress of a run."""
 
     def note(self, text: str) -> None:
-        """Say one line."""
+        """Print one line."""
         ...
 
-    def step(self, name: str, total: int, poll: Callable[[], Done]) -> AbstractContextManager[None]:
+    def stage(
+        self, name: str, total: int, poll: Callable[[], Done]
+    ) -> AbstractContextManager[None]:
         """Return a context manager that shows `poll()` against `total` shards until it ends."""
         ...
 
@@ -51,7 +53,7 @@ def _rate(done: Done, seconds: float) -> str:
 
 @contextmanager
 def _every(seconds: float, act: Callable[[], None]) -> Iterator[None]:
-    """Call `act` every so often in a thread while the block runs, and once at its end."""
+    """Call `act` every `seconds` in a thread while the block runs, and once at its end."""
     stop = threading.Event()
 
     def loop() -> None:
@@ -69,7 +71,7 @@ def _every(seconds: float, act: Callable[[], None]) -> Iterator[None]:
 
 
 class BarReporter:
-    """Rich progress bars, one a step, with rate and time left."""
+    """Rich progress bars, one per stage, with rate and time left."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -78,7 +80,7 @@ class BarReporter:
         self._console.print(text, highlight=False)
 
     @contextmanager
-    def step(self, name: str, total: int, poll: Callable[[], Done]) -> Iterator[None]:
+    def stage(self, name: str, total: int, poll: Callable[[], Done]) -> Iterator[None]:
         progress = Progress(
             SpinnerColumn(),
             TextColumn(f"[bold]{name:<9}"),
@@ -104,13 +106,13 @@ class BarReporter:
 
 
 class LogReporter:
-    """One line at the start and the end of a step, and every ten seconds between."""
+    """One line at the start and the end of a stage, and every ten seconds between."""
 
     def note(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
     @contextmanager
-    def step(self, name: str, total: int, poll: Callable[[], Done]) -> Iterator[None]:
+    def stage(self, name: str, total: int, poll: Callable[[], Done]) -> Iterator[None]:
         start = time.monotonic()
         base = poll()
 
@@ -138,18 +140,18 @@ def reporter() -> Reporter:
 
 @dataclass
 class MemoryWatch:
-    """Samples memory and CPU time of this process and its children while a run goes on."""
+    """Samples memory and CPU time of this process and its children during a run."""
 
     seconds: float = 0.25
     peak: int = 0
-    """Most bytes resident at one sample, summed over all processes (shared pages count twice)."""
-    step_peak: int = 0
-    """The same since `begin_step`."""
+    """Peak of resident bytes, summed over all processes (shared pages count twice)."""
+    stage_peak: int = 0
+    """The same since `begin_stage`."""
     _own: psutil.Process = field(default_factory=psutil.Process)
     _cpu: dict[psutil.Process, float] = field(default_factory=dict)
 
     def sample(self) -> None:
-        """Take one sample; processes that end meanwhile are passed over."""
+        """Take one sample; processes that end meanwhile are skipped."""
         total = 0
         for process in [self._own, *self._own.children(recursive=True)]:
             try:
@@ -159,11 +161,11 @@ class MemoryWatch:
             except psutil.Error:
                 continue
         self.peak = max(self.peak, total)
-        self.step_peak = max(self.step_peak, total)
+        self.stage_peak = max(self.stage_peak, total)
 
-    def begin_step(self) -> float:
-        """Start a step; return `cpu_seconds()`."""
-        self.step_peak = 0
+    def begin_stage(self) -> float:
+        """Start a stage; return `cpu_seconds()`."""
+        self.stage_peak = 0
         return self.cpu_seconds()
 
     def cpu_seconds(self) -> float:

@@ -1,8 +1,9 @@
 """Annotators that are models, through Beam's RunInference.
 
-The element is a shard task. Its record batches are read inside `run_inference`, so texts cross no
-boundary between steps even where resource hints put inference on other machines than the rest; out
-comes one record batch of values a row group, which the writer turns into the annotation shard.
+The element is a shard task. Its record batches are read inside `run_inference`, so texts do not
+cross the boundary between transforms, even where resource hints put inference on other machines.
+The result is a record batch of values per row group, which the writer turns into the annotation
+shard.
 """
 
 from __future__ import annotations
@@ -33,15 +34,15 @@ with hidden("torch"):  # Beam tries it for a manager of several models, which is
 ACCELERATOR = "type:nvidia-tesla-t4;count:1;install-nvidia-driver"
 """A GPU where the config names no other."""
 GPU_RAM = "12GB"
-"""What a machine with a GPU has at least: models are loaded through its memory."""
+"""Minimum memory of a machine with a GPU: models are loaded through it."""
 
 
 @dataclass(frozen=True)
 class Model:
     """What a stage infers with: an annotator's class, how one is made, and where it runs.
 
-    `make` is a function of a module, so that it travels; `device`: `auto`, `cpu`, `cuda` …;
-    `accelerator`: what a worker asks for where that is CUDA, in Beam's notation.
+    `make` must be a function of a module, to be picklable. `device`: `auto`, `cpu`, `cuda` …;
+    `accelerator`: the hint for workers where that is CUDA, in Beam's notation.
     """
 
     annotator: type[Annotator]
@@ -65,7 +66,7 @@ class Inferred:
 
 
 class ShardHandler(ModelHandler[ShardTask, Inferred, Annotator]):
-    """Annotates whole shards, with one model a process."""
+    """Annotates whole shards, with one model per process."""
 
     def __init__(self, ctx: Context, model: Model) -> None:
         super().__init__()
@@ -104,15 +105,15 @@ class ShardHandler(ModelHandler[ShardTask, Inferred, Annotator]):
         return self._ctx.read(task.name, self._model.annotator.reads, task.documents_sha256)
 
     def get_num_bytes(self, batch: Sequence[ShardTask]) -> int:
-        """Return about what the tasks weigh; Beam's default would pickle them to know."""
+        """Return about the size of the tasks; Beam's default would pickle them to measure it."""
         return 200 * len(batch)
 
     def batch_elements_kwargs(self) -> Mapping[str, Any]:
-        """One shard at a time: it is batch enough."""
+        """Return limits of one shard per batch: the annotator batches its rows itself."""
         return {"min_batch_size": 1, "max_batch_size": 1}
 
     def get_resource_hints(self) -> dict[str, Any]:
-        """Ask for a GPU where the config names one; a runner without such workers ignores it."""
+        """Return the hint for a GPU where the config names one. Local runners ignore it."""
         if self._model.on_gpu:
             return {"accelerator": self._model.accelerator, "min_ram": GPU_RAM}
         return {}
@@ -164,16 +165,16 @@ def run_inference(runner: Runner, ctx: Context, tasks: list[ShardTask], model: M
 
 
 def _open_rows(ctx: Context, task: ShardTask) -> npt.NDArray[np.bool_]:
-    """Return by row of the shard whether it survives and has no stored value that holds."""
+    """Return bool [rows] of the shard: it survives and has no valid stored value."""
     wanted = ctx.survivors(task.name)
-    stored = stored_batches(ctx.folder("annotations", ctx.stage) / task.name, task)
+    stored = stored_batches(ctx.annotations / task.name, task)
     if stored:
         wanted = wanted & ~np.concatenate([np.asarray(b.column(0).is_valid()) for b in stored])
     return wanted
 
 
 def _by_length(model: Annotator, texts: pa.RecordBatch) -> pa.RecordBatch:
-    """Annotate rows in the order of their length: neighbours in a sub-batch then cost alike."""
+    """Annotate rows in the order of their length, so that sub-batches need little padding."""
     import pyarrow.compute as pc
 
     order = np.argsort(np.asarray(pc.binary_length(texts.column("text"))), kind="stable")

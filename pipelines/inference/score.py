@@ -12,7 +12,7 @@ from schemas.config import Config
 
 
 def make_score(config: Config) -> Score:
-    """Return the annotator; embeddings are kept where deduplication by meaning needs them."""
+    """Return the annotator; embeddings are kept if semantic deduplication is enabled."""
     return Score(config.quality, keep_embeddings=config.dedup.semantic.enabled)
 
 

@@ -1,6 +1,6 @@
 """The `screen` stage where `toxicity.model` names a transformer: Beam's RunInference.
 
-The n-gram model needs no such thing and runs as any annotator does (`pipelines/stages/base.py`).
+The n-gram model runs as any annotator does (`pipelines.engine.annotate`).
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ from pipelines.ingest.readers.base import ReadStats, Record, Reject, Split, exce
 from pipelines.ingest.readers.plan import plan_splits
 from pipelines.runners.runner import Runner, distribute
 from pipelines.storage.files import remove_temporary, write_manifest
-from pipelines.storage.shards import RECEIPTS, read_receipts, write_shard
+from pipelines.storage.layout import DOCUMENTS, RECEIPTS, REJECTS, SHARDS, source_of
+from pipelines.storage.shards import read_receipts, write_shard
 from pipelines.storage.store import read_parquet
 from schemas.config import Config, Repair, Source
 from schemas.documents import BATCH_BYTES, BATCH_ROWS, DOCUMENT, REJECT, document_id
@@ -167,12 +168,12 @@ class IngestSplit(beam.DoFn):
             ]
             self._write_rejects(task, collector.rejected)
 
-        folder = self._ctx.folder("documents")
+        folder = self._ctx.folder(DOCUMENTS)
         write_shard(folder / task.name, DOCUMENT, batches(), key=task.key, stats=stats)
         yield task.name
 
     def _write_rejects(self, task: IngestTask, rows: list[dict[str, Any]]) -> None:
-        path = self._ctx.folder("rejects", task.name)
+        path = self._ctx.folder(REJECTS, task.name)
         if rows:
             batch = pa.RecordBatch.from_pylist(rows, schema=REJECT)
             write_shard(path, REJECT, [batch], key=task.key)
@@ -198,7 +199,7 @@ def run_ingest(runner: Runner, ctx: Context, tasks: list[IngestTask]) -> None:
 
 def finish_rejects(out: Path, key: str, tasks: list[IngestTask]) -> Manifest:
     """Write the manifest of the rejects, from their receipts and the previous manifest."""
-    folder = out / "rejects"
+    folder = out / REJECTS
     folder.mkdir(parents=True, exist_ok=True)
     remove_temporary(folder)
     last = read_manifest(folder)
@@ -210,7 +211,7 @@ def finish_rejects(out: Path, key: str, tasks: list[IngestTask]) -> Manifest:
         if keys.get(name) == shard.key and (folder / name).exists()
     ]
     names = {shard.name for shard in shards}
-    for path in folder.glob("*.parquet"):
+    for path in folder.glob(SHARDS):
         if path.name not in names:
             path.unlink()
     manifest = Manifest(stage="ingest", key=key, shards=shards)
@@ -226,14 +227,14 @@ def check_rejects(out: Path, config: Config) -> list[str]:
     document. Pages without a text (a 404, an image) are not faults.
     """
     documents: Counter[str] = Counter()
-    for shard in read_receipts(out / "documents").values():
-        documents[shard.name.rsplit("-", 1)[0]] += shard.rows
-    manifest = read_manifest(out / "rejects")
+    for shard in read_receipts(out / DOCUMENTS).values():
+        documents[source_of(shard.name)] += shard.rows
+    manifest = read_manifest(out / REJECTS)
     faults: dict[str, list[dict[str, Any]]] = {}
     reasons_of: dict[str, Counter[str]] = defaultdict(Counter)
     for shard in manifest.shards if manifest else ():
-        rows = read_parquet(out / "rejects" / shard.name).to_pylist()
-        source = shard.name.rsplit("-", 1)[0]
+        rows = read_parquet(out / REJECTS / shard.name).to_pylist()
+        source = source_of(shard.name)
         faults.setdefault(source, []).extend(r for r in rows if r["fault"])
         reasons_of[source].update(row["reason"] for row in rows)
     for source, rows in faults.items():

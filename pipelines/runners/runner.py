@@ -27,7 +27,7 @@ from apache_beam.options.pipeline_options import PipelineOptions, TestOptions
 from pipelines.runners.machine import limit_threads
 from pipelines.runners.names import RunnerName
 from pipelines.storage.files import atomic_path
-from pipelines.storage.store import place
+from pipelines.storage.store import as_path
 from schemas.errors import BibimError, InputError, RunFault
 
 T = TypeVar("T")
@@ -194,8 +194,8 @@ def _write_list(folder: Path, label: str, elements: list[tuple[int, T]]) -> tupl
 
 
 def _read_list(listed: tuple[str, str]) -> Iterator[tuple[int, Any]]:
-    """Yield a list's elements. Raises RunFault where the file has changed since it was written."""
-    path, digest = place(listed[0]), listed[1]
+    """Yield a list's elements. Raises RunFault where the file is not the one that was written."""
+    path, digest = as_path(listed[0]), listed[1]
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != digest:
         raise RunFault(f"{path}: changed since this run wrote it; run the same command again")

@@ -1,9 +1,9 @@
-"""What a stage declares about itself: the one place where a stage is described.
+"""What a stage declares about itself: everything that describes a stage is here.
 
 A declaration loads no Beam, no runner and no model library. Order, the folder of each column,
 effective rules, content keys, `plan` and the audit are loops over the declarations
-(`pipelines.stages.catalog`, `pipelines.engine.keys`); the function that runs a stage stands in
-`pipelines.wiring`.
+(`pipelines.stages.catalog`, `pipelines.engine.keys`); `pipelines.wiring` names the function that
+runs a stage.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, Literal, cast
 import pyarrow as pa
 
 from filters.annotator import Annotator
+from pipelines.storage.layout import annotation_folder
 from schemas.config import Config
 from schemas.rules import ALL, Rule, parse_condition
 
@@ -47,47 +48,47 @@ def _all_computed(config: Config) -> Mapping[str, str]:
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of a run. Whatever its result depends on is a field here, so it is in its key."""
+    """One stage of a run. All that its result depends on is in its fields, hence in its key."""
 
     name: str
     command: str = ""
-    """What `--stages` calls it, where that is not its name: `dedup` for `sign` and `dedup`."""
+    """Its name for `--stages`, if that differs: `dedup` for `sign` and `dedup`."""
     annotator: str = ""
-    """`module:Class` of the filter that makes its columns; empty where a pipeline does."""
+    """`module:Class` of the filter that computes its columns; empty where a pipeline does."""
     sections: tuple[str, ...] = ()
     """Sections of the config that the annotator's constructor takes, in order."""
     columns: pa.Schema | None = None
-    """The columns that it adds, where no annotator says so; None for those of the annotator."""
+    """The columns that it adds; None for those of the annotator."""
     reads: tuple[str, ...] = ()
-    """Stages whose values it reads, survivors aside."""
+    """Stages whose values it reads, besides those that decide survivors."""
     settings: Callable[[Config], Any] = _nothing
-    """What of the config alters its values; thresholds that only decide are left out."""
+    """Values of the config that alter its values; thresholds that only decide are left out."""
     modules: tuple[str, ...] = ()
     """Modules of its code besides the annotator's; a package counts with all its files."""
     models: Callable[[Config], list[Path]] = _no_files
     """Files whose content alters its values."""
     rules: Callable[[Config], list[Rule]] = _no_rules
-    """Rules on its columns that sections of the config ask for; those under `rules` follow."""
+    """Rules on its columns from sections of the config; those under `rules` follow."""
     enabled: Callable[[Config], bool] = _always
     """Whether a run of the config has this stage."""
     not_computed: Callable[[Config], Mapping[str, str]] = _all_computed
-    """Columns that the config leaves null, each with the setting that has them computed."""
+    """Columns that the config leaves null, each with the setting that enables it."""
     check: Callable[[Config], None] = _no_fault
-    """Raises InputError for what the stage would stop at, before anything runs."""
+    """Raises InputError, before anything runs, for what would stop the stage later."""
     packages: Callable[[Config], None] = _no_fault
-    """Raises InputError for a setting that needs packages beside the default install."""
+    """Raises InputError for a setting that needs packages outside the default install."""
     survivors_only: bool = False
-    """It annotates documents that the rules so far keep, so its result depends on those rules."""
+    """It annotates only documents that the rules before it keep, so it depends on those rules."""
     whole: bool = False
-    """Any change of the corpus may change any row: it always runs over all shards."""
+    """A change of any document may change any row: it always runs over all shards."""
     folder: str = ""
     """Where its shards are stored, relative to OUT, if not in `annotations/NAME`."""
     output: Literal["documents", "mixture"] = "documents"
-    """Whether it writes one shard for each document shard, or the shards of the mixture."""
+    """Whether it writes one shard per document shard, or the shards of the mixture."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "command", self.command or self.name)
-        object.__setattr__(self, "folder", self.folder or f"annotations/{self.name}")
+        object.__setattr__(self, "folder", self.folder or annotation_folder(self.name))
 
     @property
     def schema(self) -> pa.Schema:
@@ -113,12 +114,12 @@ class Stage:
 
 
 def without(section: Any, *names: str) -> Any:
-    """Return a section's values but those of `names`, which alter no value of the stage."""
+    """Return a section's values without those of `names`, which do not alter the stage's values."""
     return section.model_dump(mode="json", exclude=set(names))
 
 
 def keep_where(column: str, condition: str, limit: float | None) -> list[Rule]:
-    """Return the rules for all documents of `column` against `limit`, none where it is None."""
+    """Return the rule `column` `condition` `limit` for all documents; none where it is None."""
     if limit is None:
         return []
     return parse_condition(ALL, column, f"{condition}{limit}")

@@ -1,7 +1,7 @@
 """The stages in order, the folder of each column, and the rules that follow from a config.
 
-A new stage is one more line in `STAGES`. Nothing here loads Beam or a model: a stage's columns
-are known before it runs.
+A new stage is one more line in `STAGES`. Importing this loads neither Beam nor a model: the columns
+of a stage are known before it runs.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ STAGES: tuple[Stage, ...] = (
 """Every stage, in the order in which they run."""
 
 COMMANDS = tuple(dict.fromkeys(stage.command for stage in STAGES))
-"""What `--stages` takes, in order."""
+"""Names that `--stages` accepts, in order."""
 
 
 def stage(name: str) -> Stage:
@@ -64,12 +64,12 @@ _BY_NAME = {each.name: each for each in STAGES}
 
 
 def position(name: str) -> int:
-    """Return the place of the stage called `name` in the order."""
+    """Return the index of the stage called `name` in STAGES."""
     return STAGES.index(stage(name))
 
 
 def active_stages(config: Config) -> tuple[Stage, ...]:
-    """Return the stages that a run of `config` takes, in order."""
+    """Return the stages of a run of `config`, in order."""
     return tuple(each for each in STAGES if each.enabled(config))
 
 
@@ -98,7 +98,7 @@ def folders(schemas: Mapping[str, pa.Schema]) -> Columns:
 
 
 DOCUMENT_RULES = identify.STAGE.name
-"""The stage that drops documents by their own columns (`license`, `url`): the first that knows the
+"""The stage that drops documents by their own columns (`license`, `url`): the one that assigns the
 component, by which a rule's scope is decided."""
 
 
@@ -121,7 +121,7 @@ def effective_rules(
     """Return every rule in the order in which it decides, those of stages before `before`.
 
     The order is that of the stages; inside a stage the config's. `schemas`: the columns of every
-    stage before `before`, where they are known without importing the annotators. Raises InputError
+    stage before `before`, if they are known without importing the annotators. Raises InputError
     for a column that no stage adds, or that the config leaves null.
     """
     by_stage = {each.name: each.rules(config) for each in STAGES}
@@ -137,7 +137,8 @@ def effective_rules(
             check_types(rules, f"rules.{scope}.{column}")
             if column in (remedies := stage(name).not_computed(config)):
                 raise InputError(
-                    f"rules.{scope}.{column} reads what is not measured; set {remedies[column]}"
+                    f"rules.{scope}.{column} reads a column that is not computed; "
+                    f"set {remedies[column]}"
                 )
     last = len(STAGES) if before is None else position(before)
     return [rule for each in STAGES[:last] for rule in by_stage[each.name]]
@@ -145,18 +146,18 @@ def effective_rules(
 
 def upsample_rules(config: Config) -> list[tuple[Rule, Fraction]]:
     """Return conditions and factors of `mixture.upsample`. Raises InputError as `check_types`."""
-    found = [(entry.rule, entry.factor) for entry in config.mixture.upsample]
-    for number, (rule, _) in enumerate(found):
+    factors = [(entry.rule, entry.factor) for entry in config.mixture.upsample]
+    for number, (rule, _) in enumerate(factors):
         check_types([rule], f"mixture.upsample[{number}].when")
-    return found
+    return factors
 
 
 def only_rules(config: Config) -> list[list[Rule]]:
     """Return the conditions of each stage of the mixture. Raises InputError as `check_types`."""
-    found = [stage.rules for stage in config.mixture.stages] or [[]]
-    for number, rules in enumerate(found):
+    conditions = [stage.rules for stage in config.mixture.stages] or [[]]
+    for number, rules in enumerate(conditions):
         check_types(rules, f"mixture.stages[{number}].only")
-    return found
+    return conditions
 
 
 def rule_stage(
@@ -165,7 +166,7 @@ def rule_stage(
     schemas: Mapping[str, pa.Schema] | None = None,
     key: str | None = None,
 ) -> str:
-    """Return the stage whose column a rule reads, looked for in `schemas` first.
+    """Return the stage whose column a rule reads, searched in `schemas` first.
 
     `key`: the rule's key in the config, if it is not in `rules`. Raises InputError with near names.
     """
@@ -188,7 +189,7 @@ def check_types(
 ) -> None:
     """Raise InputError, naming `key`, where a rule does not fit the type of its column.
 
-    Also where no stage adds the column. `schemas`: the stages' columns, looked for there first.
+    Also where no stage adds the column. `schemas`: the stages' columns, searched first.
     """
     for rule in rules:
         rule_stage(rule.scope, rule.column, schemas, key)
@@ -201,7 +202,7 @@ def check_types(
 
 
 def rule_columns(rules: Sequence[Rule]) -> list[str]:
-    """Return the columns that `decide` needs for `rules`, without repeats."""
+    """Return the columns that `decide` needs for `rules`, each once."""
     return list(dict.fromkeys(["source", "assigned", *(rule.column for rule in rules)]))
 
 
@@ -230,9 +231,9 @@ def check_inputs(config: Config, commands: Sequence[str]) -> None:
 
 
 def check_packages(config: Config, commands: Sequence[str]) -> None:
-    """Raise InputError where the config names a model that the default install cannot run.
+    """Raise InputError where the config names a model whose packages are not installed.
 
-    For runners whose workers have this machine's packages.
+    Call it for runners whose workers use the packages of this machine.
     """
     for each in active_stages(config):
         if each.command in commands:

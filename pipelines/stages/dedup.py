@@ -8,32 +8,33 @@ import pyarrow as pa
 
 from filters.text.removed_spans import CUTS
 from pipelines.stages.base import Stage, without
-from pipelines.storage.store import place
+from pipelines.storage.layout import CONFIG, DOCUMENTS, annotation_manifests
+from pipelines.storage.store import as_path
 from schemas.config import Config
+from schemas.manifest import MANIFEST
 from schemas.rules import ALL, Rule
 
 DEDUP = pa.schema(
     [
         pa.field("duplicate", pa.bool_(), nullable=False),  # dropped in favour of another
         pa.field("duplicate_of", pa.binary(16)),  # id of the survivor; null for survivors
-        pa.field("duplicate_kind", pa.string()),  # exact, url, near, or earlier: of another run
+        pa.field("duplicate_kind", pa.string()),  # exact, url, near, or earlier: of a prior run
         pa.field("cluster_id", pa.binary(16)),  # smallest id of the cluster; null outside one
         pa.field("cluster_size", pa.int32(), nullable=False),  # 1 outside a cluster
-        pa.field("repeats", CUTS, nullable=False),  # passages that many documents hold
+        pa.field("repeats", CUTS, nullable=False),  # passages that many documents contain
         pa.field("repeated", pa.float32()),  # their share of the bytes; null unless counted
     ]
 )
-"""Columns of `annotations/dedup`. Rows that earlier rules drop take no part."""
+"""Columns of `annotations/dedup`. Rows that rules before it drop are ignored."""
 
 
 def prior_manifests(config: Config) -> list[Path]:
     """Return the configs and manifests of the runs in `dedup.against`."""
-    found = []
+    files = []
     for name in config.dedup.against:
-        out = place(name)
-        found += [out / "config.yaml", out / "documents/_manifest.json"]
-        found += sorted(out.glob("annotations/*/_manifest.json"))
-    return found
+        out = as_path(name)
+        files += [out / CONFIG, out / DOCUMENTS / MANIFEST, *annotation_manifests(out)]
+    return files
 
 
 def rules(config: Config) -> list[Rule]:

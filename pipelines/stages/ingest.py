@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pipelines.stages.base import Stage
+from pipelines.storage.layout import DOCUMENTS
 from schemas.documents import DOCUMENT
 
 STAGE = Stage(
     name="ingest",
     columns=DOCUMENT,
     modules=("pipelines.ingest.run",),
-    folder="documents",
+    folder=DOCUMENTS,
 )

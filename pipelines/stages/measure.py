@@ -16,7 +16,7 @@ def models(config: Config) -> list[Path]:
 
 
 def not_computed(config: Config) -> dict[str, str]:
-    """Return `syntax_ok` unless it is asked for: parsing costs more than all other signals."""
+    """Return `syntax_ok` unless it is enabled: parsing costs more than all other signals."""
     return {} if config.measure.check_syntax else {"syntax_ok": "measure.check_syntax: true"}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipelines.stages.base import Stage, without
+from pipelines.storage.layout import MIXTURE
 from schemas.config import Config
 
 
@@ -24,6 +25,6 @@ STAGE = Stage(
     settings=settings,
     modules=("pipelines.mix.run",),
     survivors_only=True,
-    folder="mixture",
+    folder=MIXTURE,
     output="mixture",
 )

@@ -10,12 +10,12 @@ from schemas.rules import ALL, Rule
 
 
 def settings(config: Config) -> Any:
-    """Return what decides which spans are found; what is done with them is not among it."""
+    """Return the settings that decide which spans are found, not the actions on them."""
     return without(config.pii, "action", "entities", "drop_above", "keep_demographics", "key")
 
 
 def rules(config: Config) -> list[Rule]:
-    """Return the rules on how many spans, and on the entity types with the action `drop`."""
+    """Return the rules on the number of spans, and on the entity types with the action `drop`."""
     from filters.pii.entities import drop_types
 
     return [

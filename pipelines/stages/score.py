@@ -1,4 +1,4 @@
-"""`score`: quality by text embeddings; the stage that a GPU speeds up."""
+"""`score`: quality by text embeddings, on a GPU if there is one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def models(config: Config) -> list[Path]:
 
 
 def packages(config: Config) -> None:
-    """Raise InputError where a model is named as the embedder and its library is not installed."""
+    """Raise InputError where the embedder is a model whose library is not installed."""
     from filters.quality.embedding import is_table
 
     if not is_table(config.quality.embedder):

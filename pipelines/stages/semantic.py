@@ -10,15 +10,15 @@ from schemas.rules import ALL, Rule
 
 SEMANTIC = pa.schema(
     [
-        pa.field("semantic_of", pa.binary(16)),  # id of the document that stays; null for those
-        pa.field("semantic_similarity", pa.float32()),  # cosine with it; null likewise
+        pa.field("semantic_of", pa.binary(16)),  # id of the survivor; null for survivors
+        pa.field("semantic_similarity", pa.float32()),  # cosine with it; null for survivors
     ]
 )
 """Columns of `annotations/semantic`."""
 
 
 def enabled(config: Config) -> bool:
-    """Return whether the config asks for it."""
+    """Return whether the config enables the stage."""
     return config.dedup.semantic.enabled
 
 

@@ -1,4 +1,4 @@
-"""`sign`: content hash, address key and MinHash signature of every document; benchmark items."""
+"""`sign`: content hash, URL key and MinHash signature of every document; benchmark items."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from schemas.rules import ALL, Rule
 
 
 def settings(config: Config) -> Any:
-    """Return what decides hashes, signatures and matches."""
+    """Return the settings of hashes, signatures and matches."""
     dedup = config.dedup
     return [dedup.unit, dedup.ngram, dedup.permutations, dedup.seed, config.decontaminate.ngram]
 
 
 def models(config: Config) -> list[Path]:
-    """Return the benchmark files on this machine, and the boundary model where units need it."""
+    """Return the local benchmark files, and the boundary model where units need it."""
     from filters.text.boundaries import MODEL
 
     files = [Path(path) for path in config.decontaminate.against if "://" not in path]

@@ -18,18 +18,18 @@ TOKENS: Final = pa.schema(
         pa.field("cut_key", pa.int64()),
     ]
 )
-"""Annotation columns: tokens with the document's end, where they begin in the run, and a hash of
-what was cut from the text before (0: nothing); null where the document has never survived."""
+"""Annotation columns: number of tokens, with the document's end; their offset in the run; a hash of
+the spans removed before (0: none). All are null where the document has never survived."""
 
 
 def cut_columns(config: Config) -> list[str]:
-    """Return the columns of spans (`filters.text.removed_spans.CUTS`) that encoding leaves out."""
+    """Return the columns of spans (CUTS) that are removed before encoding."""
     tails = ["tails"] if config.measure.cut_tails else []
     return [*tails, "repeats"] if config.dedup.lines.enabled else tails
 
 
 def settings(config: Config) -> Any:
-    """Return what decides the tokenizer, its training sample, the masks and the cuts."""
+    """Return the settings of the tokenizer, its training sample, masks and removed spans."""
     return [
         without(config.tokenizer, "path"),
         None if config.tokenizer.path else sampling(config),
@@ -39,14 +39,14 @@ def settings(config: Config) -> Any:
 
 
 def sampling(config: Config) -> Any:
-    """Return what of the mixture decides the tokenizer's training sample."""
+    """Return the settings of the mixture that decide the tokenizer's training sample."""
     mixture = config.mixture
     shares = {name: str(weight.share) for name, weight in mixture.weights.items()}
     return [mixture.strategy, mixture.temperature, shares]
 
 
 def models(config: Config) -> list[Path]:
-    """Return the file of a tokenizer that is not trained here."""
+    """Return the file of the tokenizer that the config names, if it does."""
     if not config.tokenizer.path:
         return []
     path = Path(config.tokenizer.path)
@@ -54,7 +54,7 @@ def models(config: Config) -> list[Path]:
 
 
 def check(config: Config) -> None:
-    """Raise InputError where pseudonyms are asked for and their secret is not known."""
+    """Raise InputError where pseudonyms are configured and their secret is not known."""
     secret = config.pii.key
     if (secret.variable or config.pii.pseudonymises()) and not secret.known:
         raise InputError(secret.remedy())

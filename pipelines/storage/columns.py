@@ -27,7 +27,7 @@ class Columns:
         return self._folder[name]
 
     def by_folder(self, names: Sequence[str]) -> dict[str, list[str]]:
-        """Group `names` by folder. Raises KeyError for a column that no stage adds."""
+        """Return `names` by folder. Raises KeyError for a column that no stage adds."""
         groups: dict[str, list[str]] = {}
         for name in names:
             groups.setdefault(self._folder[name], []).append(name)

@@ -1,6 +1,6 @@
 """Files of a run that are whole or absent, on this machine (`schemas.files`) and on stores.
 
-Inputs are opened by `open_input`, wherever they lie; the output folder is on a file system
+Inputs are opened by `open_input`, wherever they are stored; the output folder is on a file system
 that this machine (and every worker) mounts, or on a store (see `pipelines.storage.store`).
 """
 
@@ -25,8 +25,8 @@ REMOTE = ("gs://", "s3://", "hdfs://", "hf://")
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a path to write to; on leaving, `path` is that file, synced and whole.
 
-    On this machine that is `schemas.files.atomic_path`. A path on a store gets a file of this
-    machine, which is uploaded whole; RunFault if that fails.
+    For local paths that is `schemas.files.atomic_path`. For a path on a store a local file is
+    yielded, which is uploaded whole; RunFault if that fails.
     """
     if isinstance(path, StorePath):
         with tempfile.TemporaryDirectory(prefix="bibim-") as folder:
@@ -44,12 +44,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write `_manifest.json`: the last act of a stage."""
+    """Write `_manifest.json`. A stage does so last."""
     write_text(folder / MANIFEST, manifest.model_dump_json(indent=1) + "\n")
 
 
 def remove_temporary(folder: Path) -> int:
-    """Remove what a killed run left half-written below `folder`; return how many files."""
+    """Remove partial files of a killed run in `folder` and one level below; return their number."""
     left = [*folder.glob(f"{TEMPORARY}*"), *folder.glob(f"*/{TEMPORARY}*")]
     for path in left:
         path.unlink(missing_ok=True)
@@ -61,9 +61,9 @@ def is_remote(path: str) -> bool:
 
 
 def open_input(path: str) -> BinaryIO:
-    """Open an input for reading bytes: local, or an address that Beam or the hub knows.
+    """Open an input for reading bytes: a local path, or a URL of a store or of the Hub.
 
-    Raises OSError as `open` does, InputError where the package that serves the address is
+    Raises OSError as `open` does, InputError where the package for the URL is
     not installed.
     """
     if not is_remote(path):

@@ -17,23 +17,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.storage.files import atomic_path, write_text
+from pipelines.storage.layout import DOCUMENTS, RECEIPTS, receipt_name
 from pipelines.storage.store import open_parquet
 from schemas.errors import RunFault
 from schemas.manifest import Shard, sha256_file
 
 KEY = b"bibim.key"
-DOCUMENTS = b"bibim.documents"
-RECEIPTS = "_receipts"
-
-
-def shard_name(source: str, index: int) -> str:
-    """Return `SOURCE-00007.parquet`."""
-    return f"{source}-{index:05d}.parquet"
+DOCUMENTS_SHA256 = b"bibim.documents"
+"""Keys of the Parquet metadata of an annotation shard."""
 
 
 @dataclass(frozen=True)
 class ShardTask:
-    """One shard of work: what to read, what to write, and the key that says it is done."""
+    """One shard of work: what to read, what to write, and the key under which it is done."""
 
     name: str
     documents_sha256: str
@@ -52,15 +48,17 @@ def write_shard(
 ) -> Shard:
     """Write `batches` as the Parquet file `path`, a row group each, and its receipt.
 
-    An annotation shard carries its key and the hash of its documents. Documents carry none:
-    a file that was merely touched must not give them another hash.
+    An annotation shard carries its key and the hash of its documents. A document shard does not:
+    its hash must not change when an input's time changes but not its content.
 
     `stats` is read after the last batch, so a generator may still fill it. The bytes depend
-    on nothing but the arguments.
+    on the arguments only.
     """
     tagged = schema
     if documents_sha256:
-        tagged = schema.with_metadata({KEY: key.encode(), DOCUMENTS: documents_sha256.encode()})
+        tagged = schema.with_metadata(
+            {KEY: key.encode(), DOCUMENTS_SHA256: documents_sha256.encode()}
+        )
     rows = 0
     with atomic_path(path) as temporary:
         with pq.ParquetWriter(temporary, tagged, compression="zstd") as writer:
@@ -82,14 +80,17 @@ def write_shard(
 
 
 def write_receipt(folder: Path, shard: Shard) -> None:
-    """Say that `shard` is whole. Written after the shard, so a receipt is never early."""
-    write_text(folder / RECEIPTS / f"{shard.name}.json", shard.model_dump_json())
+    """Record that `shard` is whole. Call it after the shard is in place."""
+    write_text(folder / RECEIPTS / receipt_name(shard.name), shard.model_dump_json())
 
 
 def read_receipts(folder: Path) -> dict[str, Shard]:
-    """Return the receipts of `folder` by shard name; those whose file has gone are left out."""
+    """Return the receipts of `folder` by shard name.
+
+    Those whose file is missing or of another size are left out.
+    """
     receipts = {}
-    for path in sorted((folder / RECEIPTS).glob("*.json")):
+    for path in sorted((folder / RECEIPTS).glob(receipt_name("*"))):
         shard = Shard.model_validate_json(path.read_text("utf-8"))
         file = folder / shard.name
         if file.exists() and file.stat().st_size == shard.bytes:
@@ -110,11 +111,11 @@ def read_batches(
         for folder in wanted:
             file = open_parquet(out / folder / name)
             files[folder] = file
-            belongs = (file.schema_arrow.metadata or {}).get(DOCUMENTS, b"").decode()
-            if documents_sha256 and folder != "documents" and belongs != documents_sha256:
+            belongs = (file.schema_arrow.metadata or {}).get(DOCUMENTS_SHA256, b"").decode()
+            if documents_sha256 and folder != DOCUMENTS and belongs != documents_sha256:
                 raise RunFault(
                     f"{out / folder / name} belongs to another document shard than "
-                    f"documents/{name}. Delete it and run again; its stage will rewrite it."
+                    f"{DOCUMENTS}/{name}. Delete it and run again; its stage will rewrite it."
                 )
         groups = {file.num_row_groups for file in files.values()}
         rows = {file.metadata.num_rows for file in files.values()}

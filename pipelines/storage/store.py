@@ -1,10 +1,10 @@
 """Run folders on object stores and HDFS: a path whose files Beam's FileSystems hold.
 
-`place("s3://bucket/run")` is a `pathlib.Path` like any other to those who join, list, open and
-remove; what it does goes to the store. No file of this machine lies at it: who hands it to
-`open`, NumPy's memory maps or DuckDB is told so at once, by `__fspath__`. Writing goes through
-`pipelines.storage.files.atomic_path`: a file is made whole on this machine first, then uploaded
-under a temporary name, measured, and renamed by the store.
+`as_path("s3://bucket/run")` is a `pathlib.Path`: joining, listing, opening and removing work on the
+store. It is not a local path. Passing it to `open`, NumPy's memory maps or DuckDB raises
+immediately, from `__fspath__`. Writing goes through `pipelines.storage.files.atomic_path`: a file
+is made whole on this machine first, then uploaded under a temporary name, measured, and renamed by
+the store.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ from schemas.files import TEMPORARY
 
 SCHEMES = ("gs", "s3", "hdfs")
 PIECE = 1 << 26
-"""Bytes handed to the store at a time: the size of a part of an S3 upload (at most 10,000)."""
+"""Bytes sent to the store at a time: the size of a part of an S3 upload (at most 10,000 parts)."""
 
 _ADDRESS = re.compile(rf"({'|'.join(SCHEMES)}):/+(.*)", re.DOTALL)
 
 
-def place(path: str | Path) -> Path:
-    """Return `path` as a Path: of this machine, or of a store (`s3://`, `gs://`, `hdfs://`)."""
+def as_path(path: str | Path) -> Path:
+    """Return `path` as a Path: a local one, or of a store (`s3://`, `gs://`, `hdfs://`)."""
     return StorePath(path) if _ADDRESS.match(str(path)) else Path(path)
 
 
 class StorePath(type(Path())):  # type: ignore[misc]  # PosixPath, or whatever is Path here
-    """A path on an object store. Folders exist there as long as something is below them."""
+    """A path on an object store. A folder exists there as long as something is below it."""
 
     def __str__(self) -> str:
         return _ADDRESS.sub(r"\1://\2", super().__str__())
 
     def __fspath__(self) -> str:
         raise InputError(
-            f"{self}: this part of Bibim reads files of its own machine only; copy the folder "
-            "to a disk and name that (stages and `bibim audit` read stores themselves)"
+            f"{self}: this command reads local files only; copy the folder to a disk and name that "
+            "(stages and `bibim audit` read stores directly)"
         )
 
     def exists(self, **_: Any) -> bool:
@@ -59,19 +59,19 @@ class StorePath(type(Path())):  # type: ignore[misc]  # PosixPath, or whatever i
     def stat(self, **_: Any) -> os.stat_result:
         """Return size and time. Raises FileNotFoundError."""
         try:
-            found = _system(self).metadata(str(self))
+            metadata = _system(self).metadata(str(self))
         except Exception as error:
             raise self._missing(error) from None
-        time = float(found.last_updated_in_seconds or 0)
+        time = float(metadata.last_updated_in_seconds or 0)
         return os.stat_result(
-            (0, 0, 0, 0, 0, 0, found.size_in_bytes, time, time, time),
+            (0, 0, 0, 0, 0, 0, metadata.size_in_bytes, time, time, time),
             {"st_mtime_ns": int(time * 1e9)},
         )
 
     def open(self, mode: str = "r", buffering: int = -1, *_: Any, **__: Any) -> Any:
-        """Open for reading bytes. `buffering=0`: each read asks for just its range."""
+        """Open for reading bytes. `buffering=0`: each read requests its range only."""
         if mode != "rb":
-            raise RunFault(f"{self}: a store's files are written whole, by atomic_path")
+            raise RunFault(f"{self}: files on a store are written whole; use atomic_path")
         _system(self)
         try:
             file = _systems().open(str(self), compression_type="uncompressed")
@@ -99,14 +99,14 @@ class StorePath(type(Path())):  # type: ignore[misc]  # PosixPath, or whatever i
                 raise self._missing(error) from None
 
     def mkdir(self, *_: Any, **__: Any) -> None:
-        """Do nothing: folders come with their files."""
+        """Do nothing: a store has no folders without files."""
 
     def iterdir(self) -> Iterator[Path]:
         for name in sorted(self._children()):
             yield self / name
 
     def glob(self, pattern: str, **_: Any) -> Iterator[Path]:
-        """Yield what matches, level by level; `**` is not known here."""
+        """Yield what matches, level by level; `**` is not supported."""
         first, *rest = pattern.split("/", 1)
         if re.search(r"[*?[]", first):
             found = [self / name for name in self._children() if fnmatch.fnmatchcase(name, first)]
@@ -116,7 +116,7 @@ class StorePath(type(Path())):  # type: ignore[misc]  # PosixPath, or whatever i
             yield from path.glob(rest[0]) if rest else [path]
 
     def below(self) -> list[str]:
-        """Return the addresses of the objects below this one, or what HDFS lists in it."""
+        """Return the full names of the objects below this one, or what HDFS lists in it."""
         try:
             return [str(found.path) for found in listed(f"{self}/**")]
         except RunFault:
@@ -129,7 +129,7 @@ class StorePath(type(Path())):  # type: ignore[misc]  # PosixPath, or whatever i
         return {path.removeprefix(prefix).split("/")[0] for path in self.below()} - {""}
 
     def _missing(self, error: Exception) -> Exception:
-        """Return FileNotFoundError if nothing is here, else a RunFault that tells of `error`."""
+        """Return FileNotFoundError if nothing is here, else a RunFault with the text of `error`."""
         if isinstance(error, FileNotFoundError):
             return error
         try:
@@ -144,7 +144,7 @@ class StorePath(type(Path())):  # type: ignore[misc]  # PosixPath, or whatever i
 def listed(pattern: str) -> list[Any]:
     """Return path, size_in_bytes and last_updated_in_seconds of what matches, by path.
 
-    `*` stays inside a name, `**` does not. Raises InputError, RunFault.
+    `*` does not match a slash, `**` does. Raises InputError, RunFault.
     """
     _system(pattern)
     try:
@@ -157,15 +157,15 @@ def listed(pattern: str) -> list[Any]:
 def _unreachable(path: Path | str, error: Exception) -> RunFault:
     return RunFault(
         f"{path}: the store did not answer ({str(error).strip()}). Check its address, credentials "
-        "and region; what was finished is kept, the same command goes on"
+        "and region, then run the same command again: it resumes from what is finished"
     )
 
 
 def upload(file: Path, path: StorePath) -> None:
-    """Put a whole local file at `path`: under a temporary name first, renamed when it is there.
+    """Put a whole local file at `path`: uploaded under a temporary name, then renamed.
 
-    So `path` is whole or as it was on every store, also where a writer that is closed after a
-    fault leaves what it had. Raises RunFault.
+    So `path` is whole or unchanged on every store, also where closing a writer after a fault
+    leaves a partial file. Raises RunFault.
     """
     temporary = path.parent / f"{TEMPORARY}{path.name}-{uuid.uuid4().hex}"
     size = file.stat().st_size
@@ -190,23 +190,23 @@ def upload(file: Path, path: StorePath) -> None:
             with contextlib.suppress(Exception):
                 temporary.unlink(missing_ok=True)
         raise RunFault(
-            f"{path}: its upload failed ({str(error).strip()}); nothing of it is to be seen. "
-            "What was finished is kept, the same command goes on"
+            f"{path}: its upload failed ({str(error).strip()}); the store has no part of it. "
+            "Run the same command again: it resumes from what is finished"
         ) from error
 
 
 def _send_empty_part(target: Any) -> None:
-    """Send a part of no bytes: S3 ends no upload without a part, and Beam sends none by itself."""
+    """Send an empty part: S3 completes no upload without a part, and Beam sends none by itself."""
     send = getattr(getattr(getattr(target, "raw", None), "_uploader", None), "_write_to_s3", None)
     if send is not None:
         send(b"")
 
 
 def _abandon(target: Any) -> None:
-    """Close a writer without ending its upload.
+    """Close a writer without completing its upload.
 
-    Closed again, or collected, Beam's writer would send its rest once more and end the upload. S3
-    keeps (and bills) the parts of an upload until it is ended or aborted.
+    Closed again, or collected, Beam's writer would send its buffer once more and complete the
+    upload. S3 stores (and bills) the parts of an upload until it is completed or aborted.
     """
     uploader = getattr(getattr(target, "raw", None), "_uploader", None)
     if uploader is not None:
@@ -220,7 +220,7 @@ def _abandon(target: Any) -> None:
 
 
 class _Nowhere:
-    """What is sent here is gone."""
+    """An uploader that discards what it is sent."""
 
     def put(self, data: memoryview) -> None:
         pass
@@ -230,7 +230,7 @@ class _Nowhere:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a folder and all below it; one that is not there is passed over."""
+    """Remove a folder and all below it, if it exists."""
     if not isinstance(folder, StorePath):
         import shutil
 
@@ -244,8 +244,8 @@ def remove_tree(folder: Path) -> None:
 def open_parquet(path: Path) -> pq.ParquetFile:
     """Open a Parquet file here or on a store; close it with `close(force=True)`.
 
-    Nothing is read ahead from a store: Arrow's threads would still be in Python's hands when the
-    process ends, which aborts it.
+    Nothing is read ahead from a store: Arrow's threads would still call Python when the process
+    ends, which aborts it.
     """
     if not isinstance(path, StorePath):
         return pq.ParquetFile(path)
@@ -262,7 +262,7 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
 
 
 def configure(options: Sequence[str]) -> None:
-    """Have the stores' settings among the Beam options (`--s3_endpoint_url=…`) hold here too.
+    """Apply the stores' settings among the Beam options (`--s3_endpoint_url=…`) in this process.
 
     Workers get them from the runner.
     """
@@ -274,10 +274,10 @@ def configure(options: Sequence[str]) -> None:
 
 @functools.cache
 def _systems() -> Any:
-    """Return Beam's FileSystems, its S3 client made once a process.
+    """Return Beam's FileSystems, with one S3 client per process.
 
-    Beam makes a client for every call, and botocore reads its JSON anew for each: 0.3 s, where
-    the call itself takes 5 ms.
+    Beam makes a client per call, for which botocore parses its JSON each time: 0.3 s, where the
+    call itself takes 5 ms.
     """
     with contextlib.suppress(ImportError):
         import boto3

@@ -1,8 +1,8 @@
 """The tokenize stage: train or load the tokenizer, then write the tokens of survivors.
 
-Each document shard gets an annotation shard (tokens and their place) and a token run beside it.
-A run may hold documents that no longer survive: narrowing a rule costs nothing, and widening
-encodes only what has no tokens yet. Another tokenizer encodes everything again.
+Each document shard gets an annotation shard (token counts and offsets) and a token run beside it.
+A run may hold documents that no longer survive: tightening a rule costs nothing, and loosening one
+encodes only documents without tokens. After a change of tokenizer all are encoded again.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -44,32 +44,33 @@ from pipelines.engine.annotate import stored_batches
 from pipelines.engine.context import Context
 from pipelines.runners.machine import usable_cores
 from pipelines.runners.runner import Runner, distribute
+from pipelines.stages.identify import STAGE as IDENTIFY
+from pipelines.stages.sign import STAGE as SIGN
 from pipelines.stages.tokenize import TOKENS, cut_columns, sampling
 from pipelines.storage.files import atomic_path
+from pipelines.storage.layout import DOCUMENTS, TOKENIZER
 from pipelines.storage.shards import ShardTask, write_receipt, write_shard
 from pipelines.storage.store import remove_tree
 from pipelines.tokenize.sample import SAMPLE, DrawSample, budgets, component_bytes, sampled_texts
 from schemas.errors import RunFault
 from schemas.manifest import Shard, content_key, read_manifest, sha256_file
 
-FOLDER: Final = "tokenizer"
-
 
 def run_tokenize(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
-    """Make the tokenizer ready in OUT/tokenizer, then write tokens and runs of `tasks`."""
+    """Train or copy the tokenizer to OUT/tokenizer, then write tokens and runs of `tasks`."""
     card = prepare_tokenizer(runner, ctx)
 
     def build(pipeline: beam.Pipeline) -> None:
-        distribute(pipeline, "tokenize", tasks) | "tokenize: encode" >> beam.ParDo(
+        distribute(pipeline, ctx.stage, tasks) | f"{ctx.stage}: encode" >> beam.ParDo(
             TokenizeShard(ctx, card.sha256)
         )
 
-    runner.run("tokenize", build)
+    runner.run(ctx.stage, build)
 
 
 def prepare_tokenizer(runner: Runner, ctx: Context) -> Card:
-    """Return the card of the tokenizer in OUT/tokenizer, trained or copied there if need be."""
-    folder = ctx.folder(FOLDER)
+    """Return the card of the tokenizer in OUT/tokenizer; train or copy it first where needed."""
+    folder = ctx.folder(TOKENIZER)
     settings = ctx.config.tokenizer
     if settings.path is not None:
         path = Path(settings.path)
@@ -79,7 +80,7 @@ def prepare_tokenizer(runner: Runner, ctx: Context) -> Card:
             data = (path / MODEL if path.is_dir() else path).read_bytes()
             with tempfile.TemporaryDirectory(prefix="bibim-") as new:
                 write_tokenizer(Path(new), data, tokenizer, card)
-                _put_in_place(folder, Path(new))
+                _install(folder, Path(new))
         return card
     key = training_key(ctx)
     stored = stored_card(folder, key)
@@ -98,11 +99,11 @@ def stored_card(folder: Path, key: str) -> Card | None:
 
 
 def training_key(ctx: Context) -> str:
-    """Return the key of all that a trained tokenizer depends on. Rules are not among it."""
+    """Return the key of all that a trained tokenizer depends on, which excludes rules."""
     annotations = [
         [shard.name, shard.sha256]
-        for step in ("identify", "sign")
-        for shard in _manifest_shards(ctx.folder("annotations", step))
+        for read in (IDENTIFY, SIGN)
+        for shard in _manifest_shards(ctx.folder(read.folder))
     ]
     settings = ctx.config.tokenizer.model_dump(mode="json", exclude={"path"})
     return content_key(
@@ -121,15 +122,15 @@ def _manifest_shards(folder: Path) -> list[Shard]:
 
 
 def _document_shards(ctx: Context) -> list[Shard]:
-    shards = _manifest_shards(ctx.folder("documents"))
+    shards = _manifest_shards(ctx.folder(DOCUMENTS))
     if not shards:
-        raise RunFault(f"{ctx.folder('documents')}: no documents; run `ingest` first")
+        raise RunFault(f"{ctx.folder(DOCUMENTS)}: no documents; run `ingest` first")
     return shards
 
 
 def _train(runner: Runner, ctx: Context, key: str) -> Card:
     tasks = [ShardTask(s.name, s.sha256, s.rows, key) for s in _document_shards(ctx)]
-    sample = ctx.folder(FOLDER, SAMPLE)
+    sample = ctx.folder(TOKENIZER, SAMPLE)
     remove_tree(sample)
     sizes = component_bytes(ctx, [task.name for task in tasks])
 
@@ -146,32 +147,32 @@ def _train(runner: Runner, ctx: Context, key: str) -> Card:
     runner.run("tokenize-sample", draw)
     runner.run("tokenize-train", train)
     remove_tree(sample)
-    card = stored_card(ctx.folder(FOLDER), key)
+    card = stored_card(ctx.folder(TOKENIZER), key)
     if card is None:
-        raise RunFault(f"{ctx.folder(FOLDER)}: the tokenizer was not written; run again")
+        raise RunFault(f"{ctx.folder(TOKENIZER)}: the tokenizer was not written; run again")
     return card
 
 
 class TrainTokenizer(beam.DoFn):
-    """Key in, the model's SHA-256 out. One element: in a worker, whose memory goes after."""
+    """Key in, the model's SHA-256 out. One element: a worker trains, and frees the memory after."""
 
     def __init__(self, ctx: Context, limits: dict[str, int]) -> None:
         self._ctx = ctx
         self._limits = limits
 
     def process(self, key: str) -> Iterator[str]:
-        """Train on what was drawn and put the files in place, the card last."""
-        folder = self._ctx.folder(FOLDER)
+        """Train on the drawn texts and copy the files to OUT/tokenizer, the card last."""
+        folder = self._ctx.folder(TOKENIZER)
         texts = sampled_texts(folder / SAMPLE, self._limits)
         with tempfile.TemporaryDirectory(prefix="bibim-") as new:
             card = train_tokenizer(
                 texts, self._ctx.config.tokenizer, Path(new), key=key, workers=usable_cores()
             )
-            _put_in_place(folder, Path(new))
+            _install(folder, Path(new))
         yield card.sha256
 
 
-def _put_in_place(folder: Path, new: Path) -> None:
+def _install(folder: Path, new: Path) -> None:
     (folder / CARD).unlink(missing_ok=True)
     for name in (MODEL, VOCABULARY, CARD):
         with atomic_path(folder / name) as temporary:
@@ -180,7 +181,7 @@ def _put_in_place(folder: Path, new: Path) -> None:
 
 @lru_cache(maxsize=1)
 def _tokenizer(path: Path, sha256: str) -> Tokenizer:
-    """Return the tokenizer at `path`, loaded once a process. Raises RunFault if it changed."""
+    """Return the tokenizer at `path`, loaded once per process. Raises RunFault if it changed."""
     tokenizer = Tokenizer.load(path)
     if tokenizer.sha256 != sha256:
         raise RunFault(f"{path} changed while the stage ran; run again")
@@ -200,12 +201,12 @@ class TokenizeShard(beam.DoFn):
 
 
 def tokenize_shard(ctx: Context, task: ShardTask, sha256: str) -> Shard:
-    """Write the tokens of the shard's survivors, encoding those only that have none yet."""
-    folder = ctx.folder("annotations", ctx.stage)
+    """Write the tokens of the shard's survivors, encoding only those without valid tokens."""
+    folder = ctx.annotations
     path = folder / task.name
     survivors = ctx.survivors(task.name)
     old = _stored(path, task, sha256)
-    counts, offsets, keys = old if old is not None else (_nothing(task.rows),) * 3
+    counts, offsets, keys = old if old is not None else (_none(task.rows),) * 3
     cuts = _cut_keys(ctx, task)
     wanted = survivors & ((offsets < 0) | (keys != cuts))
     if old is not None and not wanted.any():
@@ -219,38 +220,38 @@ def tokenize_shard(ctx: Context, task: ShardTask, sha256: str) -> Shard:
         )
         write_receipt(folder, shard)
         return shard
-    tokenizer = _tokenizer(ctx.folder(FOLDER), sha256)
+    tokenizer = _tokenizer(ctx.folder(TOKENIZER), sha256)
     encoded = _encode(ctx, task, tokenizer, wanted)
     counts, keys = counts.copy(), keys.copy()
     counts[wanted] = encoded.counts
     keys[wanted] = cuts[wanted]
     rows = np.flatnonzero(counts >= 0)
     order = rows[np.lexsort((base_keys(encoded.ids[rows, 8:]), base_keys(encoded.ids[rows])))]
-    places = _nothing(task.rows)
+    positions = _none(task.rows)
     ends = np.cumsum(counts[order])
-    places[order] = ends - counts[order]
+    positions[order] = ends - counts[order]
     flat = np.empty(int(ends[-1]) if len(ends) else 0, dtype=tokenizer.dtype)
     new = np.flatnonzero(wanted)
-    copy_slices(encoded.tokens, encoded.starts, counts[new], flat, places[new])
+    copy_slices(encoded.tokens, encoded.starts, counts[new], flat, positions[new])
     kept = np.flatnonzero((counts >= 0) & ~wanted)
     if len(kept):
         with Run(run_path(path)) as run:
-            run.gather(offsets[kept], counts[kept], flat, places[kept])
+            run.gather(offsets[kept], counts[kept], flat, positions[kept])
     with atomic_path(run_path(path)) as temporary:
-        digest = index_digest(counts.astype(np.int32), places)
+        digest = index_digest(counts.astype(np.int32), positions)
         write_run(temporary, flat, len(rows), sha256, digest)
     return write_shard(
         path,
         TOKENS,
-        _annotation(counts, places, keys, encoded.groups),
+        _annotation(counts, positions, keys, encoded.groups),
         key=task.key,
         documents_sha256=task.documents_sha256,
         stats=_stats(run_path(path), int(wanted.sum())),
     )
 
 
-class _Newly:
-    """What `_encode` made: tokens of the wanted rows in order, and all rows' ids."""
+class _Encoded:
+    """Result of `_encode`: tokens of the wanted rows in order, and ids of all rows."""
 
     def __init__(self, dtype: np.dtype[Any]) -> None:
         self.groups: list[int] = []
@@ -287,9 +288,9 @@ class _Newly:
 
 def _encode(
     ctx: Context, task: ShardTask, tokenizer: Tokenizer, wanted: npt.NDArray[np.bool_]
-) -> _Newly:
-    """Encode the wanted rows, a row group at a time: boilerplate cut, personal data masked."""
-    made = _Newly(tokenizer.dtype)
+) -> _Encoded:
+    """Encode the wanted rows, per row group, with boilerplate removed and personal data masked."""
+    made = _Encoded(tokenizer.dtype)
     start = 0
     cuts = cut_columns(ctx.config)
     for batch in ctx.read(task.name, ["id", "text", "pii_spans", *cuts], task.documents_sha256):
@@ -310,8 +311,7 @@ def _encode(
 
 
 def _cut_keys(ctx: Context, task: ShardTask) -> npt.NDArray[np.int64]:
-    """Return for each row a hash of what is to be cut from it (see
-    `filters.text.removed_spans.cut_keys`)."""
+    """Return per row a hash of the spans to remove (`filters.text.removed_spans.cut_keys`)."""
     columns = cut_columns(ctx.config)
     if not columns:
         return np.zeros(task.rows, np.int64)
@@ -321,14 +321,14 @@ def _cut_keys(ctx: Context, task: ShardTask) -> npt.NDArray[np.int64]:
     )
 
 
-def _nothing(rows: int) -> npt.NDArray[np.int64]:
+def _none(rows: int) -> npt.NDArray[np.int64]:
     return np.full(rows, -1, dtype=np.int64)
 
 
 def _stored(path: Path, task: ShardTask, sha256: str) -> tuple[npt.NDArray[np.int64], ...] | None:
-    """Return tokens, places and cut keys of every row (-1: none) if they and the run still hold.
+    """Return counts, offsets and cut keys of every row (-1: none) if they and the run are valid.
 
-    They hold when shard and run carry the task's key, the same tokenizer and the same index.
+    They are valid when shard and run carry the task's key, the same tokenizer and the same index.
     """
     batches = stored_batches(path, task)
     header = read_header(run_path(path))
@@ -349,7 +349,7 @@ def _stored(path: Path, task: ShardTask, sha256: str) -> tuple[npt.NDArray[np.in
 
 def _annotation(
     counts: npt.NDArray[np.int64],
-    places: npt.NDArray[np.int64],
+    positions: npt.NDArray[np.int64],
     keys: npt.NDArray[np.int64],
     groups: list[int],
 ) -> Iterator[pa.RecordBatch]:
@@ -361,7 +361,7 @@ def _annotation(
         yield pa.RecordBatch.from_arrays(
             [
                 pa.array(counts[part].astype(np.int32), pa.int32(), mask=none),
-                pa.array(places[part], pa.int64(), mask=none),
+                pa.array(positions[part], pa.int64(), mask=none),
                 pa.array(keys[part], pa.int64(), mask=none),
             ],
             schema=TOKENS,

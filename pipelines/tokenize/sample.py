@@ -1,9 +1,9 @@
 """The tokenizer's training sample: which documents, by keyed hash, and which of their lines.
 
-A component gives bytes by its share in the mixture. The key is that of a document's exact hash,
-so duplicates are drawn together and stand in the sample once; lines that may hold personal data
-are left out. No rule is asked, so a changed threshold trains no new tokenizer. Workers write
-what they draw beside the tokenizer; no text crosses a shuffle.
+A component contributes bytes by its share in the mixture. The key hashes a document's exact hash,
+so duplicates are drawn together and are in the sample once; lines that may contain personal data
+are left out. Rules do not matter, so a changed threshold trains no new tokenizer. Workers write
+the drawn texts beside the tokenizer; no text is shuffled.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from mixtures.keys import base_keys, id_matrix, named_key, scramble
 from mixtures.mixing.shares import component_shares
 from pipelines.engine.context import Context
 from pipelines.storage.files import atomic_path
+from pipelines.storage.layout import SHARDS, TOKENIZER
 from pipelines.storage.shards import ShardTask
 from pipelines.storage.store import read_parquet
 from schemas.errors import InputError
@@ -43,7 +44,7 @@ DRAWN: Final = pa.schema(
 """Columns of `tokenizer/_sample/NAME`; `bytes` is the document's whole length."""
 
 _OVERDRAW: Final = Fraction(5, 4)
-"""More than the budget is drawn: duplicates go, and the key's order cuts at the budget."""
+"""More than the budget is drawn, since duplicates are removed; then the budget is cut by key."""
 
 
 def component_bytes(ctx: Context, names: Sequence[str]) -> dict[str, int]:
@@ -70,9 +71,9 @@ def batch_sums(component: pa.Array, values: pa.Array) -> list[tuple[str, int]]:
 
 
 def budgets(ctx: Context, sizes: dict[str, int]) -> dict[str, int]:
-    """Return the bytes that each component gives to the sample.
+    """Return the bytes that each component contributes to the sample.
 
-    Raises InputError where no component of the mixture has a byte.
+    Raises InputError where the components of the mixture have no text.
     """
     settings = ctx.config.mixture
     names = settings.weights if settings.strategy == "fixed" else sizes
@@ -92,7 +93,7 @@ def sample_keys(exact_hash: pa.Array, seed: int) -> npt.NDArray[np.uint64]:
 
 
 class DrawSample(beam.DoFn):
-    """Shard task in, shard name out: writes what the shard gives to the sample."""
+    """Shard task in, shard name out: writes the shard's part of the sample."""
 
     def __init__(self, ctx: Context, sizes: dict[str, int]) -> None:
         self._ctx = ctx
@@ -103,7 +104,7 @@ class DrawSample(beam.DoFn):
 
     def process(self, task: ShardTask) -> Iterator[str]:
         """Write `tokenizer/_sample/NAME` and yield the name."""
-        path = self._ctx.folder("tokenizer", SAMPLE, task.name)
+        path = self._ctx.folder(TOKENIZER, SAMPLE, task.name)
         with atomic_path(path) as temporary, pq.ParquetWriter(temporary, DRAWN) as writer:
             columns = ["id", "assigned", "exact_hash", "text"]
             for batch in self._ctx.read(task.name, columns, task.documents_sha256):
@@ -124,8 +125,8 @@ def draw(batch: pa.RecordBatch, limits: dict[str, int], seed: int) -> pa.RecordB
     """
     keys = sample_keys(batch.column("exact_hash"), seed)
     known = sorted(limits)
-    place = pc.index_in(batch.column("assigned"), pa.array(known, pa.string()))
-    index = place.fill_null(len(known)).to_numpy()
+    position = pc.index_in(batch.column("assigned"), pa.array(known, pa.string()))
+    index = position.fill_null(len(known)).to_numpy()
     limit = np.array([*(limits[name] for name in known), 0], dtype=np.uint64)[index]
     drawn = batch.filter(pa.array(keys < limit))
     return pa.RecordBatch.from_arrays(
@@ -141,7 +142,7 @@ def draw(batch: pa.RecordBatch, limits: dict[str, int], seed: int) -> pa.RecordB
 
 
 def without_candidates(texts: pa.Array) -> pa.Array:
-    """Return each text without its lines that may hold personal data."""
+    """Return each text without the lines that may contain personal data."""
     lines = pc.split_pattern(texts, "\n")
     flat = pc.list_flatten(lines).cast(pa.large_string())
     clean = pc.invert(has_candidates(flat))
@@ -155,10 +156,10 @@ def without_candidates(texts: pa.Array) -> pa.Array:
 def sampled_texts(folder: Path, limits: dict[str, int]) -> list[str]:
     """Return the sample: by component in the keys' order, each text once, up to its budget.
 
-    `folder` holds what `DrawSample` wrote, `limits` the bytes of each component. Neither shards
-    nor their order alter it.
+    `folder` has the files of `DrawSample`, `limits` the bytes of each component. The result depends
+    neither on shards nor on their order.
     """
-    files = sorted(folder.glob("*.parquet"))
+    files = sorted(folder.glob(SHARDS))
     table = pa.concat_tables([read_parquet(path) for path in files])
     order = pc.sort_indices(
         table.select(["component", "key", "id"]),

@@ -1,6 +1,6 @@
-"""The tokenizer alone: train from files, encode a text, measure against others.
+"""The tokenizer without a run: train from files, encode a text, compare with others.
 
-These are what `bibim tokenizer train|encode|stats` call.
+`bibim tokenizer train|encode|stats` call these functions.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mixtures.tokenizer.training import Card, train_tokenizer
 from pipelines.engine.context import Context
 from pipelines.runners.machine import usable_cores
 from pipelines.storage.files import open_input
-from pipelines.tokenize.run import FOLDER
+from pipelines.storage.layout import DOCUMENTS, TOKENIZER
 from pipelines.tokenize.sample import batch_sums, budgets, component_bytes, draw, sample_keys
 from schemas.config import Tokenizer as Settings
 from schemas.errors import InputError
@@ -30,12 +30,12 @@ from schemas.files import read_lines, read_whole
 from schemas.manifest import read_manifest
 
 MEASURED: int = 2_000_000
-"""Bytes of text of each component that `stats` looks at."""
+"""Bytes of text per component that `stats` measures."""
 
 
 @dataclass(frozen=True)
 class Token:
-    """One token of `encode`: its id and the text it stands for (bytes where it is none)."""
+    """One token of `encode`: its id and its text (escaped bytes where they are not UTF-8)."""
 
     id: int
     text: str
@@ -44,7 +44,7 @@ class Token:
 def train_from_files(paths: Sequence[str], settings: Settings, out: Path) -> Card:
     """Train on texts of files (JSONL with a `text` field, or plain text; gzip and zstd too).
 
-    Each file gives an even part of `settings.sample` bytes, drawn by a hash of the text.
+    Each file contributes an equal part of `settings.sample` bytes, drawn by a hash of the text.
     Raises InputError for a file that cannot be read.
     """
     if not paths:
@@ -58,7 +58,7 @@ def drawn(path: str, budget: int, seed: int) -> list[str]:
     """Return texts of `path` of about `budget` bytes: those with the smallest keys."""
     salt = int(named_key("tokenizer sample", seed))
     heap: list[tuple[int, str]] = []
-    held = 0
+    size = 0
     known: set[int] = set()
     for text in file_texts(path):
         key = xxhash.xxh3_64_intdigest(text.encode(), salt)
@@ -66,14 +66,14 @@ def drawn(path: str, budget: int, seed: int) -> list[str]:
             continue
         known.add(key)
         heapq.heappush(heap, (-key, text))
-        held += len(text.encode())
-        while len(heap) > 1 and held - len(heap[0][1].encode()) >= budget:
-            held -= len(heapq.heappop(heap)[1].encode())
+        size += len(text.encode())
+        while len(heap) > 1 and size - len(heap[0][1].encode()) >= budget:
+            size -= len(heapq.heappop(heap)[1].encode())
     return [text for _, text in sorted(heap, reverse=True)]
 
 
 def file_texts(path: str) -> Iterator[str]:
-    """Yield the texts of a JSONL or plain-text file (a text a paragraph)."""
+    """Yield the texts of a JSONL or plain-text file (one text per paragraph)."""
     try:
         with open_input(path) as raw:
             if ".jsonl" in path or ".ndjson" in path:
@@ -83,13 +83,13 @@ def file_texts(path: str) -> Iterator[str]:
                 yield from read_whole(raw, "text", path).decode("utf-8").split("\n\n")
     except (OSError, ValueError, KeyError) as error:
         raise InputError(
-            f"{path}: {type(error).__name__}: {error}; JSONL needs a `text` field a line, "
+            f"{path}: {type(error).__name__}: {error}; JSONL needs a `text` field per line, "
             "other files UTF-8 text"
         ) from None
 
 
 def encode_text(tokenizer: Tokenizer, text: str) -> list[Token]:
-    """Return the tokens of `text`, each with what it stands for."""
+    """Return the tokens of `text`, each with its text."""
     return [
         Token(number, tokenizer.piece_bytes[number].decode("utf-8", "backslashreplace"))
         for number in tokenizer.encode(text)
@@ -101,12 +101,12 @@ def run_stats(
 ) -> list[Fertility]:
     """Measure the tokenizer of a run, plain BPE of its size, and `others` (name → model file).
 
-    Plain BPE (no morphemes) is trained here on the same sample. The texts measured are other ones
-    than the sample's, as far as there are any. `ctx.stage` is `tokenize`. Raises InputError where
+    Plain BPE (no morphemes) is trained here on the same sample. The measured texts are not in the
+    sample, as far as the run has others. `ctx.stage` is `tokenize`. Raises InputError where
     the run has no tokenizer yet.
     """
-    own = Tokenizer.load(ctx.folder(FOLDER))
-    manifest = read_manifest(ctx.folder("documents"))
+    own = Tokenizer.load(ctx.folder(TOKENIZER))
+    manifest = read_manifest(ctx.folder(DOCUMENTS))
     if manifest is None:
         raise InputError(f"{ctx.out}: no documents; run `bibim run … --out {ctx.out}` first")
     names = [shard.name for shard in manifest.shards]
@@ -133,7 +133,8 @@ def _texts(
 ) -> tuple[list[str], dict[str, list[str]]]:
     """Return the texts to train on, and those to measure on by component.
 
-    Keys below the budget's share are the sample, those above (wrapping around) are measured.
+    Documents with keys below the budget's share are the sample; those above it (near the end of the
+    range, those at its end) are measured.
     """
     seed = ctx.config.tokenizer.seed
     share = {name: min(1.0, limits[name] / max(1, sizes.get(name, 0))) for name in limits}

@@ -10,12 +10,13 @@ import numpy as np
 import yaml
 
 from audit.query.frame import Frame
-from audit.query.index import INDEX, index_key, read_index
+from audit.query.index import index_key, read_index
 from audit.query.reading import finished_steps, rules_of, stored_schemas
 from audit.query.views import Views
 from audit.query.what_if import WhatIf
 from bibim.cli.options import load_run
 from pipelines.stages.catalog import stage_schemas
+from pipelines.storage.layout import AUDIT_INDEX
 from schemas.config import Config
 from tests.support import ROOT
 from tests.support.altered import linked
@@ -26,12 +27,12 @@ RULE = "ko.words>=100"
 def test_a_frame_by_its_index_gives_the_same_answers(demo: Path, tmp_path: Path):
     out = linked(demo, tmp_path / "out")
     config = load_run(out)
-    (out / INDEX).unlink(missing_ok=True)
+    (out / AUDIT_INDEX).unlink(missing_ok=True)
     read = Frame(out, config)
-    assert (out / INDEX).exists()
-    written = (out / INDEX).stat().st_mtime_ns
+    assert (out / AUDIT_INDEX).exists()
+    written = (out / AUDIT_INDEX).stat().st_mtime_ns
     indexed = Frame(out, config)
-    assert (out / INDEX).stat().st_mtime_ns == written
+    assert (out / AUDIT_INDEX).stat().st_mtime_ns == written
     assert np.array_equal(read.group, indexed.group)
     assert not indexed.group.flags.owndata  # mapped, not read
     assert Views(read).overview() == Views(indexed).overview()
@@ -49,7 +50,7 @@ def test_a_run_says_the_columns_that_the_code_adds(demo: Path):
 def test_a_run_ends_with_the_index(demo: Path):
     config = load_run(demo)
     rules = [str(rule) for rule in rules_of(demo, config)]
-    assert read_index(demo / INDEX, index_key(demo, finished_steps(demo, config), rules))
+    assert read_index(demo / AUDIT_INDEX, index_key(demo, finished_steps(demo, config), rules))
 
 
 def test_a_question_by_the_index_loads_no_annotator(demo: Path):
@@ -81,17 +82,17 @@ def test_an_index_cut_short_is_written_again(demo: Path, tmp_path: Path):
     out = linked(demo, tmp_path / "out")
     config = load_run(out)
     whole = Frame(out, config)
-    size = (out / INDEX).stat().st_size
-    part = (out / INDEX).read_bytes()[: size // 2]
-    (out / INDEX).unlink()
-    (out / INDEX).write_bytes(part)
+    size = (out / AUDIT_INDEX).stat().st_size
+    part = (out / AUDIT_INDEX).read_bytes()[: size // 2]
+    (out / AUDIT_INDEX).unlink()
+    (out / AUDIT_INDEX).write_bytes(part)
     again = Frame(out, config)
     assert np.array_equal(again.group, whole.group)
-    assert (out / INDEX).stat().st_size == size
+    assert (out / AUDIT_INDEX).stat().st_size == size
 
 
 def test_a_folder_that_cannot_be_written_is_shown_all_the_same(demo: Path, tmp_path: Path):
     out = linked(demo, tmp_path / "out")
-    (out / INDEX).unlink(missing_ok=True)
-    (out / INDEX).mkdir()  # what cannot be replaced by a file
+    (out / AUDIT_INDEX).unlink(missing_ok=True)
+    (out / AUDIT_INDEX).mkdir()  # what cannot be replaced by a file
     assert Frame(out, load_run(out)).rows > 0

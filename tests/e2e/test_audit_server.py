@@ -9,13 +9,14 @@ import yaml
 from starlette.testclient import TestClient
 
 from audit.accounting.ledger import ledger
-from audit.accounting.stats import STATS, known_stats, stats
+from audit.accounting.stats import known_stats, stats
 from audit.query.frame import Frame
 from audit.query.views import Views
 from audit.report.server import application
 from bibim.cli.options import load_run
 from filters.rules.decide import KEPT, decide
 from pipelines.stages.catalog import rule_columns
+from pipelines.storage.layout import AUDIT_STATS
 from schemas.config import Config
 from tests.support.altered import linked, replace_json
 
@@ -136,7 +137,7 @@ def test_the_stages_and_findings_are_those_of_the_terminal(demo_views: Views) ->
 
 def test_figures_older_than_the_config_are_counted_anew(demo: Path, tmp_path: Path) -> None:
     out = linked(demo, tmp_path / "out")
-    replace_json(out / STATS, lambda figures: figures["stages"][0].update(stage="written"))
+    replace_json(out / AUDIT_STATS, lambda figures: figures["stages"][0].update(stage="written"))
     config = load_run(out)
     assert known_stats(out, config).stages[0].stage == "written"
     data = config.model_dump(mode="json")

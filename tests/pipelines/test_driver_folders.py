@@ -7,7 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pipelines.driver import begin, finish, locked
+from pipelines.driver import locked
+from pipelines.engine.resume import begin, finish
 from pipelines.storage.files import TEMPORARY, atomic_path
 from pipelines.storage.shards import ShardTask, read_batches, write_shard
 from schemas.errors import InputError, RunFault
@@ -25,26 +26,26 @@ def write(folder: Path, one: ShardTask) -> None:
     write_shard(folder / one.name, SCHEMA, rows, key=one.key, documents_sha256="sha")
 
 
-def test_a_killed_step_goes_on_with_the_shards_that_are_missing(tmp_path: Path):
+def test_a_killed_stage_resumes_with_the_shards_that_are_missing(tmp_path: Path):
     tasks = [task(0), task(1)]
-    assert begin(tmp_path, "step", tasks, keep=True) == tasks
+    assert begin(tmp_path, "key", tasks, keep=True) == tasks
     write(tmp_path, tasks[0])
-    assert begin(tmp_path, "step", tasks, keep=True) == [tasks[1]]
+    assert begin(tmp_path, "key", tasks, keep=True) == [tasks[1]]
 
 
 def test_a_folder_without_its_manifest_is_not_finished(tmp_path: Path):
-    begin(tmp_path, "step", [task(0), task(1)], keep=True)
+    begin(tmp_path, "key", [task(0), task(1)], keep=True)
     write(tmp_path, task(0))
     with pytest.raises(RunFault, match="1 shards were not written"):
-        finish(tmp_path, "stage", "step", [task(0), task(1)])
+        finish(tmp_path, "stage", "key", [task(0), task(1)])
     assert read_manifest(tmp_path) is None
     write(tmp_path, task(1))
-    manifest = finish(tmp_path, "stage", "step", [task(0), task(1)])
+    manifest = finish(tmp_path, "stage", "key", [task(0), task(1)])
     assert [shard.rows for shard in manifest.shards] == [2, 2]
     assert read_manifest(tmp_path) == manifest
 
 
-def test_shards_whose_own_key_holds_are_kept_when_the_step_changes(tmp_path: Path):
+def test_shards_whose_own_key_holds_are_kept_when_the_stage_changes(tmp_path: Path):
     begin(tmp_path, "one", [task(0), task(1)], keep=True)
     for each in (task(0), task(1)):
         write(tmp_path, each)
@@ -53,7 +54,7 @@ def test_shards_whose_own_key_holds_are_kept_when_the_step_changes(tmp_path: Pat
     assert begin(tmp_path, "two", changed, keep=True) == [changed[1]]
 
 
-def test_a_step_over_survivors_looks_at_every_shard_again(tmp_path: Path):
+def test_a_stage_over_survivors_looks_at_every_shard_again(tmp_path: Path):
     begin(tmp_path, "one", [task(0)], keep=False)
     write(tmp_path, task(0))
     finish(tmp_path, "stage", "one", [task(0)])
@@ -62,14 +63,14 @@ def test_a_step_over_survivors_looks_at_every_shard_again(tmp_path: Path):
 
 
 def test_a_shard_cut_short_after_its_receipt_is_run_again(tmp_path: Path):
-    begin(tmp_path, "step", [task(0)], keep=True)
+    begin(tmp_path, "key", [task(0)], keep=True)
     write(tmp_path, task(0))
     (tmp_path / task(0).name).write_bytes(b"cut")
-    assert begin(tmp_path, "step", [task(0)], keep=True) == [task(0)]
+    assert begin(tmp_path, "key", [task(0)], keep=True) == [task(0)]
 
 
 def test_leftovers_and_shards_of_a_removed_source_go(tmp_path: Path):
-    begin(tmp_path, "step", [task(0), task(9)], keep=True)
+    begin(tmp_path, "key", [task(0), task(9)], keep=True)
     write(tmp_path, task(9))
     (tmp_path / f"{TEMPORARY}x").write_bytes(b"half")
     begin(tmp_path, "other", [task(0)], keep=True)

@@ -1,4 +1,4 @@
-"""`bibim plan --scale`: costs from finished runs, and what they foretell."""
+"""`bibim plan --scale`: costs from finished runs, and what they predict."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from schemas.errors import InputError
 from tests.support import ROOT
 
 DEMO = ROOT / "mixtures/demo"
-STEPS = ("ingest", "measure", "mix")
+STAGES = ("ingest", "measure", "mix")
 
 
 def finished(size: int, seconds: float, **changes: object) -> Measured:
@@ -34,7 +34,7 @@ def finished(size: int, seconds: float, **changes: object) -> Measured:
         bytes=size // 2,
         shards=1,
         workers=1,
-        steps={name: Spent(seconds, 400_000_000) for name in STEPS},
+        stages={name: Spent(seconds, 400_000_000) for name in STAGES},
     )
     return replace(run, **changes)  # type: ignore[arg-type]
 
@@ -52,7 +52,7 @@ def config() -> Config:
     )
 
 
-def test_two_runs_tell_the_start_from_the_byte():
+def test_two_runs_separate_the_start_from_the_byte():
     found = costs([finished(10_000_000, 30.0), finished(2_000_000, 14.0)])
     assert found["measure"].slope == pytest.approx(2e-6)
     assert found["measure"].fixed == pytest.approx(10.0)
@@ -69,7 +69,7 @@ def test_a_start_is_paid_by_each_process():
     assert costs(two)["measure"].fixed == pytest.approx(10.0)
 
 
-def test_a_step_that_grows_faster_than_its_bytes_has_no_negative_start():
+def test_a_stage_that_grows_faster_than_its_bytes_has_no_negative_start():
     found = costs([finished(2_000_000, 1.0), finished(10_000_000, 30.0)])
     assert (found["mix"].fixed, found["mix"].slope) == (0, pytest.approx(3e-6))
 
@@ -80,7 +80,7 @@ def test_a_scale_is_of_tokens_or_of_bytes():
     assert target_bytes("1T", runs) == 4_000_000_000_000
     assert target_bytes("2B", runs) == 8_000_000_000  # two billion tokens
     for wrong in ("", "much", "-1T", "0"):
-        with pytest.raises(InputError, match="say 1T"):
+        with pytest.raises(InputError, match="write 1T"):
             target_bytes(wrong, runs)
 
 
@@ -96,41 +96,43 @@ def test_more_workers_take_less_time_and_more_starts(config: Config):
     assert one.mixture_shards == 100
 
 
-def test_the_largest_single_piece_is_named_with_its_limit(config: Config):
+def test_the_largest_bottleneck_is_named_with_its_limit(config: Config):
     runs = [finished(10_000_000, 30.0)]
     plan = forecast(config, runs, 10**13, 100)
-    assert plan.pieces[0].name.startswith("mix:")
-    assert plan.pieces[0].count == 5 * 10**9
-    assert [piece.bytes for piece in plan.pieces] == sorted(
-        (piece.bytes for piece in plan.pieces), reverse=True
+    assert plan.bottlenecks[0].name.startswith("mix:")
+    assert plan.bottlenecks[0].count == 5 * 10**9
+    assert [piece.bytes for piece in plan.bottlenecks] == sorted(
+        (piece.bytes for piece in plan.bottlenecks), reverse=True
     )
-    (components,) = (piece for piece in plan.pieces if "components" in piece.name)
-    assert plan.pieces[0].bytes > components.bytes
-    assert components.count == IN_PROCESS and "star steps" in components.limit
+    (components,) = (piece for piece in plan.bottlenecks if "components" in piece.name)
+    assert plan.bottlenecks[0].bytes > components.bytes
+    assert components.count == IN_PROCESS and "star operations" in components.limit
 
 
-def test_a_finished_run_tells_what_its_steps_took(config: Config, tmp_path: Path):
+def test_a_finished_run_shows_what_its_stages_took(config: Config, tmp_path: Path):
     out = tmp_path / "run"
     Run(config, out, Runner(), LogReporter()).execute()
     found = measured(out, config)
     assert 0 < found.kept <= found.documents == 40
     assert found.text_bytes > 1000 and found.tokens > 4_000
-    assert all(spent.cpu_seconds > 0 and spent.peak_rss_bytes > 0 for spent in found.steps.values())
+    assert all(
+        spent.cpu_seconds > 0 and spent.peak_rss_bytes > 0 for spent in found.stages.values()
+    )
 
     recipe = out / "config.yaml"
     command = ["plan", str(recipe), "--scale", "1T", "--measured", str(out), "--workers", "8"]
     shown = CliRunner().invoke(app, command)
     assert shown.exit_code == 0, shown.output
-    for part in ("core-hours", "shuffled", "a worker process", "largest single piece: mix"):
+    for part in ("core-hours", "shuffled", "per worker process", "largest bottleneck: mix"):
         assert part in shown.output
 
     Run(config, out, Runner(), LogReporter()).execute()  # nothing to do: costs stay known
-    assert measured(out, config).steps == found.steps
+    assert measured(out, config).stages == found.stages
 
     record = json.loads((out / "run.json").read_text("utf-8"))
     for run in record["runs"]:
-        for step in run["steps"]:
-            del step["cpu_seconds"]
+        for entry in run["steps"]:
+            del entry["cpu_seconds"]
     (out / "run.json").write_text(json.dumps(record), "utf-8")
     with pytest.raises(InputError, match=r"run\.json: no costs of ingest, identify.*older runs"):
         measured(out, config)

@@ -13,7 +13,7 @@ from pipelines.dedup import label, semantic
 from pipelines.driver import Run
 from pipelines.engine.progress import LogReporter
 from pipelines.runners.runner import Runner
-from pipelines.storage.shards import RECEIPTS
+from pipelines.storage.layout import RECEIPTS
 from schemas.config import Config
 from schemas.errors import RunFault
 from schemas.manifest import read_manifest

@@ -43,7 +43,7 @@ def run(text: str, out: Path) -> dict[str, int]:
     """Run all stages; return for each step how many shards were run."""
     job = Run(parse_config(text, "small.yaml"), out, Runner("local", 1), LogReporter())
     job.execute(COMMANDS)
-    return {result.step: result.ran for result in job.results}
+    return {result.stage: result.ran for result in job.results}
 
 
 def bibim(*arguments: object) -> str:

@@ -13,7 +13,7 @@ import apache_beam as beam
 from apache_beam.portability.api import beam_runner_api_pb2
 
 from pipelines.runners.runner import Runner
-from pipelines.storage.store import place
+from pipelines.storage.store import as_path
 from tests.support import ROOT
 
 GOLDEN = ROOT / "tests/pipelines/golden"
@@ -54,7 +54,7 @@ def dry_run(
         pipeline.lists = lists
         build(pipeline)
 
-    runner = Runner("dataflow", 0, (*OPTIONS, *options), out=place("gs://bucket/run"))
+    runner = Runner("dataflow", 0, (*OPTIONS, *options), out=as_path("gs://bucket/run"))
     return runner.pipeline(label, with_lists).run().job.proto_pipeline
 
 

@@ -16,7 +16,8 @@ from pipelines.engine.context import Context
 from pipelines.stages.tokenize import TOKENS
 from pipelines.storage.columns import Columns
 from pipelines.storage.files import write_manifest
-from pipelines.storage.shards import ShardTask, read_batches, shard_name, write_shard
+from pipelines.storage.layout import shard_name
+from pipelines.storage.shards import ShardTask, read_batches, write_shard
 from schemas.config import Config
 from schemas.documents import DOCUMENT, document_id
 from schemas.manifest import Manifest, read_manifest

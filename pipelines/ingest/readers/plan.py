@@ -17,7 +17,7 @@ from pipelines.ingest.readers import READERS
 from pipelines.ingest.readers.base import File, Reader, Split, rank
 from pipelines.ingest.readers.whole import wanted
 from pipelines.storage.files import is_remote
-from pipelines.storage.shards import shard_name
+from pipelines.storage.layout import shard_name
 from pipelines.storage.store import listed
 from schemas.config import Ingest, Source
 from schemas.errors import InputError

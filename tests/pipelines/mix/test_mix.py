@@ -16,7 +16,8 @@ import pytest
 from mixtures.shards import formats
 from mixtures.shards import megatron as files
 from mixtures.tokenizer.tokenizer import Tokenizer
-from pipelines.mix.run import gather, mix_tasks, plan_estimated, plan_exact, run_mix
+from pipelines.mix.gather import gather, plan_estimated, plan_exact
+from pipelines.mix.run import mix_tasks, run_mix
 from pipelines.runners.runner import Runner
 from pipelines.tokenize.run import run_tokenize
 from schemas.config import Config
@@ -169,7 +170,7 @@ def test_the_bytes_do_not_depend_on_what_survived_before(tokenized: Path, tmp_pa
     assert digests(mix(context(fresh))) == narrowed
 
 
-def test_a_mix_goes_on_at_the_shard_where_it_was_stopped(tokenized: Path, tmp_path: Path):
+def test_a_mix_resumes_at_the_shard_where_it_was_stopped(tokenized: Path, tmp_path: Path):
     whole = digests(mix(context(link(tokenized, tmp_path / "whole"))))
     out = link(tokenized, tmp_path / "halted")
     ctx = context(out)
@@ -257,11 +258,11 @@ for sample in (dataset[index] for index in range(dataset.num_samples)):
 def test_mosaicml_streaming_reads_its_format(
     tokenized: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """The library has an address book of cloud clients: it lies apart, without them."""
+    """The library imports cloud clients, so it is installed in a folder of its own, without them."""
     peers = ROOT / "build" / "peers"
     if not (peers / "streaming").exists():
         pytest.skip("mosaicml-streaming is not in build/peers: `make dev` puts it there")
-    monkeypatch.setattr(formats, "MDS_BYTES", 20_000)  # several files a shard
+    monkeypatch.setattr(formats, "MDS_BYTES", 20_000)  # several files per shard
     out = link(tokenized, tmp_path / "out")
     folder = mix(context(out, **FORMATS))
     assert len(list((folder / "mds").glob("*.mds"))) > 3
@@ -377,7 +378,7 @@ def test_null_means_the_same_in_conditions_of_the_mixture(
     )
     assert found.allowed[0] is not None
     assert set(found.allowed[0].tolist()) == {taken}
-    assert {pool.factor for pool in found.pairs} == {2 if weighted else 1}
+    assert {pool.factor for pool in found.pools} == {2 if weighted else 1}
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from pipelines.runners.dataflow import flex
 from pipelines.runners.dataflow.options import ONE_PROCESS, dataflow_options
 from pipelines.runners.runner import Runner, distribute
 from pipelines.storage.shards import ShardTask
-from pipelines.storage.store import place
+from pipelines.storage.store import as_path
 from schemas.config import Config
 from schemas.errors import InputError, RunFault
 from tests.support import ROOT
@@ -40,7 +40,7 @@ from tests.support.graphs import (
 )
 
 DEMO = ROOT / "mixtures/demo"
-OUT = place("gs://bucket/run")
+OUT = as_path("gs://bucket/run")
 ON_GPU = {"device": "cuda", "embedder": "some/model", "model": "head.npz"}
 JOBS = (
     "ingest",

@@ -16,7 +16,7 @@ from pipelines.engine.exchange import Exchange, load_array, save_array
 from pipelines.engine.progress import LogReporter
 from pipelines.runners.runner import Runner
 from pipelines.storage.files import atomic_path, remove_temporary, write_text
-from pipelines.storage.store import TEMPORARY, StorePath, configure, place, remove_tree
+from pipelines.storage.store import TEMPORARY, StorePath, as_path, configure, remove_tree
 from schemas.config import Config
 from schemas.errors import InputError, RunFault
 from tests.support import ROOT
@@ -46,21 +46,21 @@ def store(server: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
 
 
 def test_an_address_stays_what_it_is_however_it_is_joined_and_sent():
-    path = place("s3://bucket/run")
+    path = as_path("s3://bucket/run")
     assert str(path / "a" / "b.parquet") == "s3://bucket/run/a/b.parquet"
     assert str((path / "a.parquet").with_suffix(".run").parent) == "s3://bucket/run"
-    assert place(Path("s3://bucket/run")) == path  # pathlib makes s3:/bucket/run of it
+    assert as_path(Path("s3://bucket/run")) == path  # pathlib makes s3:/bucket/run of it
     assert pickle.loads(pickle.dumps(path)) == path
-    assert not isinstance(place("out/run"), StorePath)
+    assert not isinstance(as_path("out/run"), StorePath)
 
 
 def test_what_reads_local_files_only_says_so_of_an_address():
     with pytest.raises(InputError, match=r"s3://bucket/run/x.bin: .*copy the folder"):
-        np.memmap(place("s3://bucket/run/x.bin"), dtype="u2", mode="r")
+        np.memmap(as_path("s3://bucket/run/x.bin"), dtype="u2", mode="r")
 
 
 def test_files_of_a_store_are_written_listed_read_and_removed(store: Store):
-    root = place(f"s3://{BUCKET}/files")
+    root = as_path(f"s3://{BUCKET}/files")
     for name in ("one.txt", "sub/two.txt", f"sub/{ODD}"):
         write_text(root / name, f"{name}\n")
     assert (root / "sub" / ODD).read_text() == f"sub/{ODD}\n"
@@ -80,7 +80,7 @@ def test_files_of_a_store_are_written_listed_read_and_removed(store: Store):
 
 
 def test_arrays_of_a_store_are_read_whole_and_by_slices(store: Store):
-    folder = place(f"s3://{BUCKET}/arrays")
+    folder = as_path(f"s3://{BUCKET}/arrays")
     rows = np.arange(60, dtype=np.int64).reshape(30, 2)
     save_array(folder / "a.npy", rows)
     assert np.array_equal(load_array(folder / "a.npy"), rows)
@@ -90,14 +90,14 @@ def test_arrays_of_a_store_are_read_whole_and_by_slices(store: Store):
 
 
 def test_a_file_without_bytes_is_uploaded(store: Store):
-    path = place(f"s3://{BUCKET}/empty/x.bin")
+    path = as_path(f"s3://{BUCKET}/empty/x.bin")
     write_text(path, "")
     assert path.stat().st_size == 0
     assert path.read_bytes() == b""
 
 
 def test_a_file_whose_making_fails_is_not_uploaded(store: Store):
-    path = place(f"s3://{BUCKET}/failed/x.txt")
+    path = as_path(f"s3://{BUCKET}/failed/x.txt")
     write_text(path, "before")
     with pytest.raises(ZeroDivisionError), atomic_path(path) as temporary:
         temporary.write_text("half")
@@ -106,10 +106,10 @@ def test_a_file_whose_making_fails_is_not_uploaded(store: Store):
 
 
 def test_an_upload_that_is_cut_leaves_the_file_as_it_was(store: Store):
-    path = place(f"s3://{BUCKET}/cut/x.txt")
+    path = as_path(f"s3://{BUCKET}/cut/x.txt")
     write_text(path, "before")
     store.cut = "/cut/"
-    with pytest.raises(RunFault, match=r"x\.txt: its upload failed .*same command goes on"):
+    with pytest.raises(RunFault, match=r"x\.txt: its upload failed .*same command again"):
         write_text(path, "after" * 1000)
     cuts, store.cut = store.cuts, ""
     gc.collect()  # a writer that is collected must send nothing more
@@ -146,7 +146,7 @@ def small(data: str) -> Config:
 def run(config: Config, out: Path, runner: Runner) -> dict[str, int]:
     job = Run(config, out, runner, LogReporter())
     job.execute()
-    return {result.step: result.ran for result in job.results}
+    return {result.stage: result.ran for result in job.results}
 
 
 def test_a_run_on_a_store_whose_upload_was_cut_goes_on_to_the_bytes_of_a_local_run(
@@ -160,9 +160,9 @@ def test_a_run_on_a_store_whose_upload_was_cut_goes_on_to_the_bytes_of_a_local_r
         (data / name).write_bytes(b"".join(lines[:60]))
     run(small(str(data)), local, Runner("local", 1))
     configure(store.options)  # every pipeline sets its own: the local run had none
-    out = place(f"s3://{BUCKET}/run")
+    out = as_path(f"s3://{BUCKET}/run")
     for name in ("ko.jsonl", "en.jsonl"):
-        with atomic_path(place(f"s3://{BUCKET}/data/{name}")) as file:
+        with atomic_path(as_path(f"s3://{BUCKET}/data/{name}")) as file:
             file.write_bytes((data / name).read_bytes())
     config = small(f"s3://{BUCKET}/data")
 
