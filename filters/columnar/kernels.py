@@ -16,12 +16,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-Bytes = npt.NDArray[np.uint8]
-Offsets = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
+from filters.columnar.arrays import Bytes, Mask, Offsets
 
 HANGUL, LATIN, HAN, KANA, DIGIT, SPACE, MARK, OTHER, JAMO = range(9)
 """Classes of codepoints. JAMO: compatibility and conjoining jamo, as in ㅋㅋㅋ and ㅠㅠ."""
@@ -30,6 +27,9 @@ _ROOT = Path(__file__).parents[2]  # of Bibim's packages
 
 FNV_OFFSET = np.uint64(14695981039346656037)
 FNV_PRIME = np.uint64(1099511628211)
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+"""2**64 over the golden ratio, odd: multiplying by it spreads keys over the upper bits (Knuth,
+The Art of Computer Programming, volume 3, section 6.4)."""
 
 
 def inlined(function: Callable[..., Any]) -> Any:

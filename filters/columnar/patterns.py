@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from filters.columnar.kernels import Bytes, inlined, kernel
+from filters.columnar.arrays import Bytes, Longs, Mask
+from filters.columnar.kernels import inlined, kernel
 
 _LOWER = np.arange(256, dtype=np.uint8)
 _LOWER[ord("A") : ord("Z") + 1] += 32
 
 
-Strings = tuple[Bytes, npt.NDArray[np.int64], npt.NDArray[np.int64]]
+Strings = tuple[Bytes, Longs, Longs]
 
 
 class Needles(NamedTuple):
@@ -22,10 +22,10 @@ class Needles(NamedTuple):
 
     text: Bytes
     """The bytes of all strings, in lower case."""
-    starts: npt.NDArray[np.int64]
+    starts: Longs
     """Where each string starts, one more at the end."""
-    kinds: npt.NDArray[np.int64]
-    begins: npt.NDArray[np.bool_]
+    kinds: Longs
+    begins: Mask
     """[65536]: hashes of the four bytes that one begins with (see `may_begin`)."""
 
 

@@ -13,15 +13,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from filters.columnar.kernels import Mask, buffers, is_space, kernel, mix64, next_codepoint
-from filters.dedup.minhash import BASE, fold
+from filters.columnar.arrays import Keys, Longs, Mask
+from filters.columnar.kernels import GOLDEN, buffers, is_space, kernel, mix64, next_codepoint
+from filters.dedup.minhash import fold
 from filters.text.removed_spans import build_cuts
 
-Keys = npt.NDArray[np.uint64]
-Numbers = npt.NDArray[np.int64]
 PARAGRAPH = np.uint64(0xA24BAED4963EE407)
 """Keeps the key of a paragraph from being that of a line."""
 
@@ -34,13 +32,13 @@ class Passages:
     hash of the text, white space and case left out.
     """
 
-    places: Numbers
-    starts: Numbers
-    ends: Numbers
+    places: Longs
+    starts: Longs
+    ends: Longs
     keys: Keys
 
     @property
-    def rows(self) -> Numbers:
+    def rows(self) -> Longs:
         """Return the row of each passage."""
         return np.repeat(np.arange(len(self.places) - 1), np.diff(self.places))
 
@@ -72,7 +70,7 @@ def _split(data, offsets, where, lines, paragraphs):  # type: ignore[no-untyped-
                 if cp == 10:
                     break
                 if not is_space(cp):
-                    key = (key ^ np.uint64(fold(cp))) * BASE + np.uint64(1)
+                    key = (key ^ np.uint64(fold(cp))) * GOLDEN + np.uint64(1)
             if key:
                 line_start[written] = start - begin
                 line_end[written] = at - begin
@@ -101,7 +99,7 @@ def split_passages(text: pa.LargeStringArray, where: Mask) -> tuple[Passages, Pa
     data, offsets = buffers(text)
     most = _count_newlines(data, offsets)
 
-    def room() -> tuple[Numbers, Numbers, Numbers, Keys]:
+    def room() -> tuple[Longs, Longs, Longs, Keys]:
         return (
             np.zeros(len(offsets), np.int64),
             np.empty(most, np.int64),
@@ -162,10 +160,10 @@ def _stays(places, kinds, stays):  # type: ignore[no-untyped-def]  # typed by Nu
 def cut_repeats(
     lines: Passages,
     paragraphs: Passages,
-    line_counts: Numbers,
-    paragraph_counts: Numbers,
-    rare: Numbers,
-    common: Numbers,
+    line_counts: Longs,
+    paragraph_counts: Longs,
+    rare: Longs,
+    common: Longs,
     paragraphs_above: int | None,
 ) -> pa.ListArray:
     """Return a column of `filters.text.removed_spans.CUTS`, kinds `line` and `paragraph`.

@@ -8,9 +8,10 @@ edges of one partition of nodes; `pipelines.dedup.connect` alternates them.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Nodes = npt.NDArray[np.int64]
+from filters.columnar.arrays import Longs
+
+Nodes = Longs
 
 
 def components(edges: Nodes) -> tuple[Nodes, Nodes]:

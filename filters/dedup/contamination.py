@@ -12,10 +12,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from filters.columnar.arrays import Floats, Ints, Keys
 from filters.columnar.kernels import (
+    GOLDEN,
     HANGUL,
     MARK,
     SPACE,
@@ -27,7 +28,7 @@ from filters.columnar.kernels import (
     next_codepoint,
     table_size,
 )
-from filters.dedup.minhash import BASE, fold
+from filters.dedup.minhash import fold
 from schemas.errors import InputError
 from schemas.files import read_lines
 
@@ -51,7 +52,7 @@ def _units(data, begin, end, by_char, units):  # type: ignore[no-untyped-def]  #
                 units[count] = np.uint64(fold(cp)) + np.uint64(1)
                 count += 1
         elif plain:
-            value = (value ^ np.uint64(fold(cp))) * BASE + np.uint64(1)
+            value = (value ^ np.uint64(fold(cp))) * GOLDEN + np.uint64(1)
         elif value:
             units[count] = mix64(value)
             count += 1
@@ -66,7 +67,7 @@ def _units(data, begin, end, by_char, units):  # type: ignore[no-untyped-def]  #
 def _window_power(n):  # type: ignore[no-untyped-def]  # typed by Numba
     power = np.uint64(1)
     for _ in range(n):
-        power = power * BASE
+        power = power * GOLDEN
     return power
 
 
@@ -75,7 +76,7 @@ def _span_key(units, start, length):  # type: ignore[no-untyped-def]  # typed by
     """Return the key of `length` units from `start`: what a rolling window of them gives."""
     value = np.uint64(0)
     for at in range(start, start + length):
-        value = value * BASE + units[at]
+        value = value * GOLDEN + units[at]
     return mix64(value) | np.uint64(1)
 
 
@@ -125,8 +126,8 @@ def _scan(  # type: ignore[no-untyped-def]  # typed by Numba
         value = head = np.uint64(0)
         run = matched = 0
         for at in range(count):
-            value = value * BASE + units[at]
-            head = head * BASE + units[at]
+            value = value * GOLDEN + units[at]
+            head = head * GOLDEN + units[at]
             if at >= n:
                 value = value - units[at - n] * power
             if at >= k:
@@ -159,10 +160,6 @@ def _scan(  # type: ignore[no-untyped-def]  # typed by Numba
     return share, longest, found
 
 
-Keys = npt.NDArray[np.uint64]
-Numbers = npt.NDArray[np.int32]
-
-
 @dataclass(frozen=True)
 class Windows:
     """The items of one kind of unit: full windows of `n` units, short items by their head."""
@@ -170,14 +167,14 @@ class Windows:
     by_char: bool
     n: int
     keys: Keys
-    items: Numbers
+    items: Ints
     k: int
     heads: Keys
-    entries: Numbers
-    next_entry: Numbers
-    lengths: Numbers
+    entries: Ints
+    next_entry: Ints
+    lengths: Ints
     wholes: Keys
-    owners: Numbers
+    owners: Ints
 
 
 @dataclass(frozen=True)
@@ -188,7 +185,7 @@ class Index:
     windows: list[Windows]
 
 
-def item_units(text: str, by_char: bool) -> npt.NDArray[np.uint64]:
+def item_units(text: str, by_char: bool) -> Keys:
     """Return the units of one item."""
     data, offsets = buffers(pa.array([text], pa.large_string()))
     units = np.empty(len(data) + 1, np.uint64)
@@ -224,7 +221,7 @@ def read_items(path: str) -> list[tuple[str, str, str]]:
 def build_index(items: list[tuple[str, str, str]], ngram: int) -> Index:
     """Return the index of `items`: windows of `ngram` words, or of 3 × `ngram` characters
     for items that hold Hangul."""
-    by_kind: dict[bool, list[tuple[int, npt.NDArray[np.uint64]]]] = {}
+    by_kind: dict[bool, list[tuple[int, Keys]]] = {}
     for number, (_, text, _) in enumerate(items):
         by_char = any("가" <= ch <= "힣" for ch in text)
         by_kind.setdefault(by_char, []).append((number, item_units(text, by_char)))
@@ -232,7 +229,7 @@ def build_index(items: list[tuple[str, str, str]], ngram: int) -> Index:
     return Index([name for name, _, _ in items], windows)
 
 
-def _table(pairs: dict[int, int]) -> tuple[Keys, Numbers]:
+def _table(pairs: dict[int, int]) -> tuple[Keys, Ints]:
     """Return an open hash table of key → value."""
     keys = np.zeros(table_size(len(pairs)), np.uint64)
     values = np.full(len(keys), -1, np.int32)
@@ -277,7 +274,7 @@ def _window_keys(units, n):  # type: ignore[no-untyped-def]  # typed by Numba
     out = np.empty(len(units) - n + 1, np.uint64)
     value = np.uint64(0)
     for at in range(len(units)):
-        value = value * BASE + units[at]
+        value = value * GOLDEN + units[at]
         if at >= n:
             value = value - units[at - n] * power
         if at >= n - 1:
@@ -285,9 +282,7 @@ def _window_keys(units, n):  # type: ignore[no-untyped-def]  # typed by Numba
     return out
 
 
-def contamination(
-    text: pa.LargeStringArray, index: Index
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32], list[str | None]]:
+def contamination(text: pa.LargeStringArray, index: Index) -> tuple[Floats, Ints, list[str | None]]:
     """Return for each text: share of its windows found in an item, longest run in units, and
     the item's id (None where no window matches)."""
     data, offsets = buffers(text)

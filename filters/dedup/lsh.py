@@ -5,14 +5,13 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 
+from filters.columnar.arrays import Doubles, Keys, Longs
 from filters.columnar.kernels import kernel, mix64
 from filters.dedup.connected import unique_pairs
 from filters.dedup.minhash import Signatures
 
-Keys = npt.NDArray[np.uint64]
-Pairs = npt.NDArray[np.int64]
+Pairs = Longs
 
 
 MISS_WEIGHT = 0.98
@@ -100,9 +99,7 @@ def _jaccard(left, left_at, right, right_at, out):  # type: ignore[no-untyped-de
         out[pair] = shared / (union - shared) if union > shared else 1.0
 
 
-def jaccard(
-    left: Signatures, left_at: Pairs, right: Signatures, right_at: Pairs
-) -> npt.NDArray[np.float64]:
+def jaccard(left: Signatures, left_at: Pairs, right: Signatures, right_at: Pairs) -> Doubles:
     """Return the exact Jaccard similarity of each pair of sorted shingle sets.
 
     `left_at`, `right_at`: int64 [pairs, 2], begin and end of each set in its flat array. Two

@@ -17,7 +17,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from filters.columnar.arrays import Keys, Longs
 from filters.columnar.kernels import (
+    GOLDEN,
     MARK,
     SPACE,
     buffers,
@@ -30,7 +32,6 @@ from filters.columnar.kernels import (
 )
 
 Signatures = npt.NDArray[np.uint32]
-BASE = np.uint64(0x9E3779B97F4A7C15)
 EMPTY = np.uint32(0xFFFFFFFF)
 """Every value of the signature of a text without units."""
 
@@ -120,11 +121,11 @@ def shingle_hashes(units, count, n, out):  # type: ignore[no-untyped-def]  # typ
     n = min(n, count)
     power = np.uint64(1)
     for _ in range(n):
-        power = power * BASE
+        power = power * GOLDEN
     value = np.uint64(0)
     written = 0
     for at in range(count):
-        value = value * BASE + (units[at] + np.uint64(1))
+        value = value * GOLDEN + (units[at] + np.uint64(1))
         if at >= n:
             value = value - (units[at - n] + np.uint64(1)) * power
         if at >= n - 1:
@@ -199,9 +200,7 @@ def _sets(data, offsets, by_word, n):  # type: ignore[no-untyped-def]  # typed b
     return out[:filled].copy(), places
 
 
-def shingle_sets(
-    text: pa.LargeStringArray, unit: str, n: int
-) -> tuple[Signatures, npt.NDArray[np.int64]]:
+def shingle_sets(text: pa.LargeStringArray, unit: str, n: int) -> tuple[Signatures, Longs]:
     """Return each text's set of shingle hashes, sorted: flat values and `rows + 1` offsets."""
     data, offsets = buffers(text)
     values, places = _sets(data, offsets, unit != "chars", n)
@@ -220,14 +219,14 @@ def _content_hash(data, offsets):  # type: ignore[no-untyped-def]  # typed by Nu
             if is_space(cp):
                 continue
             value = np.uint64(fold(cp))
-            first = mix64(first ^ value) + BASE
+            first = mix64(first ^ value) + GOLDEN
             second = (second ^ value) * np.uint64(0xC2B2AE3D27D4EB4F)
             second ^= second >> np.uint64(29)
         out[row, 0], out[row, 1] = first, mix64(second)
     return out
 
 
-def content_hashes(text: pa.LargeStringArray) -> npt.NDArray[np.uint64]:
+def content_hashes(text: pa.LargeStringArray) -> Keys:
     """Return uint64 [rows, 2]: a 128-bit hash of each text, white space and case aside."""
     data, offsets = buffers(text)
     return np.asarray(_content_hash(data, offsets))

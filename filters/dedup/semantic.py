@@ -8,10 +8,8 @@ pair that is reported reaches the threshold.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
-Places = npt.NDArray[np.int64]
+from filters.columnar.arrays import Floats, Longs
 
 PER_CELL = 1000
 """Documents a cell about: comparing costs the square of it."""
@@ -30,13 +28,13 @@ def fit_cells(sample: Floats, cells: int, seed: int = 0) -> Floats:
     return np.asarray(centres, np.float32)
 
 
-def nearest_cell(vectors: Floats, centres: Floats) -> Places:
+def nearest_cell(vectors: Floats, centres: Floats) -> Longs:
     """Return for each vector the number of the centre that is nearest to it."""
     distance = (centres * centres).sum(axis=1) - 2 * (vectors @ centres.T)
     return np.asarray(distance.argmin(axis=1), np.int64)
 
 
-def semantic_duplicates(vectors: Floats, threshold: float) -> tuple[Places, Floats]:
+def semantic_duplicates(vectors: Floats, threshold: float) -> tuple[Longs, Floats]:
     """Return for each vector the place of the earlier one that it repeats, and their similarity.
 
     `vectors`: float32 (documents, dimensions) of length one (zero vectors repeat nothing), in

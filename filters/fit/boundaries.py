@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from filters.columnar.arrays import Ints, Mask
 from filters.columnar.kernels import kernel
 from filters.fit.labelled import is_held, read_texts
 from filters.text.boundaries import BITS, FEATURES, features
@@ -34,18 +35,15 @@ CLIP = 6.0
 
 _RUN = re.compile(r"[가-힣]+")
 
-Slots = npt.NDArray[np.int32]
-Labels = npt.NDArray[np.bool_]
 
-
-def read_syllables(path: Path) -> tuple[Slots, Labels, Labels]:
+def read_syllables(path: Path) -> tuple[Ints, Mask, Mask]:
     """Return features int32 [n, FEATURES], and both answers bool [n], of the file's syllables."""
     from kiwipiepy import Kiwi
 
     kiwi = Kiwi(model_type="sbg")
-    slots: list[Slots] = []
-    ends: list[Labels] = []
-    meets: list[Labels] = []
+    slots: list[Ints] = []
+    ends: list[Mask] = []
+    meets: list[Mask] = []
     count = 0
     for text in _texts(path):
         over_character = np.zeros(len(text) + 1, np.int32)
@@ -69,7 +67,7 @@ def read_syllables(path: Path) -> tuple[Slots, Labels, Labels]:
     return np.concatenate(slots), np.concatenate(ends), np.concatenate(meets)
 
 
-def run_features(run: str) -> Slots:
+def run_features(run: str) -> Ints:
     """Return int32 [len(run), FEATURES] of a run of Hangul syllables."""
     data = np.frombuffer(run.encode(), np.uint8)
     found = np.empty((len(run), FEATURES), np.int64)
@@ -110,9 +108,7 @@ def _epoch(slots, answers, order, weights, squares, rate, decay):  # type: ignor
     return loss / len(order)
 
 
-def fit_boundaries(
-    slots: Slots, ends: Labels, meets: Labels, seed: int = 0
-) -> npt.NDArray[np.int8]:
+def fit_boundaries(slots: Ints, ends: Mask, meets: Mask, seed: int = 0) -> npt.NDArray[np.int8]:
     """Return the weights as `filters.text.boundaries.load_weights` gives them."""
     answers = (ends, meets)
     weights = [np.zeros((1 << BITS) + 1) for _ in answers]

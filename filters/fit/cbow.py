@@ -9,14 +9,10 @@ are gathered before they are applied, so a row is read and written once per toke
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from filters.columnar.arrays import Floats, Ints, Longs
 from filters.columnar.kernels import kernel
 from filters.toxicity.small_transformer import Tokens
-
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int32]
-Positions = npt.NDArray[np.int64]
 
 NEGATIVES = 5
 REACH = 3
@@ -52,9 +48,9 @@ def train_table(tokens: Tokens, bits: int, width: int, epochs: int, seed: int) -
 @kernel
 def _cbow(
     ids: Ints,
-    begins: Positions,
-    rows: Positions,
-    order: Positions,
+    begins: Longs,
+    rows: Longs,
+    order: Longs,
     whole: Ints,
     table: Floats,
     words: Floats,

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from filters.columnar.arrays import Ints, Longs
 from filters.fit.junk import KINDS, make_junk
 from filters.fit.labelled import fold_of, is_held, out_and_files, read_texts
 from filters.quality.embedding import Table, ngrams, save_table
@@ -61,9 +62,9 @@ def _middle(text: str) -> int:
 
 
 def _train(
-    views: Sequence[tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]],
-    kinds: npt.NDArray[np.int64],
-    bad_kinds: npt.NDArray[np.int64],
+    views: Sequence[tuple[Ints, Longs]],
+    kinds: Longs,
+    bad_kinds: Longs,
     classes: int,
     seed: int,
 ) -> npt.NDArray[np.int8]:
@@ -81,7 +82,7 @@ def _train(
     adam = torch.optim.Adam([*bag.parameters(), *head.parameters()], lr=RATE)
     schedule = torch.optim.lr_scheduler.OneCycleLR(adam, RATE, total_steps=max(steps, 2))
 
-    def embed(view: int, rows: npt.NDArray[np.int64]) -> Any:
+    def embed(view: int, rows: Longs) -> Any:
         ids, begins = views[view]
         pieces = [ids[begins[row] : begins[row + 1]] for row in rows]
         starts = np.cumsum([0, *(len(piece) for piece in pieces[:-1])])

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from filters.columnar.arrays import Floats, Mask
 from filters.fit.labelled import HELD_PARTS, Row, fold_of, is_held, read_labelled
 from filters.fit.logistic import Figures, figures, fit_logistic
 from filters.fit.ngram import FOLDS, extract, fit_model
@@ -140,7 +140,7 @@ def _check_out(out: Path) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
 
 
-def read_rows(data: Sequence[Path]) -> tuple[list[Row], npt.NDArray[np.bool_]]:
+def read_rows(data: Sequence[Path]) -> tuple[list[Row], Mask]:
     """Return all rows in the order of their ids, and which of them are held out."""
     rows = sorted(read_labelled(list(data)), key=lambda row: (row.id, row.text))
     held = np.array([is_held(row.id) for row in rows], dtype=bool)
@@ -154,7 +154,7 @@ def read_rows(data: Sequence[Path]) -> tuple[list[Row], npt.NDArray[np.bool_]]:
     return rows, held
 
 
-def _by_kind(rows: Iterable[Row], score: npt.NDArray[np.float32]) -> dict[str, list[float]]:
+def _by_kind(rows: Iterable[Row], score: Floats) -> dict[str, list[float]]:
     """Return by kind: rows, median score, share below 0.2, AUC.
 
     The AUC is against the rows of all kinds that are only good (for a kind that is only junk)

@@ -11,13 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import scipy.optimize
 import scipy.sparse
 import scipy.special
 
-from filters.fit.logistic import Array, Labels, Matrix, platt
+from filters.columnar.arrays import Doubles, Ints, Longs, Mask
+from filters.fit.logistic import Matrix, platt
 from filters.toxicity.ngram_model import DAMPING, NgramModel, features
 
 BITS = 20
@@ -45,11 +45,11 @@ class Rows:
     """Features of labelled texts: `counts` (rows, 2**WIDE_BITS), `total` n-grams by row."""
 
     counts: Matrix
-    total: npt.NDArray[np.int64]
-    kind: npt.NDArray[np.int32]
+    total: Longs
+    kind: Ints
 
 
-def extract(texts: pa.Array) -> Rows:
+def extract(texts: pa.Doubles) -> Rows:
     """Return the features of `texts`."""
     ids, begins, kind = features(texts, WIDE_BITS)
     counts = scipy.sparse.csr_matrix(
@@ -59,14 +59,12 @@ def extract(texts: pa.Array) -> Rows:
     return Rows(counts, np.diff(begins), kind)
 
 
-def fit_model(rows: Rows, labels: Labels, fold: npt.NDArray[np.int64]) -> NgramModel:
+def fit_model(rows: Rows, labels: Mask, fold: Longs) -> NgramModel:
     """Return the model of `fit_with_logits`."""
     return fit_with_logits(rows, labels, fold)[0]
 
 
-def fit_with_logits(
-    rows: Rows, labels: Labels, fold: npt.NDArray[np.int64]
-) -> tuple[NgramModel, Array]:
+def fit_with_logits(rows: Rows, labels: Mask, fold: Longs) -> tuple[NgramModel, Doubles]:
     """Return a calibrated model of all `rows`, with an empty card, and the rows' logits.
 
     The logits are of models that had not seen the row's fold, on the calibrated scale.
@@ -97,9 +95,7 @@ def fit_with_logits(
     return NgramModel(codes, scale, slope, offset, {}), logits
 
 
-def unseen_margins(
-    rows: Rows, labels: Labels, fold: npt.NDArray[np.int64], index: npt.NDArray[np.int64]
-) -> Array:
+def unseen_margins(rows: Rows, labels: Mask, fold: Longs, index: Longs) -> Doubles:
     """Return for the rows at `index` the margins of models that had not seen the row's fold."""
     margin = np.zeros(len(index))
     for part in range(FOLDS):
@@ -110,7 +106,7 @@ def unseen_margins(
     return margin
 
 
-def margins(rows: Rows, table: Array, index: npt.NDArray[np.int64]) -> Array:
+def margins(rows: Rows, table: Doubles, index: Longs) -> Doubles:
     """Return the uncalibrated margins of the rows at `index` under a folded weight table."""
     counts = rows.counts[index]
     gathered = table[counts.indices >> (WIDE_BITS - BITS)] * counts.data
@@ -119,7 +115,7 @@ def margins(rows: Rows, table: Array, index: npt.NDArray[np.int64]) -> Array:
     return np.asarray(sums / np.sqrt(rows.total[index] + DAMPING), np.float64)
 
 
-def _weights(rows: Rows, labels: Labels, index: npt.NDArray[np.int64]) -> Array:
+def _weights(rows: Rows, labels: Mask, index: Longs) -> Doubles:
     """Return the folded weights, float64 (2**BITS,), fitted on the rows at `index`."""
     counts, positive = rows.counts[index], labels[index]
     texts = np.bincount(counts.indices, minlength=1 << WIDE_BITS)
@@ -150,7 +146,7 @@ def _weights(rows: Rows, labels: Labels, index: npt.NDArray[np.int64]) -> Array:
     transposed = scaled.T.tocsr()
     sign = np.where(positive, 1.0, -1.0)
 
-    def loss(point: Array) -> tuple[float, Array]:
+    def loss(point: Doubles) -> tuple[float, Doubles]:
         margin = sign * (scaled @ point + BASE_MARGIN)
         gradient = transposed @ (-cost * sign * scipy.special.expit(-margin)) + point
         return float(cost * np.logaddexp(0, -margin).sum() + 0.5 * point @ point), gradient

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from filters.columnar.arrays import Floats, Ints, Longs, Mask
 from filters.fit.cbow import train_table
 from filters.fit.labelled import Row, fold_of, is_held, read_texts
 from filters.fit.linear import LEAST_ROWS, card_text, described, read_rows
@@ -29,8 +29,6 @@ from filters.toxicity.ngram_model import features
 from filters.toxicity.small_transformer import (
     CARD,
     LOGIT_BOUND,
-    Floats,
-    Positions,
     Shape,
     SmallClassifier,
     SmallModel,
@@ -209,7 +207,7 @@ def train_network(
     tokens: Tokens,
     prior: Floats,
     targets: Floats,
-    rows: Positions,
+    rows: Longs,
     epochs: int,
     seed: int,
     after: Callable[[int], None] = lambda epoch: None,
@@ -250,7 +248,7 @@ def train_network(
         after(epoch)
 
 
-def _batches(lengths: Positions, rows: Positions, rng: np.random.Generator) -> Iterator[Positions]:
+def _batches(lengths: Longs, rows: Longs, rng: np.random.Generator) -> Iterator[Longs]:
     """Yield `rows` in random order, in batches of about BATCH_TOKENS tokens and of like length."""
     rows = rng.permutation(rows)
     found = []
@@ -273,9 +271,7 @@ def _lines(paths: Sequence[Path]) -> Iterator[str]:
                     yield line
 
 
-def _groups(
-    rows: Sequence[Row], kind: npt.NDArray[np.int32]
-) -> Iterator[tuple[str, npt.NDArray[np.bool_]]]:
+def _groups(rows: Sequence[Row], kind: Ints) -> Iterator[tuple[str, Mask]]:
     """Yield the groups of the card: by kind of window, and of Hangul by source."""
     yield "Hangul", kind == 0
     sources = sorted({row.source for row, number in zip(rows, kind, strict=True) if number == 0})
@@ -284,7 +280,5 @@ def _groups(
     yield "other", kind == 1
 
 
-def _chances(
-    model: SmallClassifier, texts: pa.Array, kind: npt.NDArray[np.int32], rows: Positions
-) -> Floats:
+def _chances(model: SmallClassifier, texts: pa.Array, kind: Ints, rows: Longs) -> Floats:
     return model(texts.take(pa.array(rows)), kind[rows])

@@ -12,21 +12,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from filters.columnar.kernels import HANGUL, JAMO, LATIN, Bytes, Offsets, buffers, everywhere
+from filters.columnar.arrays import Bytes, Doubles, Floats, Longs, Mask, Offsets
+from filters.columnar.kernels import HANGUL, JAMO, LATIN, buffers, everywhere
 from filters.language import prose
 from filters.language.codelang import code_features, code_language, code_score, guess_language
 from filters.language.hints import language_votes
 from filters.language.scripts import LETTERS, script_counts, shares
 from schemas.config import Identify as Settings
 from schemas.documents import AUTO
-
-Floats = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
 
 UNDETERMINED = "und"
 KOREAN = "ko"
@@ -92,13 +89,11 @@ class Languages:
     """Language, its score (0 to 1), and the second language of each row, or None."""
 
     lang: list[str]
-    score: npt.NDArray[np.float32]
+    score: Floats
     other: list[str | None]
 
 
-def decide_by_script(
-    counts: npt.NDArray[np.int64], words: npt.NDArray[np.int64]
-) -> tuple[Mask, Mask, Floats]:
+def decide_by_script(counts: Longs, words: Longs) -> tuple[Mask, Mask, Doubles]:
     """Return which rows are clearly Korean, which clearly English, and Korean's share.
 
     `counts` are of `script_counts`, `words` of `prose.function_words`. The share is that of
@@ -198,8 +193,8 @@ class Identify:
         self,
         data: Bytes,
         offsets: Offsets,
-        clear: tuple[Mask, Mask, Floats],
-        words: npt.NDArray[np.int64],
+        clear: tuple[Mask, Mask, Doubles],
+        words: Longs,
         is_code: Mask,
     ) -> Languages:
         rows = len(offsets) - 1
@@ -222,9 +217,7 @@ class Identify:
                 other[row] = KOREAN
         return Languages(lang, score, other)
 
-    def _ask(
-        self, data: Bytes, offsets: Offsets, rows: npt.NDArray[np.int64]
-    ) -> list[dict[str, float]]:
+    def _ask(self, data: Bytes, offsets: Offsets, rows: Longs) -> list[dict[str, float]]:
         """Return the model's probability of each language by row, over its windows by length."""
         parts: list[str] = []
         owners: list[int] = []
@@ -265,7 +258,7 @@ def compile_kernels() -> None:
     language_votes(data, offsets, everywhere(offsets))
 
 
-def _weigh_english(ranked: dict[str, float], words: npt.NDArray[np.int64]) -> None:
+def _weigh_english(ranked: dict[str, float], words: Longs) -> None:
     """Let function words speak: Bayes' rule, each one ODDS to one for English.
 
     Only where no function word of another language and no letter beyond ASCII occurs: the model

@@ -6,8 +6,8 @@ import re
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from filters.columnar.arrays import Doubles, Floats, Longs
 from filters.columnar.kernels import HANGUL, JAMO, MARK, SPACE, classify, kernel, next_codepoint
 from filters.language import prose
 from filters.language.hints import LANGUAGES
@@ -45,7 +45,7 @@ def code_language(head: bytes, meta: dict[str, Any], guess: str | None) -> str |
     return guess
 
 
-def guess_language(votes: npt.NDArray[np.float64]) -> list[str | None]:
+def guess_language(votes: Doubles) -> list[str | None]:
     """Return for each row of `hints.language_votes` the language that its lines speak for."""
     best = votes.argmax(axis=1)
     most = votes.max(axis=1)
@@ -178,9 +178,7 @@ LEAST_OPERATORS = 0.03
 """Share of operators and brackets below which nothing is code: one short line says too little."""
 
 
-def code_score(
-    features: npt.NDArray[np.float64], words: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float32]:
+def code_score(features: Doubles, words: Longs) -> Floats:
     """Return the probability that a row is source code rather than prose.
 
     `features` are of `code_features`, `words` of `prose.function_words`. 0 where no line is
@@ -193,7 +191,7 @@ def code_score(
     return np.asarray(chance, np.float32)
 
 
-def prose_shares(words: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+def prose_shares(words: Longs) -> Doubles:
     """Return float64 [rows, 2]: English and other function words, as shares of Latin words."""
     total = np.maximum(words[:, [prose.WORDS]], 1)
     return np.asarray(words[:, [prose.ENGLISH_WORDS, prose.OTHER_WORDS]] / total)

@@ -7,9 +7,9 @@ has neither a known name nor a shebang.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from filters.columnar.kernels import kernel
+from filters.columnar.arrays import Doubles, Keys, Longs
+from filters.columnar.kernels import GOLDEN, kernel
 
 # Words that a line begins with, and how much each says.
 _WORDS = {
@@ -70,7 +70,7 @@ _END_WEIGHT, _PAIR_WEIGHT = 0.2, 0.6
 
 
 def _slot(code: int) -> int:
-    return ((code * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF) >> 40) & (_SIZE - 1)
+    return ((code * int(GOLDEN) & 0xFFFFFFFFFFFFFFFF) >> 40) & (_SIZE - 1)
 
 
 def _hash(word: str) -> int:
@@ -81,7 +81,7 @@ def _hash(word: str) -> int:
     return value
 
 
-def _tables() -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.float64]]:
+def _tables() -> tuple[Keys, Doubles]:
     codes, weights = np.zeros(_SIZE, np.uint64), np.zeros((_SIZE, len(LANGUAGES)))
     for name, words in _WORDS.items():
         parts = words.split()
@@ -95,7 +95,7 @@ def _tables() -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.float64]]:
     return codes, weights
 
 
-def _pairs() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+def _pairs() -> tuple[Longs, Doubles]:
     """Return a number for each pair of bytes (0: none) and a row of weights for each number."""
     known = sorted({pair for pairs in _PAIRS.values() for pair in pairs})
     numbers = np.zeros(1 << 16, np.int64)
@@ -107,7 +107,7 @@ def _pairs() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     return numbers, weights
 
 
-def _ends() -> npt.NDArray[np.float64]:
+def _ends() -> Doubles:
     weights = np.zeros((256, len(LANGUAGES)))
     for name, ends in _ENDS.items():
         for mark, weight in ends.items():
@@ -142,7 +142,7 @@ def language_votes(data, offsets, where):  # type: ignore[no-untyped-def]  # typ
                 lower = byte + 32 if 65 <= byte <= 90 else byte
                 value = (value ^ np.uint64(lower)) * np.uint64(0x100000001B3)
                 at += 1
-            slot = np.int64((value * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(40)) & (_SIZE - 1)
+            slot = np.int64((value * GOLDEN) >> np.uint64(40)) & (_SIZE - 1)
             while _CODES[slot] != 0:
                 if _CODES[slot] == value:
                     for index in range(len(LANGUAGES)):

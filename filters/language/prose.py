@@ -8,9 +8,9 @@ the model with short texts.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from filters.columnar.kernels import HANGUL, JAMO, LATIN, classify, kernel, next_codepoint
+from filters.columnar.arrays import Bytes, Keys
+from filters.columnar.kernels import GOLDEN, HANGUL, JAMO, LATIN, classify, kernel, next_codepoint
 
 # Keywords of programming languages (for, if, is, in, and, or, with, as, this) are left out.
 ENGLISH = """
@@ -36,10 +36,10 @@ _LONGEST = 8
 
 
 def _slot(code: int) -> int:
-    return ((code * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF) >> 40) & (_SIZE - 1)
+    return ((code * int(GOLDEN) & 0xFFFFFFFFFFFFFFFF) >> 40) & (_SIZE - 1)
 
 
-def _table() -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint8]]:
+def _table() -> tuple[Keys, Bytes]:
     codes, kinds = np.zeros(_SIZE, np.uint64), np.zeros(_SIZE, np.uint8)
     english = ENGLISH.split()
     for words, kind in ((english, _ENGLISH), (OTHER.split(), _OTHER)):
@@ -59,7 +59,7 @@ _CODES, _KINDS = _table()
 
 @kernel
 def _kind(code):  # type: ignore[no-untyped-def]  # typed by Numba
-    slot = np.int64((code * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(40)) & (_SIZE - 1)
+    slot = np.int64((code * GOLDEN) >> np.uint64(40)) & (_SIZE - 1)
     while _CODES[slot] != 0:
         if _CODES[slot] == code:
             return np.int64(_KINDS[slot]), slot

@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 import filters.signals
-from filters.columnar.kernels import Mask, buffers, everywhere
+from filters.columnar.arrays import Mask
+from filters.columnar.kernels import buffers, everywhere
 from filters.measure.boilerplate import find_tails
 from filters.measure.syntax import syntax_ok
 from filters.signals.family import CODE, Family

@@ -13,7 +13,8 @@ from functools import reduce
 import numpy as np
 import pyarrow as pa
 
-from filters.columnar.kernels import Bytes, Mask, Offsets, kernel
+from filters.columnar.arrays import Bytes, Mask, Offsets
+from filters.columnar.kernels import kernel
 from filters.columnar.patterns import found_between, needles
 from filters.text.removed_spans import build_cuts
 

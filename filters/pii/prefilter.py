@@ -13,9 +13,9 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from filters.columnar.arrays import Bytes, Longs, Mask
 from filters.columnar.kernels import buffers
 from filters.pii.entities import (
     BANKS,
@@ -60,7 +60,7 @@ NAME_LABELS = (
 
 _REACH = 1024
 
-Words = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.bool_]]
+Words = tuple[Bytes, Longs, Mask]
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,12 @@ class Windows:
     """Windows of one kind, in order of place. Byte positions in the column's data buffer."""
 
     kind: int
-    row: npt.NDArray[np.int64]
-    start: npt.NDArray[np.int64]
+    row: Longs
+    start: Longs
     """A value that starts at or after `start` and before `end` belongs to this window."""
-    end: npt.NDArray[np.int64]
-    shown_start: npt.NDArray[np.int64]
-    shown_end: npt.NDArray[np.int64]
+    end: Longs
+    shown_start: Longs
+    shown_end: Longs
     """What a recogniser gets to see: the core and its surroundings, whole characters."""
 
 
@@ -87,7 +87,7 @@ def pack(words: Iterable[str]) -> Words:
 
 
 @lru_cache
-def tables() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], tuple[Words, ...]]:
+def tables() -> tuple[Bytes, Bytes, tuple[Words, ...]]:
     """Return what the scan looks up: byte classes, syllable flags, packed words."""
     classes = np.zeros(256, np.uint8)
     for byte in b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz":
@@ -118,7 +118,7 @@ def tables() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], tuple[Words,
     return classes, flags, tuple(pack(words) for words in lists)
 
 
-def find_triggers(text: pa.LargeStringArray, kinds: int = ALL_KINDS) -> npt.NDArray[np.int64]:
+def find_triggers(text: pa.LargeStringArray, kinds: int = ALL_KINDS) -> Longs:
     """Return int64 [n, 4]: row, start, end, kinds as bits of every trigger in `text`."""
     data, offsets = buffers(text)
     classes, flags, words = tables()
@@ -149,9 +149,9 @@ def find_windows(text: pa.LargeStringArray, kinds: int = ALL_KINDS) -> list[Wind
 
 def _windows(
     kind: int,
-    found: npt.NDArray[np.int64],
-    data: npt.NDArray[np.uint8],
-    offsets: npt.NDArray[np.int64],
+    found: Longs,
+    data: Bytes,
+    offsets: Longs,
 ) -> Windows:
     row = found[:, 0]
     low, high = offsets[row], offsets[row + 1]
@@ -188,7 +188,7 @@ def _cut(kind: int, row: Any, start: Any, end: Any) -> tuple[Any, Any, Any, Any]
     return row[index], cut_start, cut_end, np.where(cut_end < end[index], beyond, 0)
 
 
-def _to_character(data: npt.NDArray[np.uint8], at: Any, limit: Any) -> npt.NDArray[np.int64]:
+def _to_character(data: Bytes, at: Any, limit: Any) -> Longs:
     """Return positions moved forward to where a character begins."""
     at = at.copy()
     for _ in range(3):

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from filters.columnar.arrays import fixed_binary, read_npz, write_npz
+from filters.columnar.arrays import Doubles, Floats, fixed_binary
+from filters.columnar.npz import read_npz, write_npz
 from filters.quality.embedding import DEFAULT, Embedder, embedder_files, load_embedder
 from schemas.config import Quality
 from schemas.errors import InputError
@@ -35,12 +35,12 @@ class Head:
     `embedder` names the embedder whose vectors it was fitted on.
     """
 
-    weights: npt.NDArray[np.float64]
+    weights: Doubles
     intercept: float
     embedder: str
     card: dict[str, object]
 
-    def __call__(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def __call__(self, vectors: Floats) -> Floats:
         """Return the probability of good text, float32 (rows,), rounded to DECIMALS.
 
         Added up dimension by dimension: a matrix product's order, and so its last bits,

@@ -18,15 +18,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from filters.columnar.arrays import read_npz, write_npz
-from filters.columnar.kernels import kernel
+from filters.columnar.arrays import Bytes, Floats, Ints, Longs
+from filters.columnar.kernels import GOLDEN, kernel
+from filters.columnar.npz import read_npz, write_npz
 from filters.toxicity.ngram_model import decode, fold, utf8_buffers
 from schemas.errors import InputError
 from schemas.extras import EMBED, needs
-
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int32]
-Bytes = npt.NDArray[np.uint8]
 
 DEFAULT = "default"
 DEFAULT_TABLE = Path(__file__).parents[1] / "models" / "embedding.npz"
@@ -38,7 +35,6 @@ SPANS = 8
 
 _IDS_PER_CHAR = 5  # two n-grams and, at a word's end, two words: an upper bound
 _FAMILY = (0x51ED270B3A1F4E5D, 0x2545F4914F6CDD1D, 0x6C62272E07BB0142, 0x1B873593CC9E2D51)
-_MULTIPLIER = 0x9E3779B97F4A7C15
 _SPACE = 32
 _NEWLINE = 10
 
@@ -164,7 +160,7 @@ def load_table(path: Path) -> Table:
     return table
 
 
-def ngrams(text: pa.Array, bits: int) -> tuple[Ints, npt.NDArray[np.int64]]:
+def ngrams(text: pa.Array, bits: int) -> tuple[Ints, Longs]:
     """Return the buckets of each text's n-grams and where each text's begin (rows + 1).
 
     Characters by three and by five across white space (a line's end is its own), words and
@@ -215,7 +211,6 @@ def _fold_span(data: Bytes, start: int, end: int, chars: Ints) -> int:
 def _hash_span(chars: Ints, count: int, bits: int, ids: Ints, used: int) -> int:
     """Append the buckets of a folded span's n-grams to `ids` from `used` on."""
     shift = np.uint64(64 - bits)
-    multiplier = np.uint64(_MULTIPLIER)
     half = np.uint64(32)
     word = np.uint64(_FAMILY[2])
     last = np.uint64(0)
@@ -224,26 +219,26 @@ def _hash_span(chars: Ints, count: int, bits: int, ids: Ints, used: int) -> int:
         state = np.uint64(_FAMILY[0])
         if first + 3 <= count:
             for at in range(first, first + 3):
-                state = (state ^ np.uint64(chars[at])) * multiplier
-            ids[used] = int(((state ^ (state >> half)) * multiplier) >> shift)
+                state = (state ^ np.uint64(chars[at])) * GOLDEN
+            ids[used] = int(((state ^ (state >> half)) * GOLDEN) >> shift)
             used += 1
         if first + 5 <= count:
             state ^= np.uint64(_FAMILY[1])
             for at in range(first + 3, first + 5):
-                state = (state ^ np.uint64(chars[at])) * multiplier
-            ids[used] = int(((state ^ (state >> half)) * multiplier) >> shift)
+                state = (state ^ np.uint64(chars[at])) * GOLDEN
+            ids[used] = int(((state ^ (state >> half)) * GOLDEN) >> shift)
             used += 1
         code = chars[first]
         space = code in (_SPACE, _NEWLINE)
         if not space:
-            word = (word ^ np.uint64(code)) * multiplier
+            word = (word ^ np.uint64(code)) * GOLDEN
             inside = True
         if inside and (space or first == count - 1):
-            ids[used] = int(((word ^ (word >> half)) * multiplier) >> shift)
+            ids[used] = int(((word ^ (word >> half)) * GOLDEN) >> shift)
             used += 1
             if last != 0:
                 pair = (word * np.uint64(3)) ^ last ^ np.uint64(_FAMILY[3])
-                ids[used] = int(((pair ^ (pair >> half)) * multiplier) >> shift)
+                ids[used] = int(((pair ^ (pair >> half)) * GOLDEN) >> shift)
                 used += 1
             last = word
             word = np.uint64(_FAMILY[2])
@@ -254,10 +249,10 @@ def _hash_span(chars: Ints, count: int, bits: int, ids: Ints, used: int) -> int:
 @kernel
 def _ngrams(
     data: Bytes,
-    offsets: npt.NDArray[np.int64],
+    offsets: Longs,
     bits: int,
     ids: Ints,
-    begins: npt.NDArray[np.int64],
+    begins: Longs,
 ) -> None:
     chars = np.zeros(SPANS * SPAN_BYTES + 2, np.int32)
     used = 0
@@ -282,9 +277,7 @@ def _ngrams(
 
 
 @kernel
-def _add_rows(
-    ids: Ints, begins: npt.NDArray[np.int64], codes: npt.NDArray[np.int8], sums: Ints
-) -> None:
+def _add_rows(ids: Ints, begins: Longs, codes: npt.NDArray[np.int8], sums: Ints) -> None:
     """Add to `sums` int32 (rows, dimensions) the rows of `codes` that each text's ids name."""
     for row in range(begins.size - 1):
         for at in range(begins[row], begins[row + 1]):

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from filters.columnar.arrays import Mask
 from filters.rules.evaluate import breaks
 from schemas.rules import ALL, Rule
 
@@ -19,7 +20,7 @@ KEPT = -1
 """The reason code of a document that every rule keeps."""
 
 
-def in_scope(rule: Rule, assigned: pa.Array, source: pa.Array) -> npt.NDArray[np.bool_]:
+def in_scope(rule: Rule, assigned: pa.Array, source: pa.Array) -> Mask:
     """Return for each row whether the rule speaks about it: by component, source or `all`."""
     if rule.scope == ALL:
         return np.ones(len(source), dtype=bool)

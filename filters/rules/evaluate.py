@@ -24,9 +24,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from filters.columnar.arrays import Mask
 from schemas.rules import ORDERED, Rule, Scalar, is_number
-
-Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ OPERATORS = {
 }
 
 
-def holds(rule: Rule, column: pa.Array) -> Bools:
+def holds(rule: Rule, column: pa.Array) -> Mask:
     """Return, for each row of `column`, whether the rule's condition holds there."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
@@ -74,7 +73,7 @@ def holds(rule: Rule, column: pa.Array) -> Bools:
     return np.where(absent, rule.when_null == "keep", held)
 
 
-def breaks(rule: Rule, column: pa.Array) -> Bools:
+def breaks(rule: Rule, column: pa.Array) -> Mask:
     """Return, for each row of `column`, whether the rule's condition does not hold there."""
     return ~holds(rule, column)
 
@@ -98,7 +97,7 @@ def breaks_sql(rule: Rule, kind: pa.DataType) -> str:
     return f"NOT ({holds_sql(rule, kind)})"
 
 
-def valued(column: pa.Array) -> Bools:
+def valued(column: pa.Array) -> Mask:
     """Return where a column has a value: neither null nor NaN."""
     return ~_bools(pc.is_null(column, nan_is_null=True))
 
@@ -107,7 +106,7 @@ def valued(column: pa.Array) -> Bools:
 # a quarter of a `bibim what-if`: numbers and masks are handed over by their buffers.
 
 
-def numbers(values: npt.NDArray[Any], nulls: Bools | None = None) -> pa.Array:
+def numbers(values: npt.NDArray[Any], nulls: Mask | None = None) -> pa.Array:
     """Return an Arrow array over a contiguous NumPy array of numbers, null where `nulls` says."""
     kind = pa.from_numpy_dtype(values.dtype)
     valid = None if nulls is None else pa.py_buffer(np.packbits(~nulls, bitorder="little"))
@@ -121,16 +120,16 @@ def _array(values: list[Scalar], kind: pa.DataType) -> pa.Array:
     return pa.array(values, kind)
 
 
-def _bools(answers: pa.Array) -> Bools:
+def _bools(answers: pa.Array) -> Mask:
     """Return a boolean array as NumPy's, null as false."""
     if not len(answers):
         return np.zeros(0, bool)
     octets = pc.cast(answers, pa.uint8())
-    held: Bools = np.frombuffer(octets.buffers()[1], bool, len(octets), octets.offset)
+    held: Mask = np.frombuffer(octets.buffers()[1], bool, len(octets), octets.offset)
     if not octets.null_count:
         return held
     valid = pc.cast(octets.is_valid(), pa.uint8())
-    present: Bools = np.frombuffer(valid.buffers()[1], bool, len(valid), valid.offset)
+    present: Mask = np.frombuffer(valid.buffers()[1], bool, len(valid), valid.offset)
     return held & present
 
 

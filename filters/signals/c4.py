@@ -8,9 +8,9 @@ none over 1000 characters, and speaks neither of javascript nor of policies and 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from filters.columnar.kernels import SPACE, Bytes, Mask, Offsets, classify, kernel, next_codepoint
+from filters.columnar.arrays import Bytes, Doubles, Mask, Offsets
+from filters.columnar.kernels import SPACE, classify, kernel, next_codepoint
 from filters.columnar.patterns import found_between, needles
 from filters.signals.family import PROSE, Family
 
@@ -119,7 +119,7 @@ def _measure(data, offsets, where, wanted):  # type: ignore[no-untyped-def]  # t
     return out
 
 
-def compute(data: Bytes, offsets: Offsets, where: Mask) -> npt.NDArray[np.float64]:
+def compute(data: Bytes, offsets: Offsets, where: Mask) -> Doubles:
     """Return the columns of SIGNALS for each row."""
     return np.asarray(_measure(data, offsets, where, _WANTED))
 

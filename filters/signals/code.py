@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from filters.columnar.kernels import Bytes, Mask, Offsets, kernel
+from filters.columnar.arrays import Bytes, Doubles, Mask, Offsets
+from filters.columnar.kernels import kernel
 from filters.columnar.patterns import found_at, found_between, needles, strings
 from filters.signals.family import CODE, Family
 
@@ -129,7 +129,7 @@ def _measure(data, offsets, where, wanted, opening, hide):  # type: ignore[no-un
     return out
 
 
-def compute(data: Bytes, offsets: Offsets, where: Mask) -> npt.NDArray[np.float64]:
+def compute(data: Bytes, offsets: Offsets, where: Mask) -> Doubles:
     """Return the columns of SIGNALS for each row."""
     return np.asarray(_measure(data, offsets, where, _MARKS, _OPEN, _HIDE))
 

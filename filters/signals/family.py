@@ -6,12 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
+from filters.columnar.arrays import Bytes, Doubles, Mask, Offsets
 
-from filters.columnar.kernels import Bytes, Mask, Offsets
-
-Compute = Callable[[Bytes, Offsets, Mask], npt.NDArray[np.float64]]
+Compute = Callable[[Bytes, Offsets, Mask], Doubles]
 Kind = Literal["prose", "code"]
 PROSE: Kind = "prose"
 CODE: Kind = "code"

@@ -8,9 +8,9 @@ thousand characters, each kind with a limit so that a table of numbers alone is 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from filters.columnar.kernels import Bytes, Mask, Offsets, kernel
+from filters.columnar.arrays import Bytes, Doubles, Mask, Offsets
+from filters.columnar.kernels import kernel
 from filters.columnar.patterns import found_at, may_begin, needles, strings
 from filters.signals.family import PROSE, Family
 
@@ -96,7 +96,7 @@ def _measure(data, offsets, where, wanted, units):  # type: ignore[no-untyped-de
     return out
 
 
-def compute(data: Bytes, offsets: Offsets, where: Mask) -> npt.NDArray[np.float64]:
+def compute(data: Bytes, offsets: Offsets, where: Mask) -> Doubles:
     """Return the column of SIGNALS for each row."""
     return np.asarray(_measure(data, offsets, where, _WANTED, _UNIT))
 

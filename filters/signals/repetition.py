@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from filters.columnar.counting import MOST_BITS, deal, parts_of
-from filters.columnar.kernels import find_slot, kernel, mix64, next_codepoint, table_size
+from filters.columnar.kernels import GOLDEN, find_slot, kernel, mix64, next_codepoint, table_size
 from filters.signals.family import PROSE, Family
 
 GRAM = 10
 """Characters of a window, as in Laurençon et al. 2022 (ROOTS): character repetition ratio."""
-_BASE = np.uint64(0x9E3779B97F4A7C15)
 
 
 @kernel
@@ -22,7 +21,7 @@ def _hash_windows(data, begin, end, hashes, power):  # type: ignore[no-untyped-d
     seen = place = 0
     while at < end:
         cp, at = next_codepoint(data, at)
-        value = value * _BASE + np.uint64(cp) - window[place] * power
+        value = value * GOLDEN + np.uint64(cp) - window[place] * power
         window[place] = np.uint64(cp)
         place = place + 1 if place + 1 < GRAM else 0
         seen += 1
@@ -129,7 +128,7 @@ def compute(data, offsets, where):  # type: ignore[no-untyped-def]  # typed by N
     out = np.zeros((rows, 1))
     power = np.uint64(1)
     for _ in range(GRAM):
-        power = power * _BASE
+        power = power * GOLDEN
     longest = 0
     for row in range(rows):
         if where[row]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from filters.columnar.arrays import Bytes, Doubles, Mask, Offsets
 from filters.columnar.kernels import (
     DIGIT,
     HAN,
@@ -15,9 +15,6 @@ from filters.columnar.kernels import (
     MARK,
     OTHER,
     SPACE,
-    Bytes,
-    Mask,
-    Offsets,
     class_counts,
     classify,
     kernel,
@@ -52,7 +49,7 @@ def jamo_runs(data, offsets, where):  # type: ignore[no-untyped-def]  # typed by
     return out
 
 
-def compute(data: Bytes, offsets: Offsets, where: Mask) -> npt.NDArray[np.float64]:
+def compute(data: Bytes, offsets: Offsets, where: Mask) -> Doubles:
     """Return the columns of SIGNALS for each row."""
     counts = class_counts(data, offsets, where).astype(np.float64)
     chars = counts.sum(axis=1)

@@ -7,9 +7,9 @@ A *word* stands between white space; in Korean it is an eojeol. A *unit* is abou
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from filters.columnar.kernels import Bytes, Mask, Offsets, kernel
+from filters.columnar.arrays import Bytes, Doubles, Mask, Offsets
+from filters.columnar.kernels import kernel
 from filters.signals.family import PROSE, Family
 from filters.text import units as u
 from filters.text.boundaries import load_weights
@@ -54,7 +54,7 @@ def _measure(data, offsets, where, weights):  # type: ignore[no-untyped-def]  # 
     return out
 
 
-def compute(data: Bytes, offsets: Offsets, where: Mask) -> npt.NDArray[np.float64]:
+def compute(data: Bytes, offsets: Offsets, where: Mask) -> Doubles:
     """Return the columns of SIGNALS for each row."""
     out = _measure(data, offsets, where, load_weights())
     words = np.maximum(out[:, u.WORDS], 1)

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from filters.columnar.kernels import kernel
+from filters.columnar.kernels import GOLDEN, kernel
 
 BITS = 18
 """Two to this many weights; features share them by hash (Weinberger et al. 2009)."""
@@ -54,7 +54,7 @@ def _slot(kind, one, two, three, four):  # type: ignore[no-untyped-def]  # typed
     packed = one | two << np.uint64(14) | three << np.uint64(28) | four << np.uint64(42)
     packed ^= np.uint64(kind) << np.uint64(58)
     packed ^= packed >> np.uint64(29)
-    return np.int64((packed * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - BITS))
+    return np.int64((packed * GOLDEN) >> np.uint64(64 - BITS))
 
 
 @kernel

@@ -8,12 +8,11 @@ from __future__ import annotations
 import numpy as np
 
 from filters.columnar.counting import MOST_BITS, deal, group_equal, parts_of
-from filters.columnar.kernels import kernel, mix64, table_size
+from filters.columnar.kernels import GOLDEN, kernel, mix64, table_size
 
 LONGEST = 10
 TOP = (2, 3, 4)
 DUPLICATE = (5, 6, 7, 8, 9, 10)
-_BASE = np.uint64(0x9E3779B97F4A7C15)
 
 
 @kernel
@@ -51,7 +50,7 @@ def repeated_ngrams(hashes, sums, units, chars, out):  # type: ignore[no-untyped
                 if places[index + 1] == places[index] + 1:
                     at = places[index]
                     places[left] = at
-                    values[left] = values[index] * _BASE + hashes[at + n - 1]
+                    values[left] = values[index] * GOLDEN + hashes[at + n - 1]
                     left += 1
             alive = left
         if alive == 0:

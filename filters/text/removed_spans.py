@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from filters.columnar.arrays import Keys, Longs
 from filters.columnar.kernels import mix64
 
 CUTS = pa.list_(
@@ -29,7 +29,7 @@ CUTS = pa.list_(
 A cut of whole lines takes their newlines with it. `kind` says what was recognised.
 """
 
-Spans = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]
+Spans = tuple[Longs, Longs, Longs]
 
 
 def flat_spans(column: pa.ListArray) -> Spans:
@@ -58,7 +58,7 @@ def build_cuts(rows: int, where: Sequence[int], spans: Sequence[tuple[int, int, 
     return pa.ListArray.from_arrays(pa.array(places), values, type=CUTS)
 
 
-def cut_keys(columns: Sequence[pa.ListArray], rows: int) -> npt.NDArray[np.int64]:
+def cut_keys(columns: Sequence[pa.ListArray], rows: int) -> Longs:
     """Return for each row a hash of its cuts in all `columns`, 0 where there is none.
 
     Tokens carry it, so that those of a document whose cuts changed are known to be stale.
@@ -72,7 +72,7 @@ def cut_keys(columns: Sequence[pa.ListArray], rows: int) -> npt.NDArray[np.int64
     return keys.view(np.int64)
 
 
-def _mix(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+def _mix(values: Keys) -> Keys:
     """Return the finaliser of MurmurHash3 over an array; `kernels.mix64` is its scalar form."""
     with np.errstate(over="ignore"):
         return np.asarray(mix64.py_func(values), dtype=np.uint64)

@@ -24,11 +24,11 @@ from collections.abc import Callable, Collection
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from filters.columnar.arrays import Doubles
 from schemas.config import Repair
 
 META: Final = "repaired"
@@ -251,7 +251,7 @@ _REPAIRS: dict[Repair, tuple[frozenset[str], Callable[[str], tuple[str, int]]]] 
 """Kind to the characters without one of which there is nothing to repair, and the repair."""
 
 
-def repaired_share(meta: pa.StringArray, chars: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def repaired_share(meta: pa.StringArray, chars: Doubles) -> Doubles:
     """Return for each row the characters that were repaired per character that it has.
 
     `meta` is the documents' column; a row without repairs has 0.

@@ -10,8 +10,8 @@ docs/signals.md says how often verdicts over units agree with those over slow to
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from filters.columnar.arrays import Bytes
 from filters.columnar.kernels import (
     CLASS_OF,
     DIGIT,
@@ -44,7 +44,7 @@ HANGUL_STYLE = 1000
 digits, `_` and inner full stops belong to a word, and a mark of JOINING stands alone."""
 
 
-def _stop_table() -> npt.NDArray[np.uint8]:
+def _stop_table() -> Bytes:
     """Return for each syllable 1 + the number of the one-syllable stop word that it is, or 0."""
     table = np.zeros(1 << 16, np.uint8)
     for index, word in enumerate(KOREAN_STOPS.split()):

@@ -14,23 +14,21 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from filters.columnar.arrays import Floats, Ints
 from filters.toxicity import ngram_model, small_transformer, spam
 from filters.toxicity.annotator import Screen, is_transformer
 from schemas.config import Toxicity
 from schemas.errors import InputError
 from schemas.extras import TORCH, needs
 
-Floats = npt.NDArray[np.float32]
-
 
 class Classifier(Protocol):
     """Windows in, probabilities out."""
 
-    def __call__(self, windows: pa.Array, kind: npt.NDArray[np.int32]) -> Floats:
+    def __call__(self, windows: pa.Array, kind: Ints) -> Floats:
         """Return float32 (rows,). `kind`: 0 where a window is in Hangul, else 1."""
         ...
 
@@ -105,7 +103,7 @@ class SequenceClassifier:
         bounds = (tokenizer.model_max_length, model.config.to_dict().get("max_position_embeddings"))
         self._bound = min([512, *(int(bound) for bound in bounds if bound)])
 
-    def __call__(self, windows: pa.Array, kind: npt.NDArray[np.int32]) -> Floats:
+    def __call__(self, windows: pa.Array, kind: Ints) -> Floats:
         """Return the probability of the label, float32 (rows,)."""
         import torch
 

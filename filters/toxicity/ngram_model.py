@@ -28,13 +28,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from filters.columnar.arrays import read_npz, write_npz
-from filters.columnar.kernels import kernel
+from filters.columnar.arrays import Bytes, Doubles, Floats, Ints, Longs
+from filters.columnar.kernels import GOLDEN, kernel
+from filters.columnar.npz import read_npz, write_npz
 from schemas.errors import InputError
-
-Ints = npt.NDArray[np.int32]
-Floats = npt.NDArray[np.float32]
-Bytes = npt.NDArray[np.uint8]
 
 FORMAT = "bibim-ngram-1"
 SHORT_BYTES = 320
@@ -52,7 +49,6 @@ near the prior. On held-out Korean comments: AUC 0.870 with 0, 0.872 with 100 to
 
 _IDS_PER_CHAR = 12  # 5 character + 5 letter n-grams, 2 words: an upper bound
 _FAMILY = (0x51ED270B3A1F4E5D, 0x2545F4914F6CDD1D, 0x6C62272E07BB0142)
-_MULTIPLIER = 0x9E3779B97F4A7C15
 _SPACE = 32
 
 
@@ -99,7 +95,7 @@ class NgramModel:
         return score, share
 
 
-def utf8_buffers(text: pa.Array) -> tuple[Bytes, npt.NDArray[np.int64]]:
+def utf8_buffers(text: pa.Array) -> tuple[Bytes, Longs]:
     """Return the UTF-8 bytes and the int64 offsets (rows + 1) of a string array, uncopied.
 
     Nulls are empty. Raises TypeError if the array holds no strings.
@@ -124,10 +120,10 @@ class Windows:
     buffer, its characters without white space (`size`, never 0), and 0 for Hangul, 1 for other
     (`kind`)."""
 
-    row: npt.NDArray[np.int64]
-    begin: npt.NDArray[np.int64]
-    end: npt.NDArray[np.int64]
-    size: npt.NDArray[np.int64]
+    row: Longs
+    begin: Longs
+    end: Longs
+    size: Longs
     kind: Ints
 
     def texts(self, text: pa.Array) -> pa.Array:
@@ -161,7 +157,7 @@ def windows(text: pa.Array) -> Windows:
     return Windows(row, begin, end, size, kind.astype(np.int32))
 
 
-def features(text: pa.Array, bits: int) -> tuple[Ints, npt.NDArray[np.int64], Ints]:
+def features(text: pa.Array, bits: int) -> tuple[Ints, Longs, Ints]:
     """Return the buckets of each text's n-grams, for training.
 
     Result: bucket of every n-gram, repeats included (int32); where each text's begin
@@ -329,7 +325,7 @@ def read_window(
 
 @kernel
 def _bucket(state: np.uint64, shift: int) -> int:
-    mixed = (state ^ (state >> np.uint64(32))) * np.uint64(_MULTIPLIER)
+    mixed = (state ^ (state >> np.uint64(32))) * GOLDEN
     return int(mixed >> np.uint64(shift))
 
 
@@ -337,7 +333,6 @@ def _bucket(state: np.uint64, shift: int) -> int:
 def _hash(chars: Ints, count: int, bits: int, letters: Ints, ids: Ints, used: int) -> int:
     """Append the buckets of the window's n-grams to `ids` from `used` on; return the new end."""
     shift = 64 - bits
-    multiplier = np.uint64(_MULTIPLIER)
     letter_count = 0
     word = np.uint64(_FAMILY[2])
     last_word = np.uint64(0)
@@ -353,13 +348,13 @@ def _hash(chars: Ints, count: int, bits: int, letters: Ints, ids: Ints, used: in
                 last_word = word
                 word = np.uint64(_FAMILY[2])
         else:
-            word = (word ^ np.uint64(code)) * multiplier
+            word = (word ^ np.uint64(code)) * GOLDEN
             if is_letter(code):
                 letters[letter_count] = code
                 letter_count += 1
         state = np.uint64(_FAMILY[0])
         for at in range(first, min(first + 5, count)):
-            state = (state ^ np.uint64(chars[at])) * multiplier
+            state = (state ^ np.uint64(chars[at])) * GOLDEN
             if at == first:
                 if code != _SPACE:
                     ids[used] = _bucket(state, shift)
@@ -372,7 +367,7 @@ def _hash(chars: Ints, count: int, bits: int, letters: Ints, ids: Ints, used: in
     for first in range(letter_count):
         state = np.uint64(_FAMILY[1])
         for at in range(first, min(first + 5, letter_count)):
-            state = (state ^ np.uint64(letters[at])) * multiplier
+            state = (state ^ np.uint64(letters[at])) * GOLDEN
             if at > first:
                 ids[used] = _bucket(state, shift)
                 used += 1
@@ -394,10 +389,10 @@ def _kind(chars: Ints, count: int) -> int:
 @kernel
 def _extract(
     data: Bytes,
-    offsets: npt.NDArray[np.int64],
+    offsets: Longs,
     bits: int,
     ids: Ints,
-    begins: npt.NDArray[np.int64],
+    begins: Longs,
     kinds: Ints,
 ) -> None:
     limit = 4 * MAX_CHARS
@@ -415,10 +410,10 @@ def _extract(
 @kernel
 def _score(
     data: Bytes,
-    offsets: npt.NDArray[np.int64],
+    offsets: Longs,
     codes: npt.NDArray[np.int8],
-    slope: npt.NDArray[np.float64],
-    offset: npt.NDArray[np.float64],
+    slope: Doubles,
+    offset: Doubles,
     score: Floats,
     share: Floats,
 ) -> None:
@@ -463,7 +458,7 @@ def _score(
 
 
 @kernel
-def _windows(data: Bytes, offsets: npt.NDArray[np.int64], table: npt.NDArray[np.int64]) -> int:
+def _windows(data: Bytes, offsets: Longs, table: Longs) -> int:
     chars = np.zeros(MAX_CHARS + 3, np.int32)
     used = 0
     for row in range(offsets.size - 1):

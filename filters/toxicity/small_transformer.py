@@ -23,17 +23,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from filters.columnar.arrays import read_npz, write_npz
-from filters.columnar.kernels import kernel
+from filters.columnar.arrays import Bytes, Floats, Ints, Longs
+from filters.columnar.kernels import GOLDEN, kernel
+from filters.columnar.npz import read_npz, write_npz
 from filters.toxicity import ngram_model
 from filters.toxicity.ngram_model import MAX_CHARS, NgramModel, read_window, utf8_buffers
 from schemas.errors import InputError
 from schemas.extras import TORCH, needs
-
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int32]
-Positions = npt.NDArray[np.int64]
-Bytes = npt.NDArray[np.uint8]
 
 FORMAT = "bibim-transformer-1"
 WEIGHTS, NGRAM, CARD = "transformer.npz", "ngram.npz", "card.md"
@@ -46,7 +42,6 @@ LOGIT_BOUND = 6.0
 
 _IDS_PER_CHAR = 8  # 4 n-grams of characters, 3 of open syllables, the word: an upper bound
 _FAMILY = (0x3C6EF372FE94F82B, 0x5BE0CD19137E2179, 0x1F83D9ABFB41BD6B)
-_MULTIPLIER = 0x9E3779B97F4A7C15
 _SPACE = 32
 
 
@@ -69,14 +64,14 @@ class Tokens:
     """Tokens of texts: `ids` of all n-grams, `begins` by token (and end), `rows` by text."""
 
     ids: Ints
-    begins: Positions
-    rows: Positions
+    begins: Longs
+    rows: Longs
 
-    def lengths(self) -> Positions:
+    def lengths(self) -> Longs:
         """Return how many tokens each text has."""
         return np.diff(self.rows)
 
-    def take(self, rows: Positions) -> Tokens:
+    def take(self, rows: Longs) -> Tokens:
         """Return the tokens of some texts."""
         counts = self.lengths()[rows]
         which = _ranges(self.rows[rows], counts)
@@ -88,7 +83,7 @@ class Tokens:
         )
 
 
-def _ranges(starts: Positions, counts: Positions) -> Positions:
+def _ranges(starts: Longs, counts: Longs) -> Longs:
     """Return start, start + 1 … (count numbers) of each start, one after another."""
     before = np.cumsum(counts) - counts
     return np.asarray(np.arange(int(counts.sum())) + np.repeat(starts - before, counts), np.int64)
@@ -176,7 +171,7 @@ def make_network(shape: Shape) -> Any:
     return Network()
 
 
-def gather(tokens: Tokens, rows: Positions) -> tuple[Any, Any, Any, Any]:
+def gather(tokens: Tokens, rows: Longs) -> tuple[Any, Any, Any, Any]:
     """Return tensors of some rows: ids, where each token begins, place and seen (rows, tokens).
 
     Every row must have a token.
@@ -200,7 +195,7 @@ def gather(tokens: Tokens, rows: Positions) -> tuple[Any, Any, Any, Any]:
 
 @kernel
 def _bucket(state: np.uint64, shift: int) -> int:
-    mixed = (state ^ (state >> np.uint64(32))) * np.uint64(_MULTIPLIER)
+    mixed = (state ^ (state >> np.uint64(32))) * GOLDEN
     return int(mixed >> np.uint64(shift))
 
 
@@ -221,16 +216,15 @@ def _part(
     chars[word - 1] and chars[end] are the white space around the word.
     """
     shift = 64 - bits
-    multiplier = np.uint64(_MULTIPLIER)
     whole = np.uint64(_FAMILY[2])
     for at in range(word, end):
-        whole = (whole ^ np.uint64(chars[at])) * multiplier
+        whole = (whole ^ np.uint64(chars[at])) * GOLDEN
     ids[used] = _bucket(whole, shift)
     used += 1
     for start in range(first - 1 if first == word else first, last):
         state = np.uint64(_FAMILY[0])
         for at in range(start, min(start + 4, end + 1)):
-            state = (state ^ np.uint64(chars[at])) * multiplier
+            state = (state ^ np.uint64(chars[at])) * GOLDEN
             if at > start or start >= word:
                 ids[used] = _bucket(state, shift)
                 used += 1
@@ -238,7 +232,7 @@ def _part(
             continue
         state = np.uint64(_FAMILY[1])
         for at in range(start, min(start + 3, end)):
-            state = (state ^ np.uint64(_open(chars[at]))) * multiplier
+            state = (state ^ np.uint64(_open(chars[at]))) * GOLDEN
             ids[used] = _bucket(state, shift)
             used += 1
     return used
@@ -246,7 +240,7 @@ def _part(
 
 @kernel
 def _tokenise(
-    data: Bytes, offsets: Positions, bits: int, ids: Ints, begins: Positions, rows: Positions
+    data: Bytes, offsets: Longs, bits: int, ids: Ints, begins: Longs, rows: Longs
 ) -> None:
     chars = np.zeros(MAX_CHARS + 3, np.int32)
     used = 0

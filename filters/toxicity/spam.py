@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from filters.columnar.arrays import Bytes, Floats, Ints, Longs
 from filters.columnar.kernels import kernel
 from filters.toxicity.lexicon import CLASSES, OFFER, REPORT, TOPIC, automaton
 from filters.toxicity.ngram_model import (
@@ -30,7 +31,6 @@ from filters.toxicity.ngram_model import (
     utf8_buffers,
 )
 
-Floats = npt.NDArray[np.float32]
 Shorts = npt.NDArray[np.int16]
 
 OFFER_WEIGHT = 1.2
@@ -85,9 +85,7 @@ def compile_kernels() -> None:
 
 
 @kernel
-def _squeeze(
-    chars: npt.NDArray[np.int32], count: int, out: npt.NDArray[np.int32], gap: Shorts
-) -> int:
+def _squeeze(chars: Ints, count: int, out: Ints, gap: Shorts) -> int:
     """Copy letters, and digits as 0, to `out`; a space stays beside ASCII letters only.
 
     `gap[i]`: how many breaks (white space, punctuation) were passed before `out[i]`.
@@ -121,7 +119,7 @@ def _squeeze(
 
 
 @kernel
-def _has_contact(chars: npt.NDArray[np.int32], count: int) -> bool:
+def _has_contact(chars: Ints, count: int) -> bool:
     """Return whether the window holds "://", "www." or a number of 9 to 12 grouped digits."""
     digits = 0
     for index in range(count):
@@ -141,8 +139,8 @@ def _has_contact(chars: npt.NDArray[np.int32], count: int) -> bool:
 
 @kernel
 def _spam(
-    data: npt.NDArray[np.uint8],
-    offsets: npt.NDArray[np.int64],
+    data: Bytes,
+    offsets: Longs,
     symbol: npt.NDArray[np.uint16],
     step: npt.NDArray[np.int16],
     output: Shorts,
@@ -152,7 +150,7 @@ def _spam(
     role: Shorts,
     gaps: Shorts,
     score: Floats,
-    found: npt.NDArray[np.int32],
+    found: Ints,
 ) -> None:
     chars = np.zeros(MAX_CHARS + 3, np.int32)
     out = np.zeros(2 * MAX_CHARS + 6, np.int32)

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from filters.columnar.kernels import Mask
-from filters.dedup.common_lines import Numbers, cut_repeats, document_keys, split_passages
+from filters.columnar.arrays import Longs, Mask
+from filters.dedup.common_lines import cut_repeats, document_keys, split_passages
 from filters.text.removed_spans import flat_spans
 from pipelines.dedup.clusters import duplicate_rows, work_folder
 from pipelines.engine.context import Context
@@ -133,7 +133,7 @@ def repeats_of(
     return cuts, pa.array(removed / sizes, pa.float32(), mask=~kept)
 
 
-def _documents(counts: npt.NDArray[np.void], keys: npt.NDArray[np.uint64]) -> Numbers:
+def _documents(counts: npt.NDArray[np.void], keys: npt.NDArray[np.uint64]) -> Longs:
     """Return the counts of `keys`; 1 for those that are not listed."""
     found = np.ones(len(keys), np.int64)
     if len(counts):
@@ -143,6 +143,6 @@ def _documents(counts: npt.NDArray[np.void], keys: npt.NDArray[np.uint64]) -> Nu
     return found
 
 
-def _limits(limits: dict[str, int], langs: list[str | None]) -> Numbers:
+def _limits(limits: dict[str, int], langs: list[str | None]) -> Longs:
     usual = limits["default"]
     return np.array([limits.get(lang or "", usual) for lang in langs], np.int64)

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from filters.columnar.arrays import fixed_binary, fixed_matrix
-from filters.dedup.semantic import PER_CELL, Floats, fit_cells, nearest_cell, semantic_duplicates
+from filters.columnar.arrays import Floats, fixed_binary, fixed_matrix
+from filters.dedup.semantic import PER_CELL, fit_cells, nearest_cell, semantic_duplicates
 from pipelines.dedup.clusters import ROW_BITS
 from pipelines.engine.context import Context
 from pipelines.engine.exchange import Exchange, Place, load_array, save_array
