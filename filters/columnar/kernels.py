@@ -242,6 +242,13 @@ def hash_bytes(data, start, end):  # type: ignore[no-untyped-def]  # typed by Nu
 
 
 @kernel
+def bucket(state, shift):  # type: ignore[no-untyped-def]  # typed by Numba
+    """Return the upper 64 - `shift` bits of a mixed 64-bit state: a bucket of a hashed model."""
+    mixed = (state ^ (state >> np.uint64(32))) * GOLDEN
+    return np.int64(mixed >> np.uint64(shift))
+
+
+@kernel
 def table_size(items):  # type: ignore[no-untyped-def]  # typed by Numba
     """Return the power of two that keeps an open hash table at most half full."""
     size = 16

@@ -19,9 +19,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from filters.columnar.arrays import Bytes, Floats, Ints, Longs
-from filters.columnar.kernels import GOLDEN, kernel
+from filters.columnar.kernels import GOLDEN, bucket, kernel
 from filters.columnar.npz import read_npz, write_npz
-from filters.toxicity.ngram_model import decode, fold, utf8_buffers
+from filters.columnar.windows import SPACE_CODE, decode, fold, utf8_buffers
 from schemas.errors import InputError
 from schemas.extras import EMBED, needs
 
@@ -35,7 +35,6 @@ SPANS = 8
 
 _IDS_PER_CHAR = 5  # two n-grams and, at a word's end, two words: an upper bound
 _FAMILY = (0x51ED270B3A1F4E5D, 0x2545F4914F6CDD1D, 0x6C62272E07BB0142, 0x1B873593CC9E2D51)
-_SPACE = 32
 _NEWLINE = 10
 
 
@@ -187,16 +186,16 @@ def _fold_span(data: Bytes, start: int, end: int, chars: Ints) -> int:
     """Fold a span into `chars` with one white space between words; return how many."""
     count = 0
     at = start
-    previous = _SPACE
-    before = _SPACE
+    previous = SPACE_CODE
+    before = SPACE_CODE
     while at < end:
         raw, at = decode(data, at, end)
         code = _NEWLINE if raw == _NEWLINE else fold(raw)
-        if code == _NEWLINE and previous == _SPACE and count > 0:
+        if code == _NEWLINE and previous == SPACE_CODE and count > 0:
             chars[count - 1] = _NEWLINE
             previous = _NEWLINE
             continue
-        if code == 0 or (code in (_SPACE, _NEWLINE) and previous in (_SPACE, _NEWLINE)):
+        if code == 0 or (code in (SPACE_CODE, _NEWLINE) and previous in (SPACE_CODE, _NEWLINE)):
             continue
         if code == previous and code == before:
             continue
@@ -210,8 +209,7 @@ def _fold_span(data: Bytes, start: int, end: int, chars: Ints) -> int:
 @kernel
 def _hash_span(chars: Ints, count: int, bits: int, ids: Ints, used: int) -> int:
     """Append the buckets of a folded span's n-grams to `ids` from `used` on."""
-    shift = np.uint64(64 - bits)
-    half = np.uint64(32)
+    shift = 64 - bits
     word = np.uint64(_FAMILY[2])
     last = np.uint64(0)
     inside = False
@@ -220,25 +218,25 @@ def _hash_span(chars: Ints, count: int, bits: int, ids: Ints, used: int) -> int:
         if first + 3 <= count:
             for at in range(first, first + 3):
                 state = (state ^ np.uint64(chars[at])) * GOLDEN
-            ids[used] = int(((state ^ (state >> half)) * GOLDEN) >> shift)
+            ids[used] = bucket(state, shift)
             used += 1
         if first + 5 <= count:
             state ^= np.uint64(_FAMILY[1])
             for at in range(first + 3, first + 5):
                 state = (state ^ np.uint64(chars[at])) * GOLDEN
-            ids[used] = int(((state ^ (state >> half)) * GOLDEN) >> shift)
+            ids[used] = bucket(state, shift)
             used += 1
         code = chars[first]
-        space = code in (_SPACE, _NEWLINE)
+        space = code in (SPACE_CODE, _NEWLINE)
         if not space:
             word = (word ^ np.uint64(code)) * GOLDEN
             inside = True
         if inside and (space or first == count - 1):
-            ids[used] = int(((word ^ (word >> half)) * GOLDEN) >> shift)
+            ids[used] = bucket(word, shift)
             used += 1
             if last != 0:
                 pair = (word * np.uint64(3)) ^ last ^ np.uint64(_FAMILY[3])
-                ids[used] = int(((pair ^ (pair >> half)) * GOLDEN) >> shift)
+                ids[used] = bucket(pair, shift)
                 used += 1
             last = word
             word = np.uint64(_FAMILY[2])

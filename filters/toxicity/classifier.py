@@ -18,8 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from filters.columnar.arrays import Floats, Ints
-from filters.toxicity import ngram_model, small_transformer, spam
+from filters.columnar.windows import split_windows
+from filters.toxicity import small_transformer, spam
 from filters.toxicity.annotator import Screen, is_transformer
+from filters.toxicity.ngram_model import density
 from schemas.config import Toxicity
 from schemas.errors import InputError
 from schemas.extras import TORCH, needs
@@ -48,17 +50,18 @@ class ScreenByTransformer:
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return the four columns for the rows of `batch`."""
         text = batch.column("text")
-        found = ngram_model.windows(text)
-        chance = np.zeros(len(found.row), np.float32)
-        texts = found.texts(text)
+        windows = split_windows(text)
+        probability = np.zeros(len(windows.row), np.float32)
+        texts = windows.texts(text)
         order = np.argsort(np.asarray(pc.binary_length(texts)), kind="stable")
         for at in range(0, len(order), self._batch):
             part = order[at : at + self._batch]
-            chance[part] = self._classify(texts.take(pa.array(part)), found.kind[part])
-        toxicity, share = found.density(np.round(chance, 4), len(text))
-        density, classes = spam.spam(text)
+            probability[part] = self._classify(texts.take(pa.array(part)), windows.kind[part])
+        toxicity, share = density(windows, np.round(probability, 4), len(text))
+        adverts, classes = spam.spam(text)
         return pa.RecordBatch.from_arrays(
-            [pa.array(toxicity), pa.array(share), pa.array(density), classes], schema=self.schema
+            [pa.array(toxicity), pa.array(share), pa.array(adverts), classes],
+            schema=self.schema,
         )
 
 

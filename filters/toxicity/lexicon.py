@@ -5,7 +5,7 @@ with role `topic` is a word that sellers and reporters share; `report` is how ne
 encyclopedias speak; `slur` only names the class `hate`. Roles are weighed in
 `filters.toxicity.spam`.
 
-Phrases are matched on folded text (filters.toxicity.ngram_model) with punctuation and digits'
+Phrases are matched on folded text (filters.columnar.windows) with punctuation and digits'
 values dropped. Between Hangul, gaps are allowed in phrases of three syllables or more ("카 지 노");
 an English phrase must stand between word edges.
 """

@@ -24,10 +24,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from filters.columnar.arrays import Bytes, Floats, Ints, Longs
-from filters.columnar.kernels import GOLDEN, kernel
+from filters.columnar.kernels import GOLDEN, bucket, kernel
 from filters.columnar.npz import read_npz, write_npz
+from filters.columnar.windows import MAX_CHARS, SPACE_CODE, read_window, utf8_buffers
 from filters.toxicity import ngram_model
-from filters.toxicity.ngram_model import MAX_CHARS, NgramModel, read_window, utf8_buffers
+from filters.toxicity.ngram_model import NgramModel
 from schemas.errors import InputError
 from schemas.extras import TORCH, needs
 
@@ -42,7 +43,6 @@ LOGIT_BOUND = 6.0
 
 _IDS_PER_CHAR = 8  # 4 n-grams of characters, 3 of open syllables, the word: an upper bound
 _FAMILY = (0x3C6EF372FE94F82B, 0x5BE0CD19137E2179, 0x1F83D9ABFB41BD6B)
-_SPACE = 32
 
 
 @dataclass(frozen=True)
@@ -194,12 +194,6 @@ def gather(tokens: Tokens, rows: Longs) -> tuple[Any, Any, Any, Any]:
 
 
 @kernel
-def _bucket(state: np.uint64, shift: int) -> int:
-    mixed = (state ^ (state >> np.uint64(32))) * GOLDEN
-    return int(mixed >> np.uint64(shift))
-
-
-@kernel
 def _open(code: int) -> int:
     """Return a syllable without its final consonant; other characters as they are."""
     if 0xAC00 <= code <= 0xD7A3:
@@ -219,21 +213,21 @@ def _part(
     whole = np.uint64(_FAMILY[2])
     for at in range(word, end):
         whole = (whole ^ np.uint64(chars[at])) * GOLDEN
-    ids[used] = _bucket(whole, shift)
+    ids[used] = bucket(whole, shift)
     used += 1
     for start in range(first - 1 if first == word else first, last):
         state = np.uint64(_FAMILY[0])
         for at in range(start, min(start + 4, end + 1)):
             state = (state ^ np.uint64(chars[at])) * GOLDEN
             if at > start or start >= word:
-                ids[used] = _bucket(state, shift)
+                ids[used] = bucket(state, shift)
                 used += 1
         if start < word:
             continue
         state = np.uint64(_FAMILY[1])
         for at in range(start, min(start + 3, end)):
             state = (state ^ np.uint64(_open(chars[at]))) * GOLDEN
-            ids[used] = _bucket(state, shift)
+            ids[used] = bucket(state, shift)
             used += 1
     return used
 
@@ -253,7 +247,7 @@ def _tokenise(
         word = 1
         while word < count - 1 and token - first_token < MAX_TOKENS:
             end = word
-            while chars[end] != _SPACE:
+            while chars[end] != SPACE_CODE:
                 end += 1
             parts = (end - word + PART_CHARS - 1) // PART_CHARS
             for part in range(parts):

@@ -1,6 +1,6 @@
 """Spam: how densely a document advertises gambling, sex, loans, drugs or anything else.
 
-By window (filters.toxicity.ngram_model), evidence is counted and becomes a probability:
+By window (filters.columnar.windows), evidence is counted and becomes a probability:
 
     evidence = 1.2 · offers + 0.3 · min(topics, 4) + [offers] · contact − 0.8 · reports
     chance   = 1 − exp(−1.5 · max(evidence, 0))
@@ -21,15 +21,16 @@ import pyarrow as pa
 
 from filters.columnar.arrays import Bytes, Floats, Ints, Longs
 from filters.columnar.kernels import kernel
-from filters.toxicity.lexicon import CLASSES, OFFER, REPORT, TOPIC, automaton
-from filters.toxicity.ngram_model import (
+from filters.columnar.windows import (
     LINE_CHARS,
     MAX_CHARS,
+    SPACE_CODE,
     TARGET_CHARS,
     is_letter,
     read_window,
     utf8_buffers,
 )
+from filters.toxicity.lexicon import CLASSES, OFFER, REPORT, TOPIC, automaton
 
 Shorts = npt.NDArray[np.int16]
 
@@ -42,7 +43,6 @@ STEEPNESS = 1.5
 TOPICS_FOR_CLASS = 2
 """A class is named when a document has one of its offers or slurs, or so many of its topics."""
 
-_SPACE = 32
 _DIGIT = 48
 _PHONE_DIGITS = 9
 
@@ -99,12 +99,12 @@ def _squeeze(chars: Ints, count: int, out: Ints, gap: Shorts) -> int:
             latin = code < 128
             if open_break or index == 1:
                 breaks += open_break
-                if used == 0 or (out[used - 1] != _SPACE and (latin or out[used - 1] < 128)):
-                    out[used] = _SPACE
+                if used == 0 or (out[used - 1] != SPACE_CODE and (latin or out[used - 1] < 128)):
+                    out[used] = SPACE_CODE
                     gap[used] = breaks
                     used += 1
             elif used > 0 and latin != (out[used - 1] < 128):  # "click여기"
-                out[used] = _SPACE
+                out[used] = SPACE_CODE
                 gap[used] = breaks
                 used += 1
             open_break = False
@@ -113,7 +113,7 @@ def _squeeze(chars: Ints, count: int, out: Ints, gap: Shorts) -> int:
             used += 1
         else:
             open_break = True
-    out[used] = _SPACE
+    out[used] = SPACE_CODE
     gap[used] = breaks
     return used + 1
 
@@ -128,7 +128,7 @@ def _has_contact(chars: Ints, count: int) -> bool:
             digits += 1
             if digits >= _PHONE_DIGITS:
                 return True
-        elif code not in (45, 46, 41, _SPACE):  # - . )
+        elif code not in (45, 46, 41, SPACE_CODE):  # - . )
             digits = 0
         if index >= 2 and code == 47 and chars[index - 1] == 47 and chars[index - 2] == 58:
             return True
@@ -165,7 +165,7 @@ def _spam(
             at, count = read_window(data, at, end, TARGET_CHARS, LINE_CHARS, MAX_CHARS, chars)
             size = 0
             for index in range(count):
-                size += chars[index] != _SPACE
+                size += chars[index] != SPACE_CODE
             if size == 0:
                 continue
             total += size
@@ -180,7 +180,7 @@ def _spam(
                     phrase = output[ends]
                     if phrase >= 0:
                         first = index - length[phrase] + 1
-                        if code == _SPACE or gap[index] - gap[first] <= gaps[phrase]:
+                        if code == SPACE_CODE or gap[index] - gap[first] <= gaps[phrase]:
                             roles[role[phrase]] += 1
                             if role[phrase] == TOPIC:
                                 found[row, kind[phrase]] += 1
