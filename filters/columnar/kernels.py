@@ -1,7 +1,7 @@
-"""Numba helpers on Arrow's own buffers: UTF-8 bytes and 64-bit offsets, no copies.
+"""Numba kernels over Arrow's own buffers: UTF-8 bytes and 64-bit offsets, without copies.
 
 Kernels take `(data, offsets, where)`: the bytes of a whole column, `rows + 1` offsets, and
-which rows to look at. They release the GIL and are cached on disk after the first run.
+which rows to read. They release the GIL and are cached on disk after the first run.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from filters.columnar.arrays import Bytes, Mask, Offsets
 HANGUL, LATIN, HAN, KANA, DIGIT, SPACE, MARK, OTHER, JAMO = range(9)
 """Classes of codepoints. JAMO: compatibility and conjoining jamo, as in ㅋㅋㅋ and ㅠㅠ."""
 CLASSES = 9
-_ROOT = Path(__file__).parents[2]  # of Bibim's packages
+_ROOT = Path(__file__).parents[2]  # of the packages
 
 FNV_OFFSET = np.uint64(14695981039346656037)
 FNV_PRIME = np.uint64(1099511628211)
@@ -33,9 +33,9 @@ The Art of Computer Programming, volume 3, section 6.4)."""
 
 
 def inlined(function: Callable[..., Any]) -> Any:
-    """Compile `function` as `kernel` does, and into its callers.
+    """Compile `function` as `kernel` does, and inline it into its callers.
 
-    For what is asked at every byte: a call with arrays costs more than a small answer.
+    For small functions that run at every byte: a call with arrays costs more than their work.
     """
     return Kernel(function, "always")
 
@@ -46,12 +46,12 @@ def kernel(function: Callable[..., Any]) -> Any:
 
 
 class Kernel:
-    """A function that Numba compiles, and loads, no earlier than its first call.
+    """A function that Numba compiles, or loads from its cache, at the first call.
 
-    So a module of kernels is imported without Numba. Its machine code is kept for the next
-    process. Numba looks only at the file of a function to tell whether its machine code is stale,
-    not at the functions compiled into it. So the code is stored in a folder that is named by the
-    sources of the file and of all that it imports from Bibim's packages.
+    So a module of kernels is imported without Numba. Machine code is kept on disk for the next
+    process. Numba compares only the file of a function with its cached code, not the functions that
+    are compiled into it; so the cache folder is named by a hash of the file's source and of all
+    that it imports from Bibim's packages.
     """
 
     def __init__(self, function: Callable[..., Any], inline: Literal["never", "always"]) -> None:
@@ -64,7 +64,7 @@ class Kernel:
 
     @cached_property
     def dispatcher(self) -> Any:
-        """Numba's function; where NUMBA_DISABLE_JIT is set the Python function."""
+        """Numba's function; the Python function where NUMBA_DISABLE_JIT is set."""
         with _COMPILING:
             numba = _numba()
             usual = numba.config.CACHE_DIR
@@ -80,7 +80,7 @@ class Kernel:
 
     @property
     def targetoptions(self) -> dict[str, Any]:
-        """What Numba asks of a function that it may compile into its callers."""
+        """The options that Numba reads of a function that it may inline."""
         return {"inline": self._inline}
 
 
@@ -89,7 +89,7 @@ _COMPILING = threading.RLock()
 
 @lru_cache(1)
 def _numba() -> Any:
-    """Return Numba, told that a Kernel inside another one stands for its compiled function."""
+    """Return Numba, set up so that a Kernel inside another one means its compiled function."""
     import numba
     from numba.extending import typeof_impl
 
@@ -99,7 +99,7 @@ def _numba() -> Any:
 
 @lru_cache
 def _sources(file: str) -> str:
-    """Return a hash of a file's source and of what it imports from Bibim's packages."""
+    """Return a hash of a file's source and of all that it imports from Bibim's packages."""
     seen: dict[Path, bytes] = {}
     waiting = [Path(file)]
     while waiting:
@@ -121,15 +121,14 @@ def _sources(file: str) -> str:
 def buffers(text: pa.LargeStringArray) -> tuple[Bytes, Offsets]:
     """Return the bytes and the `rows + 1` offsets of a column, views where Arrow allows.
 
-    A null row has no bytes. A slice keeps its parent's buffers, so offsets need not start
-    at 0.
+    A null row has no bytes. A slice keeps its parent's buffers, so its offsets may begin above 0.
     """
     text = text.cast(pa.large_string())
     _, offsets, data = text.buffers()
     if data is None or offsets is None or len(text) == 0:
         return np.zeros(0, np.uint8), np.zeros(len(text) + 1, np.int64)
-    places = np.frombuffer(offsets, np.int64)[text.offset : text.offset + len(text) + 1]
-    return np.frombuffer(data, np.uint8), places
+    rows = slice(text.offset, text.offset + len(text) + 1)
+    return np.frombuffer(data, np.uint8), np.frombuffer(offsets, np.int64)[rows]
 
 
 @kernel
@@ -259,7 +258,7 @@ def table_size(items):  # type: ignore[no-untyped-def]  # typed by Numba
 
 @kernel
 def find_slot(keys, key):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return the slot of `key` (never 0) in an open table, or the empty one where it goes."""
+    """Return the slot of `key` (never 0) in an open table, or the empty slot where it belongs."""
     mask = np.uint64(len(keys) - 1)
     slot = key & mask
     while keys[slot] != 0 and keys[slot] != key:
@@ -283,18 +282,17 @@ def class_counts(data, offsets, where):  # type: ignore[no-untyped-def]  # typed
 
 
 def everywhere(offsets: Offsets) -> Mask:
-    """Return the mask that takes every row."""
+    """Return a mask of every row."""
     return np.ones(len(offsets) - 1, dtype=bool)
 
 
 def compile_kernels(
     modules: Sequence[str] = ("filters.language.annotator", "filters.measure.annotator"),
 ) -> None:
-    """Compile the kernels of `modules`, or load them from the cache: 20 seconds, or one.
+    """Compile the kernels of `modules` (20 seconds), or load them from the cache (one second).
 
-    Each module's `compile_kernels` calls its kernels on a few bytes. Done once before workers
-    start, it spares each of them the compilation. Modules are named, not imported above, since
-    they import this one.
+    Each module's `compile_kernels` calls its kernels on a few bytes. Called before workers start,
+    it spares each of them the compilation. Modules are named, because they import this one.
     """
     for module in modules:
         importlib.import_module(module).compile_kernels()

@@ -18,7 +18,7 @@ import pyarrow as pa
 from filters.columnar.arrays import Keys, Longs, Mask
 from filters.columnar.kernels import GOLDEN, buffers, is_space, kernel, mix64, next_codepoint
 from filters.dedup.minhash import fold
-from filters.text.removed_spans import build_cuts
+from filters.text.removed_spans import build_removed_spans
 
 PARAGRAPH = np.uint64(0xA24BAED4963EE407)
 """Keeps the key of a paragraph from being that of a line."""
@@ -157,7 +157,7 @@ def _stays(places, kinds, stays):  # type: ignore[no-untyped-def]  # typed by Nu
                 stays[line] = kinds[line] != COMMON
 
 
-def cut_repeats(
+def removed_repeats(
     lines: Passages,
     paragraphs: Passages,
     line_counts: Longs,
@@ -166,7 +166,7 @@ def cut_repeats(
     common: Longs,
     paragraphs_above: int | None,
 ) -> pa.ListArray:
-    """Return a column of `filters.text.removed_spans.CUTS`, kinds `line` and `paragraph`.
+    """Return a column of `filters.text.removed_spans.REMOVED_SPANS`, kinds `line` and `paragraph`.
 
     `line_counts`, `paragraph_counts`: in how many documents each passage is found. `rare`,
     `common`: the two limits of each row. Blank lines between cut lines go with them.
@@ -199,7 +199,7 @@ def cut_repeats(
             spans.append((start, end, kind))
             where.append(row)
         last = line
-    return build_cuts(len(lines.places) - 1, where, spans)
+    return build_removed_spans(len(lines.places) - 1, where, spans)
 
 
 def compile_kernels() -> None:
@@ -208,4 +208,4 @@ def compile_kernels() -> None:
     lines, paragraphs = split_passages(text, np.ones(1, np.bool_))
     ones = np.ones(1, np.int64)
     counts = [np.ones(len(passages.keys), np.int64) for passages in (lines, paragraphs)]
-    cut_repeats(lines, paragraphs, counts[0], counts[1], ones, ones, 3)
+    removed_repeats(lines, paragraphs, counts[0], counts[1], ones, ones, 3)

@@ -20,12 +20,12 @@ import numpy.typing as npt
 
 from filters.columnar.arrays import Ints, Mask
 from filters.columnar.kernels import kernel
-from filters.fit.labelled import is_held, read_texts
+from filters.fit.labelled import is_held_out, read_texts
 from filters.text.boundaries import BITS, FEATURES, features
 
 SYLLABLES = 1_500_000
 """Of each file, at most; its first documents that are not held out."""
-MOST_CHARS = 20_000
+MAX_CHARS = 20_000
 """Of a document."""
 EPOCHS = 6
 RATE = 0.1
@@ -77,8 +77,8 @@ def run_features(run: str) -> Ints:
 
 def _texts(path: Path) -> Iterator[str]:
     for row in read_texts(path):
-        if not is_held(row.id):
-            yield row.text[:MOST_CHARS]
+        if not is_held_out(row.id):
+            yield row.text[:MAX_CHARS]
 
 
 @kernel

@@ -12,7 +12,7 @@ import numpy as np
 
 from filters.columnar.arrays import Floats, Ints, Longs
 from filters.columnar.kernels import kernel
-from filters.toxicity.small_transformer import Tokens
+from filters.toxicity.tokens import Tokens
 
 NEGATIVES = 5
 REACH = 3

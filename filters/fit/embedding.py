@@ -19,13 +19,13 @@ import pyarrow as pa
 
 from filters.columnar.arrays import Ints, Longs
 from filters.fit.junk import KINDS, make_junk
-from filters.fit.labelled import fold_of, is_held, out_and_files, read_texts
+from filters.fit.labelled import fold_of, is_held_out, out_and_files, read_texts
 from filters.quality.embedding import Table, ngrams, save_table
 from schemas.extras import TORCH, needs
 
 BITS = 14
 DIMENSIONS = 64
-LEAST_CHARS, MOST_CHARS = 150, 4000
+MIN_CHARS, MAX_CHARS = 150, 4000
 """A document is cut at a length between these, drawn by hash: short texts shall be known too."""
 DOCUMENTS = 6000
 """At most so many documents of each collection, by their hash."""
@@ -43,7 +43,7 @@ def fit_embedding(collections: dict[str, Sequence[tuple[str, str]]], seed: int =
     for number, rows in enumerate(collections.values()):
         for identity, text in rows:
             draw = fold_of(identity, 1000, salt="cut") / 1000
-            seen = text[: int(LEAST_CHARS * (MOST_CHARS / LEAST_CHARS) ** draw)]
+            seen = text[: int(MIN_CHARS * (MAX_CHARS / MIN_CHARS) ** draw)]
             middle = _middle(seen)
             kind = fold_of(identity, len(junk), salt="junk")
             first.append(seen[:middle])
@@ -119,7 +119,7 @@ def main() -> None:
     out, files = out_and_files(__doc__, "OUT.npz")
     collections: dict[str, Sequence[tuple[str, str]]] = {}
     for name, _, path in files:
-        rows = [(row.id, row.text) for row in read_texts(path) if not is_held(row.id)]
+        rows = [(row.id, row.text) for row in read_texts(path) if not is_held_out(row.id)]
         rows.sort(key=lambda row: fold_of(row[0], 1 << 60, salt="draw"))
         collections[name] = rows[:DOCUMENTS]
     save_table(fit_embedding(collections), out)

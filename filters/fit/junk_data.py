@@ -15,7 +15,7 @@ from typing import Any
 from filters.fit.junk import KINDS, make_junk
 from filters.fit.labelled import fold_of, out_and_files, read_texts
 
-MOST_CHARS = 4000
+MAX_CHARS = 4000
 MIDDLING = 0.95
 
 
@@ -23,7 +23,7 @@ def labelled_rows(name: str, path: Path, middling: bool, most: int) -> Iterator[
     """Yield rows {id, text, label, kind} from at most `most` documents, drawn by hash.
 
     A junk text has the id of what it was made of, so both fall on one side of a split. Each
-    text is cut at a length drawn by hash between 60 and MOST_CHARS characters, so that short
+    text is cut at a length drawn by hash between 60 and MAX_CHARS characters, so that short
     ones are known too.
     """
     rows = [(row.id, row.text) for row in read_texts(path) if row.text.strip()]
@@ -31,7 +31,7 @@ def labelled_rows(name: str, path: Path, middling: bool, most: int) -> Iterator[
     kinds = list(KINDS)
     for identity, text in rows[:most]:
         draw = fold_of(identity, 1000, salt="length") / 1000
-        seen = text[: int(60 * (MOST_CHARS / 60) ** draw)]
+        seen = text[: int(60 * (MAX_CHARS / 60) ** draw)]
         good = not middling or fold_of(identity, 1000, salt="label") < MIDDLING * 1000
         yield {"id": identity, "text": seen, "label": int(good), "kind": name}
         if middling:
@@ -42,7 +42,7 @@ def labelled_rows(name: str, path: Path, middling: bool, most: int) -> Iterator[
             yield {"id": identity, "text": junk, "label": 0, "kind": kind}
 
 
-MOST, MOST_MIDDLING = 6000, 12_000
+MAX_DOCUMENTS, MAX_MIDDLING = 6000, 12_000
 """Documents that are taken of a file."""
 
 
@@ -52,7 +52,9 @@ def main() -> None:
     with target.open("w", encoding="utf-8") as out:
         for name, mark, path in files:
             middling = mark == "~"
-            for row in labelled_rows(name, path, middling, MOST_MIDDLING if middling else MOST):
+            for row in labelled_rows(
+                name, path, middling, MAX_MIDDLING if middling else MAX_DOCUMENTS
+            ):
                 out.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 

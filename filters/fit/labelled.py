@@ -13,7 +13,7 @@ import xxhash
 from schemas.errors import InputError
 from schemas.files import read_lines
 
-HELD_PARTS = 5
+HELD_OUT_PARTS = 5
 """One of so many parts is held out of training, and what the card's figures are measured on."""
 
 
@@ -37,9 +37,9 @@ def fold_of(identity: str, parts: int, salt: str = "") -> int:
     return int(xxhash.xxh3_64_intdigest(key.encode())) % parts
 
 
-def is_held(identity: str) -> bool:
+def is_held_out(identity: str) -> bool:
     """Return whether a row is held out of training (a fifth, by the hash of its id)."""
-    return fold_of(identity, HELD_PARTS) == 0
+    return fold_of(identity, HELD_OUT_PARTS) == 0
 
 
 def read_texts(path: Path) -> Iterator[Row]:

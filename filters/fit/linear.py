@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from filters.columnar.arrays import Floats, Mask
-from filters.fit.labelled import HELD_PARTS, Row, fold_of, is_held, read_labelled
+from filters.fit.labelled import HELD_OUT_PARTS, Row, fold_of, is_held_out, read_labelled
 from filters.fit.logistic import Figures, figures, fit_logistic
 from filters.fit.ngram import FOLDS, extract, fit_model
 from filters.quality.annotator import Head, save_head
@@ -25,7 +25,7 @@ from filters.quality.embedding import DEFAULT, load_embedder
 from filters.toxicity import ngram_model
 from schemas.errors import InputError
 
-LEAST_ROWS = 50
+MIN_ROWS = 50
 """Rows of either label that training needs."""
 QUALITY_COST = 0.2
 """Loss against ridge for the head, whose features are unit vectors: see models/quality.md."""
@@ -143,13 +143,13 @@ def _check_out(out: Path) -> None:
 def read_rows(data: Sequence[Path]) -> tuple[list[Row], Mask]:
     """Return all rows in the order of their ids, and which of them are held out."""
     rows = sorted(read_labelled(list(data)), key=lambda row: (row.id, row.text))
-    held = np.array([is_held(row.id) for row in rows], dtype=bool)
+    held = np.array([is_held_out(row.id) for row in rows], dtype=bool)
     for label in (True, False):
         count = sum(row.label is label for row, out in zip(rows, held, strict=True) if not out)
-        if count < LEAST_ROWS:
+        if count < MIN_ROWS:
             raise InputError(
                 f"{', '.join(map(str, data))}: {count} training rows with label {int(label)}; "
-                f"at least {LEAST_ROWS} of each label are needed"
+                f"at least {MIN_ROWS} of each label are needed"
             )
     return rows, held
 
@@ -204,7 +204,7 @@ def card_text(
     lines += [
         f"- Data: {', '.join(card['data'])}; {card['rows']} rows trained on.",
         f"- Licence of the data: {card['licence'] or 'not stated'}.",
-        f"- Held out: rows whose xxh3-64 of the id is 0 modulo {HELD_PARTS}; never trained on.",
+        f"- Held out: rows whose xxh3-64 of the id is 0 modulo {HELD_OUT_PARTS}; never trained on.",
         f"- Make it again: `{command}`",
         "",
         "| held-out rows | rows | positives | AUC | macro F1 at 0.5 | ECE |",

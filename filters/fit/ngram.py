@@ -24,7 +24,7 @@ BITS = 20
 """Buckets of a model, as a power of two: at 20 held-out Korean AUC falls by 0.0005."""
 WIDE_BITS = 24
 """Buckets while training: so many that two n-grams hardly ever share one."""
-LEAST_TEXTS = 2
+MIN_TEXTS = 2
 """An n-gram counts when so many training texts have it."""
 SHARPNESS = 0.7
 """Exponent of |naive-Bayes log ratio| as feature scale; 1 is the paper's, 0 none at all."""
@@ -119,7 +119,7 @@ def _weights(rows: Rows, labels: Mask, index: Longs) -> Doubles:
     """Return the folded weights, float64 (2**BITS,), fitted on the rows at `index`."""
     counts, positive = rows.counts[index], labels[index]
     texts = np.bincount(counts.indices, minlength=1 << WIDE_BITS)
-    columns = np.flatnonzero(texts >= LEAST_TEXTS)
+    columns = np.flatnonzero(texts >= MIN_TEXTS)
     folded = scipy.sparse.csr_matrix(
         (
             np.ones(len(columns), np.float32),

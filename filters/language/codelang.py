@@ -50,12 +50,12 @@ def guess_language(votes: Doubles) -> list[str | None]:
     best = votes.argmax(axis=1)
     most = votes.max(axis=1)
     return [
-        LANGUAGES[index] if vote >= LEAST_VOTES else None
+        LANGUAGES[index] if vote >= MIN_VOTES else None
         for index, vote in zip(best.tolist(), most.tolist(), strict=True)
     ]
 
 
-LEAST_VOTES = 1.0
+MIN_VOTES = 1.0
 """Votes (filters.language.hints) below which content names no language."""
 FEATURES = 13
 """Columns of code_features; see there."""
@@ -174,7 +174,7 @@ WEIGHTS = np.array([*_OF_FEATURES, *_OF_WORDS])
 BIAS = -1.19
 """Logistic regression: source files and fenced blocks against documentation with and without its
 blocks, single paragraphs, reviews. `benchmarks/signals.py code --fit` fits and tests them."""
-LEAST_OPERATORS = 0.03
+MIN_OPERATORS = 0.03
 """Share of operators and brackets below which nothing is code: one short line says too little."""
 
 
@@ -187,7 +187,7 @@ def code_score(features: Doubles, words: Longs) -> Floats:
     evidence = np.column_stack([features, prose_shares(words)])
     chance = 1 / (1 + np.exp(-(evidence @ WEIGHTS + BIAS)))
     no_syntax = (features[:, 1] == 0) & (features[:, 2] == 0) & (features[:, 3] == 0)
-    chance[no_syntax | (features[:, 0] < LEAST_OPERATORS)] = 0
+    chance[no_syntax | (features[:, 0] < MIN_OPERATORS)] = 0
     return np.asarray(chance, np.float32)
 
 

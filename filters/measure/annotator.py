@@ -12,10 +12,10 @@ import pyarrow as pa
 import filters.signals
 from filters.columnar.arrays import Mask
 from filters.columnar.kernels import buffers, everywhere
-from filters.measure.boilerplate import find_tails
+from filters.measure.boilerplate import find_boilerplate
 from filters.measure.syntax import syntax_ok
 from filters.signals.family import CODE, Family
-from filters.text.removed_spans import CUTS
+from filters.text.removed_spans import REMOVED_SPANS
 from filters.text.repair import repaired_share
 from schemas.config import Measure as Settings
 
@@ -60,7 +60,7 @@ class Measure:
     reads = ("text", "assigned", "code_lang", "meta")
     schema = pa.schema(
         [(name, _type(family, name)) for family in families() for name in family.columns]
-        + [("syntax_ok", pa.float32()), ("repaired", pa.float32()), ("tails", CUTS)]
+        + [("syntax_ok", pa.float32()), ("repaired", pa.float32()), ("tails", REMOVED_SPANS)]
     )
 
     def __init__(self, settings: Settings) -> None:
@@ -86,7 +86,7 @@ class Measure:
             columns.append(pa.nulls(batch.num_rows, pa.float32()))
         repaired = repaired_share(batch.column("meta"), columns[CHARS].to_numpy())
         columns.append(pa.array(repaired, pa.float32()))
-        columns.append(find_tails(data, offsets, taken & ~code))
+        columns.append(find_boilerplate(data, offsets, taken & ~code))
         return pa.RecordBatch.from_arrays(columns, schema=self.schema)
 
 
@@ -95,4 +95,4 @@ def compile_kernels() -> None:
     data, offsets = buffers(pa.array(["가 a", "x = 1;"], pa.large_string()))
     for family in families():
         family.compute(data, offsets, everywhere(offsets))
-    find_tails(data, offsets, everywhere(offsets))
+    find_boilerplate(data, offsets, everywhere(offsets))

@@ -54,10 +54,9 @@ def apply_spans(
     """Return `text` with `spans` (see `annotator.SPANS`) masked as the config says, `cuts` cut.
 
     Types with action `keep` or `drop` stay: documents dropped for them never get here (see
-    `drops`). `cuts` are columns of `filters.text.removed_spans.CUTS`; a value that a cut reaches
-    goes with
-    it. A null row changes nothing. Only documents with spans or cuts are touched; the rest is
-    copied as one piece.
+    `drops`). `cuts` are columns of `filters.text.removed_spans.REMOVED_SPANS`; a value that a cut
+    reaches goes with it. A null row changes nothing. Only documents with spans or cuts are touched;
+    the rest is copied as one piece.
     """
     columns = [column for column in (spans, *cuts) if len(pc.list_flatten(column))]
     if not columns:

@@ -1,4 +1,4 @@
-"""Sizes and character shares: the signals that every document has."""
+"""Sizes and shares of characters: the signals of every document."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from filters.columnar.kernels import (
 from filters.signals.family import Family
 
 JAMO_RUN = 3
-"""ㅋㅋㅋ and longer count as a run."""
+"""ㅋㅋㅋ and longer is a run."""
 
 
 @kernel
 def jamo_runs(data, offsets, where):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return int64 [rows]: characters that stand in runs of three or more jamo."""
+    """Return int64 [rows]: characters in runs of three or more jamo."""
     rows = len(offsets) - 1
     out = np.zeros(rows, np.int64)
     for row in range(rows):

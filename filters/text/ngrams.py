@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from filters.columnar.counting import MOST_BITS, deal, group_equal, parts_of
+from filters.columnar.counting import MAX_BITS, distribute, group_equal, parts_of
 from filters.columnar.kernels import GOLDEN, kernel, mix64, table_size
 
 LONGEST = 10
@@ -32,10 +32,10 @@ def repeated_ngrams(hashes, sums, units, chars, out):  # type: ignore[no-untyped
             out[n - 2] = min(1.0, (sums[n] - sums[0] + n - 1) / chars)
     places = np.arange(units).astype(np.int32)  # n-grams that may stand twice, ascending
     values = hashes[:units].copy()
-    keys, dealt = np.empty(units, np.uint64), np.empty(units, np.uint64)
+    keys, distributed = np.empty(units, np.uint64), np.empty(units, np.uint64)
     origins, groups = np.empty(units, np.int32), np.empty(units, np.int32)
     sizes, heads = np.empty(units // 2 + 1, np.int32), np.empty(units // 2 + 1, np.int32)
-    starts = np.empty((1 << MOST_BITS) + 1, np.int64)
+    starts = np.empty((1 << MAX_BITS) + 1, np.int64)
     room = 0
     table = np.empty(0, np.uint64)
     counts, firsts = np.empty(0, np.int32), np.empty(0, np.int32)
@@ -59,8 +59,8 @@ def repeated_ngrams(hashes, sums, units, chars, out):  # type: ignore[no-untyped
             keys[index] = mix64(values[index] + np.uint64(n)) | np.uint64(1)
         bits = parts_of(alive)
         if bits:
-            deal(keys, alive, bits, dealt, origins, starts)
-            parts = dealt
+            distribute(keys, alive, bits, distributed, origins, starts)
+            parts = distributed
         else:  # one part, as it is
             starts[0], starts[1] = 0, alive
             parts = keys

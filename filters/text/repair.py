@@ -45,7 +45,7 @@ _SUSPECT_LINE = re.compile(
     "\u2013\u2014\u2018-\u201e\u2020-\u2022\u2026\u2030\u2039\u203a\u20ac\u2122]"
 )
 _EUC_KR = re.compile("[\u00a1-\u00fe]{4,}")
-LEAST_SYLLABLES = 3
+MIN_SYLLABLES = 3
 """Hangul syllables in a line that EUC-KR read as Latin-1 must give before it is believed."""
 
 _LEADS = "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ"
@@ -128,7 +128,7 @@ def _mend_line(line: str) -> str:
         mended.append(ftfy.fix_encoding(line))
     if _EUC_KR.search(line):
         decoded, found = _from_euc_kr(line)
-        if found >= LEAST_SYLLABLES:
+        if found >= MIN_SYLLABLES:
             mended.append(decoded)
     return min(mended, key=_accented)  # either takes the other's mojibake for its own now and then
 

@@ -37,7 +37,7 @@ JOINING = "*`_|\\+^%$&~@#"
 """Marks that in Korean text run together into one unit, whichever they are (as Kiwi has it)."""
 REPEATING = "-./:,!?;="
 """Marks that run together only with themselves."""
-MOST_SUFFIX, LONG = 5, 6
+MAX_SUFFIX, LONG = 5, 6
 """In Korean text `page.md` and `example.com` are one unit, as in Kiwi: up to so many letters."""
 HANGUL_STYLE = 1000
 """A text with a Hangul syllable in so many bytes or fewer is cut as Kiwi cuts; others as spaCy:
@@ -160,7 +160,7 @@ def cut_units(data, begin, end, weights, hashes, sums, counts):  # type: ignore[
     for at in range(begin, end):
         syllables += 0xEA <= data[at] <= 0xED
     korean_style = syllables * HANGUL_STYLE >= end - begin
-    longest_suffix = MOST_SUFFIX if korean_style else LONG
+    longest_suffix = MAX_SUFFIX if korean_style else LONG
     at = begin
     while at < end:
         start = at

@@ -36,7 +36,7 @@ Shorts = npt.NDArray[np.int16]
 
 OFFER_WEIGHT = 1.2
 TOPIC_WEIGHT = 0.3
-MOST_TOPICS = 4
+MAX_TOPICS = 4
 CONTACT_WEIGHT = 0.5
 REPORT_WEIGHT = 0.8
 STEEPNESS = 1.5
@@ -189,7 +189,7 @@ def _spam(
                     ends = suffix[ends]
             if roles[OFFER] + roles[TOPIC] == 0:
                 continue
-            evidence = OFFER_WEIGHT * roles[OFFER] + TOPIC_WEIGHT * min(roles[TOPIC], MOST_TOPICS)
+            evidence = OFFER_WEIGHT * roles[OFFER] + TOPIC_WEIGHT * min(roles[TOPIC], MAX_TOPICS)
             evidence -= REPORT_WEIGHT * roles[REPORT]
             if roles[OFFER] > 0 and _has_contact(chars, count):
                 evidence += CONTACT_WEIGHT

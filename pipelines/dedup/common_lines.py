@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from filters.columnar.arrays import Longs, Mask
-from filters.dedup.common_lines import cut_repeats, document_keys, split_passages
+from filters.dedup.common_lines import document_keys, removed_repeats, split_passages
 from filters.text.removed_spans import flat_spans
 from pipelines.dedup.clusters import duplicate_rows, work_folder
 from pipelines.engine.context import Context
@@ -118,7 +118,7 @@ def repeats_of(
     where = kept & prose(batch)
     lines, paragraphs = split_passages(batch.column("text"), where)
     langs = batch.column("lang").to_pylist()
-    cuts = cut_repeats(
+    cuts = removed_repeats(
         lines,
         paragraphs,
         _documents(counts, lines.keys),

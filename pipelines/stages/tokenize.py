@@ -23,7 +23,7 @@ what was cut from the text before (0: nothing); null where the document has neve
 
 
 def cut_columns(config: Config) -> list[str]:
-    """Return the columns of spans (`filters.text.removed_spans.CUTS`) that encoding leaves out."""
+    """Return the columns of removed spans (`filters.text.removed_spans`), which encoding skips."""
     tails = ["tails"] if config.measure.cut_tails else []
     return [*tails, "repeats"] if config.dedup.lines.enabled else tails
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from filters.columnar.windows import split_windows
 from filters.toxicity.annotator import DEFAULT_MODEL, Screen, model_files, ngram_model
 from filters.toxicity.classifier import ScreenByTransformer, load_classifier
-from filters.toxicity.small_transformer import NGRAM, WEIGHTS, chances, read, save, tokenise
+from filters.toxicity.small_transformer import NGRAM, WEIGHTS, chances, read, save
+from filters.toxicity.tokens import tokenise
 from schemas.config import Toxicity
 from schemas.errors import InputError
 from tests.support.tiny_models import SENTENCES, save_checkpoint, save_small
