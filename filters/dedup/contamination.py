@@ -1,8 +1,8 @@
 """Contamination: n-grams of benchmark items inside documents.
 
-Units are words (runs of letters and digits, case aside), or for Korean items letters and
-digits alone with white space and marks left out. An item shorter than a window counts as a
-whole if it has at least MIN_WORDS or MIN_CHARS units; a shorter one says nothing specific.
+Units are words (runs of letters and digits, without case), or for Korean items single letters and
+digits. White space and marks are left out. An item shorter than a window is matched as a whole if
+it has at least MIN_WORDS or MIN_CHARS units; shorter ones are not specific enough and are ignored.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from schemas.files import read_lines
 MIN_WORDS = 8
 MIN_CHARS = 20
 CHARS_PER_WORD = 3
-"""Korean characters that are as specific as a word of English: a 13-word window is one of 39."""
+"""Korean characters that are as specific as an English word: for 13 words a window has 39."""
 
 
 @kernel
@@ -73,7 +73,7 @@ def _window_power(n):  # type: ignore[no-untyped-def]  # typed by Numba
 
 @kernel
 def _span_key(units, start, length):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return the key of `length` units from `start`: what a rolling window of them gives."""
+    """Return the key of `length` units from `start` on, as a rolling window computes it."""
     value = np.uint64(0)
     for at in range(start, start + length):
         value = value * GOLDEN + units[at]
@@ -107,17 +107,18 @@ def _scan(  # type: ignore[no-untyped-def]  # typed by Numba
 ):
     """Return (share, longest run, item) of each row: windows of `n` units, and short items.
 
-    A short item is found by its first `k` units (`heads`, an open table whose `entries` begin
-    a list through `next_entry`), then compared as a whole.
+    The other arguments are the fields of `ItemIndex`. A short item is found by its first `k` units
+    (`heads`, an open table whose `entries` begin lists linked by `next_entry`), then compared as a
+    whole.
     """
     rows = len(offsets) - 1
     share = np.zeros(rows, np.float32)
     longest = np.zeros(rows, np.int32)
     found = np.full(rows, -1, np.int32)
-    most = 0
+    size = 0
     for row in range(rows):
-        most = max(most, offsets[row + 1] - offsets[row])
-    units = np.empty(most + 1, np.uint64)
+        size = max(size, offsets[row + 1] - offsets[row])
+    units = np.empty(size + 1, np.uint64)
     power, head_power = _window_power(n), _window_power(k)
     for row in range(rows):
         if by_char and not _has_hangul(data, offsets[row], offsets[row + 1]):
@@ -161,8 +162,8 @@ def _scan(  # type: ignore[no-untyped-def]  # typed by Numba
 
 
 @dataclass(frozen=True)
-class Windows:
-    """The items of one kind of unit: full windows of `n` units, short items by their head."""
+class ItemIndex:
+    """The items of one kind of unit: windows of `n` units, and short items by their first `k`."""
 
     by_char: bool
     n: int
@@ -179,10 +180,10 @@ class Windows:
 
 @dataclass(frozen=True)
 class Index:
-    """What documents are compared with: the items' ids, and their windows by kind of unit."""
+    """What documents are compared with: the ids of the items, and an index per kind of unit."""
 
     names: list[str]
-    windows: list[Windows]
+    parts: list[ItemIndex]
 
 
 def item_units(text: str, by_char: bool) -> Keys:
@@ -199,7 +200,7 @@ def read_items(path: str) -> list[tuple[str, str, str]]:
     """
     file = Path(path)
     if not file.exists():
-        raise InputError(f"decontaminate.against: {path}: there is no such file")
+        raise InputError(f"decontaminate.against: {path}: no such file; check the path")
     items = []
     for number, line in read_lines(file, "items", f"decontaminate.against: {path}"):
         try:
@@ -213,7 +214,7 @@ def read_items(path: str) -> list[tuple[str, str, str]]:
             )
         except (ValueError, KeyError, TypeError, AttributeError):
             raise InputError(
-                f"decontaminate.against: {path}: line {number} is no object with a `text`"
+                f"decontaminate.against: {path}: line {number} is not an object with a `text`"
             ) from None
     return items
 
@@ -225,8 +226,8 @@ def build_index(items: list[tuple[str, str, str]], ngram: int) -> Index:
     for number, (_, text, _) in enumerate(items):
         by_char = any("가" <= ch <= "힣" for ch in text)
         by_kind.setdefault(by_char, []).append((number, item_units(text, by_char)))
-    windows = [_windows(by_char, by_kind[by_char], ngram) for by_char in sorted(by_kind)]
-    return Index([name for name, _, _ in items], windows)
+    parts = [_index_items(by_char, by_kind[by_char], ngram) for by_char in sorted(by_kind)]
+    return Index([name for name, _, _ in items], parts)
 
 
 def _table(pairs: dict[int, int]) -> tuple[Keys, Ints]:
@@ -239,7 +240,7 @@ def _table(pairs: dict[int, int]) -> tuple[Keys, Ints]:
     return keys, values
 
 
-def _windows(by_char: bool, items: list[tuple[int, Keys]], ngram: int) -> Windows:
+def _index_items(by_char: bool, items: list[tuple[int, Keys]], ngram: int) -> ItemIndex:
     n = ngram * CHARS_PER_WORD if by_char else ngram
     k = min(MIN_CHARS if by_char else MIN_WORDS, n)
     full: dict[int, int] = {}
@@ -255,7 +256,7 @@ def _windows(by_char: bool, items: list[tuple[int, Keys]], ngram: int) -> Window
             short.append((len(units), whole, number, heads.get(head, -1)))
             heads[head] = len(short) - 1
     columns = list(zip(*short, strict=True)) if short else [(), (), (), ()]
-    return Windows(
+    return ItemIndex(
         by_char,
         n,
         *_table(full),
@@ -290,11 +291,11 @@ def contamination(text: pa.LargeStringArray, index: Index) -> tuple[Floats, Ints
     share = np.zeros(rows, np.float32)
     longest = np.zeros(rows, np.int32)
     owner = np.full(rows, -1, np.int32)
-    for window in index.windows:
-        part, run, found = _scan(
-            data, offsets, *(getattr(window, field.name) for field in fields(window))
+    for part in index.parts:
+        matched, run, found = _scan(
+            data, offsets, *(getattr(part, field.name) for field in fields(part))
         )
-        share = np.maximum(share, part)
+        share = np.maximum(share, matched)
         better = run > longest
         owner = np.where(better, found, owner)
         longest = np.maximum(longest, run)

@@ -1,9 +1,10 @@
 """Pre-training of the small transformer's table: words from their neighbours (CBOW).
 
 The vector of a token is the mean of its n-grams' rows (Bojanowski et al. 2017, "Enriching Word
-Vectors with Subword Information"); the mean of its neighbours' vectors shall tell the word from
-NEGATIVES words drawn from the corpus (Mikolov et al. 2013, negative sampling). A line's gradients
-are gathered before they are applied, so a row is read and written once per token.
+Vectors with Subword Information"). From the mean of its neighbours' vectors the word is
+distinguished from NEGATIVES words drawn from the corpus (Mikolov et al. 2013, negative sampling).
+The gradients of a line are summed before they are applied, so a row is read and written once per
+token.
 """
 
 from __future__ import annotations
@@ -107,8 +108,8 @@ def _cbow(
                     b += middle[k + 1] * words[target, k + 1]
                     c += middle[k + 2] * words[target, k + 2]
                     d += middle[k + 3] * words[target, k + 3]
-                said = np.float32(1.0 / (1.0 + np.exp(-(a + b + c + d))))
-                gap = rate * ((np.float32(1.0) if draw == 0 else np.float32(0.0)) - said)
+                probability = np.float32(1.0 / (1.0 + np.exp(-(a + b + c + d))))
+                gap = rate * ((np.float32(1.0) if draw == 0 else np.float32(0.0)) - probability)
                 for k in range(width):
                     slope[k] += gap * words[target, k]
                     words[target, k] += gap * middle[k]

@@ -2,10 +2,10 @@
 
     python -m filters.fit.embedding OUT.npz NAME=FILE.jsonl.zst …
 
-Two halves of a document shall be near each other and far from other documents (InfoNCE, van den
-Oord et al. 2018, arXiv:1807.03748), and a linear layer shall tell from which collection a text
-comes and what kind of junk (filters.fit.junk) was made of it. One thread and one seed: the same
-input gives the same table. Documents of the held-out fifth are not read.
+The loss has two parts. Two halves of a document are pulled together and pushed away from other
+documents (InfoNCE, van den Oord et al. 2018, arXiv:1807.03748). A linear layer predicts the
+collection of a text, or the kind of junk (`filters/fit/junk.py`) that was made of it. One thread
+and one seed: the same input gives the same table. Documents of the held-out fifth are not read.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from schemas.extras import TORCH, needs
 BITS = 14
 DIMENSIONS = 64
 MIN_CHARS, MAX_CHARS = 150, 4000
-"""A document is cut at a length between these, drawn by hash: short texts shall be known too."""
+"""A document is cut to a length between these, drawn by hash, so that short texts occur too."""
 DOCUMENTS = 6000
-"""At most so many documents of each collection, by their hash."""
+"""Documents of each collection, at most, drawn by hash."""
 EPOCHS = 6
 BATCH = 128
 TEMPERATURE = 0.07
@@ -100,11 +100,11 @@ def _train(
             same = torch.arange(len(rows))
             near = functional.cross_entropy(alike, same) + functional.cross_entropy(alike.T, same)
             good = torch.from_numpy(kinds[rows])
-            told = functional.cross_entropy(
+            classed = functional.cross_entropy(
                 LOGIT_SCALE * head(torch.cat([one, two, worse])),
                 torch.cat([good, good, torch.from_numpy(bad_kinds[rows])]),
             )
-            loss = near / 2 + 4 * told
+            loss = near / 2 + 4 * classed
             adam.zero_grad()
             torch.autograd.backward(loss)
             adam.step()

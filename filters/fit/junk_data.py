@@ -1,8 +1,9 @@
 """Labelled rows for a quality model, from good text: `python -m filters.fit.junk_data OUT.jsonl …`.
 
-Each further argument is NAME=FILE, a JSON Lines file of good text (label 1; one junk text is
-made of each, label 0), or NAME~FILE, text that is neither good nor bad: its label is drawn, 1
-in MIDDLING of cases, and no junk is made of it, so that a fitted probability comes out between.
+Each further argument is NAME=FILE or NAME~FILE, a JSON Lines file. `=`: good text (label 1), and a
+junk text made of each (label 0). `~`: text that is neither good nor bad. Its label is 1 with
+probability MIDDLING, drawn by hash, and no junk is made of it: a fitted probability comes out
+between.
 """
 
 from __future__ import annotations
@@ -19,17 +20,16 @@ MAX_CHARS = 4000
 MIDDLING = 0.95
 
 
-def labelled_rows(name: str, path: Path, middling: bool, most: int) -> Iterator[dict[str, Any]]:
-    """Yield rows {id, text, label, kind} from at most `most` documents, drawn by hash.
+def labelled_rows(name: str, path: Path, middling: bool, limit: int) -> Iterator[dict[str, Any]]:
+    """Yield rows {id, text, label, kind} from at most `limit` documents, drawn by hash.
 
-    A junk text has the id of what it was made of, so both fall on one side of a split. Each
-    text is cut at a length drawn by hash between 60 and MAX_CHARS characters, so that short
-    ones are known too.
+    A junk text has the id of its source, so both are on the same side of a split. Each text is cut
+    to a length between 60 and MAX_CHARS characters, drawn by hash, so that short texts occur too.
     """
     rows = [(row.id, row.text) for row in read_texts(path) if row.text.strip()]
     rows.sort(key=lambda row: fold_of(row[0], 1 << 60, salt="draw"))
     kinds = list(KINDS)
-    for identity, text in rows[:most]:
+    for identity, text in rows[:limit]:
         draw = fold_of(identity, 1000, salt="length") / 1000
         seen = text[: int(60 * (MAX_CHARS / 60) ** draw)]
         good = not middling or fold_of(identity, 1000, salt="label") < MIDDLING * 1000
@@ -43,7 +43,7 @@ def labelled_rows(name: str, path: Path, middling: bool, most: int) -> Iterator[
 
 
 MAX_DOCUMENTS, MAX_MIDDLING = 6000, 12_000
-"""Documents that are taken of a file."""
+"""Documents of a file, at most."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Logistic regression, calibration and the figures by which a classifier is judged.
+"""Logistic regression, calibration, and figures of a classifier.
 
 Small and exact: L-BFGS over SciPy sparse or NumPy dense matrices, one thread, no randomness,
 so the same rows give the same weights.
@@ -75,7 +75,7 @@ def platt(margin: Doubles, labels: Mask) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Figures:
-    """How well probabilities tell positives from negatives, and how true they are."""
+    """How well probabilities separate positives from negatives, and their calibration."""
 
     rows: int
     positives: int
@@ -97,30 +97,34 @@ class Figures:
         }
 
 
-def figures(chance: npt.NDArray[Any], labels: Mask, bins: int = 10) -> Figures:
-    """Return the figures of probabilities `chance` against `labels`.
+def figures(probability: npt.NDArray[Any], labels: Mask, bins: int = 10) -> Figures:
+    """Return the figures of probabilities `probability` against `labels`.
 
     `auc`: area under the ROC curve by the rank formula (ties count half). `macro_f1`: mean of
     the F1 of both classes at 0.5. `ece`: expected calibration error over `bins` equal steps
     (Guo et al. 2017, arXiv:1706.04599). NaN where a class is missing.
     """
-    chance = np.asarray(chance, np.float64)
+    probability = np.asarray(probability, np.float64)
     positives = int(labels.sum())
     negatives = len(labels) - positives
-    ranks = scipy.stats.rankdata(chance)
+    ranks = scipy.stats.rankdata(probability)
     auc = (
         (ranks[labels].sum() - positives * (positives + 1) / 2) / (positives * negatives)
         if positives and negatives
         else float("nan")
     )
-    said = chance > 0.5
-    hit = int((said & labels).sum())
-    miss = int((~said & ~labels).sum())
-    f1 = 2 * hit / max(int(said.sum()) + positives, 1)
-    f0 = 2 * miss / max(int((~said).sum()) + negatives, 1)
-    step = np.minimum((chance * bins).astype(int), bins - 1)
+    predicted = probability > 0.5
+    true_positives = int((predicted & labels).sum())
+    true_negatives = int((~predicted & ~labels).sum())
+    f1 = 2 * true_positives / max(int(predicted.sum()) + positives, 1)
+    f0 = 2 * true_negatives / max(int((~predicted).sum()) + negatives, 1)
+    step = np.minimum((probability * bins).astype(int), bins - 1)
     table = tuple(
-        (float(chance[step == k].mean()), float(labels[step == k].mean()), int((step == k).sum()))
+        (
+            float(probability[step == k].mean()),
+            float(labels[step == k].mean()),
+            int((step == k).sum()),
+        )
         for k in range(bins)
         if (step == k).any()
     )

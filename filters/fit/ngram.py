@@ -1,9 +1,9 @@
 """Training of n-gram models: labelled texts in, an `NgramModel` with held-out figures out.
 
-Per window kind (Hangul, other) a logistic regression with naive-Bayes scaled features (Wang
-and Manning 2012, "Baselines and Bigrams", NB-SVM with a logistic loss), its intercept fixed
-so that text without evidence stays unlikely, folded to 2**20 buckets, quantised to int8 and
-calibrated by Platt's method on margins of models that had not seen the row.
+Each window kind (Hangul, other) has a logistic regression with naive-Bayes scaled features (Wang
+and Manning 2012, "Baselines and Bigrams", NB-SVM with a logistic loss). Its intercept is fixed, so
+that text without evidence stays unlikely. The weights are folded to 2**20 buckets, quantised to
+int8 and calibrated by Platt's method on margins of models that had not seen the row.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from filters.fit.logistic import Matrix, platt
 from filters.toxicity.ngram_model import DAMPING, NgramModel, features
 
 BITS = 20
-"""Buckets of a model, as a power of two: at 20 held-out Korean AUC falls by 0.0005."""
+"""A model has 2 ** BITS buckets; held-out Korean AUC is 0.0005 below that of WIDE_BITS."""
 WIDE_BITS = 24
-"""Buckets while training: so many that two n-grams hardly ever share one."""
+"""Bits of the buckets while training, where two n-grams hardly ever share one."""
 MIN_TEXTS = 2
-"""An n-gram counts when so many training texts have it."""
+"""An n-gram is a feature if so many training texts have it."""
 SHARPNESS = 0.7
-"""Exponent of |naive-Bayes log ratio| as feature scale; 1 is the paper's, 0 none at all."""
+"""Exponent of |naive-Bayes log ratio| in the feature scale; 1 is the paper's, 0 no scaling."""
 COST = 4.0
-"""Weight of the loss against the ridge, for features of mean square norm one."""
+"""Weight of the loss against the ridge, for features whose mean square norm is one."""
 BASE_MARGIN = -1.5
-"""The fixed intercept: a window without evidence is at about 0.15 before calibration.
+"""The fixed intercept: a window without evidence gets about 0.15 before calibration.
 
-A free intercept takes the share of positives in the training rows for granted (83 % in the
-English ones), and calls technical prose toxic.
+A fitted intercept would assume the share of positives of the training rows (83 % of the English
+ones) everywhere, and class technical prose as toxic.
 """
 FOLDS = 3
 SMOOTHING = 0.5
@@ -42,7 +42,7 @@ SMOOTHING = 0.5
 
 @dataclass(frozen=True)
 class Rows:
-    """Features of labelled texts: `counts` (rows, 2**WIDE_BITS), `total` n-grams by row."""
+    """Features of texts: `counts` (rows, 2**WIDE_BITS), `total` n-grams and `kind` by row."""
 
     counts: Matrix
     total: Longs
@@ -67,11 +67,10 @@ def fit_model(rows: Rows, labels: Mask, fold: Longs) -> NgramModel:
 def fit_with_logits(rows: Rows, labels: Mask, fold: Longs) -> tuple[NgramModel, Doubles]:
     """Return a calibrated model of all `rows`, with an empty card, and the rows' logits.
 
-    The logits are of models that had not seen the row's fold, on the calibrated scale.
-
-    `fold`: int (rows,), which part of FOLDS a row is in; it must depend on nothing but the
-    row. A kind of window of which there are fewer than 20 rows of either label gets no
-    weights and the constant share of positives.
+    The logits are of models that had not seen the row's fold, on the calibrated scale. `fold`: int
+    (rows,), the part of FOLDS of each row, which must depend on the row alone. A kind of window
+    with fewer than 20 rows of either label gets no weights and the share of positives as a
+    constant.
     """
     codes = np.zeros((2, 1 << BITS), np.int8)
     scale = np.ones(2, np.float32)

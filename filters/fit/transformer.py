@@ -271,11 +271,11 @@ def train_network(
     for epoch in range(epochs):
         network.train()
         for step, batch in enumerate(_batches(lengths, rows, rng), epoch * len(rows)):
-            ids, begins, place, seen = gather(tokens, batch)
+            ids, begins, position, present = gather(tokens, batch)
             words = network.embed(ids, begins)
             hide = torch.from_numpy(rng.random(len(words)) < HIDDEN)
             words = torch.where(hide[:, None], network.hidden, words)
-            logits = network(words, place, seen, torch.from_numpy(prior[batch]))
+            logits = network(words, position, present, torch.from_numpy(prior[batch]))
             truth = torch.from_numpy(targets[batch])
             known = ~truth.isnan()
             loss = functional.binary_cross_entropy_with_logits(
@@ -289,7 +289,7 @@ def train_network(
             torch.autograd.backward((loss * known * weight).sum() / len(batch))
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             adam.step()
-            done += int(seen.sum())
+            done += int(present.sum())
         after(epoch)
 
 

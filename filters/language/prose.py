@@ -1,8 +1,8 @@
-"""Function words: what a vectorised pass over the bytes tells of the language of Latin text.
+"""Function words of Latin text, counted in one pass over the bytes.
 
-Names, code and tables hold few of them, prose is a third made of them. They decide plain English
-without the language model, tell lines of English prose inside a Korean document, and help
-the model with short texts.
+A third of the words of prose are function words; names, code and tables hold few. They identify
+plain English without the language model, find lines of English prose inside a Korean document, and
+help the model with short texts.
 """
 
 from __future__ import annotations
@@ -71,10 +71,10 @@ def _kind(code):  # type: ignore[no-untyped-def]  # typed by Numba
 def function_words(data, offsets, where):  # type: ignore[no-untyped-def]  # typed by Numba
     """Return int64 [rows, COUNTS] of the Latin words of each row.
 
-    WORDS: all of them. ENGLISH_WORDS and OTHER_WORDS: function words of English and of
-    other languages in Latin letters; ENGLISH_KINDS: different ones of the first, at most 64.
-    ENGLISH_LETTERS: letters in lines of English prose: no Hangul, three function words or more, and
-    they are a tenth of the line's words. FOREIGN_LETTERS: Latin letters beyond ASCII.
+    WORDS: all of them. ENGLISH_WORDS and OTHER_WORDS: function words of English and of other
+    languages in Latin letters; ENGLISH_KINDS: distinct ones of English. ENGLISH_LETTERS: letters in
+    lines of English prose, which hold no Hangul, three function words or more, and a tenth of
+    function words. FOREIGN_LETTERS: Latin letters beyond ASCII.
     """
     rows = len(offsets) - 1
     out = np.zeros((rows, COUNTS), np.int64)

@@ -1,4 +1,4 @@
-"""Shares of writing systems in a text, and which documents they decide alone."""
+"""Shares of writing systems in a text."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LETTERS = (HANGUL, JAMO, LATIN, HAN, KANA, OTHER)
 
 
 def script_counts(text: pa.LargeStringArray) -> Longs:
-    """Return int64 [rows, 9]: codepoints of each class (see filters.columnar.kernels)."""
+    """Return int64 [rows, 9]: codepoints of each class (see `filters/columnar/kernels.py`)."""
     data, offsets = buffers(text)
     return np.asarray(class_counts(data, offsets, everywhere(offsets)))
 

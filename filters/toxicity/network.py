@@ -50,11 +50,11 @@ def _layer_class(shape: Shape) -> Any:
             self.wide, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
             self.drop = nn.Dropout(0.1)
 
-        def forward(self, x: Any, seen: Any) -> Any:
+        def forward(self, x: Any, present: Any) -> Any:
             rows, tokens, width = x.shape
             heads = (rows, tokens, 3, shape.heads, width // shape.heads)
             q, k, v = self.mix(self.before(x)).view(heads).permute(2, 0, 3, 1, 4)
-            mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=seen)
+            mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=present)
             x = x + self.drop(self.join(mixed.transpose(1, 2).reshape(rows, tokens, width)))
             return x + self.drop(self.narrow(functional.gelu(self.wide(self.middle(x)))))
 
@@ -91,20 +91,20 @@ def _network_class(shape: Shape, layer: Any) -> Any:
             """Return (tokens, width): the scaled sums of each token's rows."""
             return self.first(self.bag(ids, begins))
 
-        def encode(self, words: Any, place: Any, seen: Any) -> Any:
-            """Return (rows, tokens, width). `place` and `seen`: (rows, tokens)."""
-            x = words.new_zeros((*seen.shape, shape.width))
-            x[seen] = words
-            x = x + self.place[place]
-            mask = seen[:, None, None, :]
+        def encode(self, words: Any, position: Any, present: Any) -> Any:
+            """Return (rows, tokens, width); the arguments are as `gather` returns them."""
+            x = words.new_zeros((*present.shape, shape.width))
+            x[present] = words
+            x = x + self.place[position]
+            mask = present[:, None, None, :]
             for encoder in self.layers:
                 x = encoder(x, mask)
             return self.last(x)
 
-        def forward(self, words: Any, place: Any, seen: Any, prior: Any) -> Any:
+        def forward(self, words: Any, position: Any, present: Any, prior: Any) -> Any:
             """Return logits (rows, outputs); `prior`: the n-gram model's logit (rows,)."""
-            x = self.encode(words, place, seen)
-            inside = seen[:, :, None]
+            x = self.encode(words, position, present)
+            inside = present[:, :, None]
             mean = (x * inside).sum(1) / inside.sum(1).clamp(min=1)
             top = x.masked_fill(~inside, -1e4).amax(1)
             pooled = functional.gelu(self.inner(self.drop(torch.cat([mean, top], 1))))
@@ -114,22 +114,23 @@ def _network_class(shape: Shape, layer: Any) -> Any:
 
 
 def gather(tokens: Tokens, rows: Longs) -> tuple[Any, Any, Any, Any]:
-    """Return tensors of some rows: ids, where each token begins, place and seen (rows, tokens).
+    """Return the tensors (ids, begins, position, present) of some rows, each of which has a token.
 
-    Every row must have a token.
+    `ids`: buckets of all tokens; `begins`: where those of each token begin; `position` and
+    `present` (rows, tokens): number of the token in its row, and whether the row has it.
     """
     import torch
 
     counts = tokens.rows[rows + 1] - tokens.rows[rows]
-    places = np.arange(int(counts.max()))
-    seen = places[None, :] < counts[:, None]
-    which = (tokens.rows[rows][:, None] + places[None, :])[seen]
+    positions = np.arange(int(counts.max()))
+    present = positions[None, :] < counts[:, None]
+    which = (tokens.rows[rows][:, None] + positions[None, :])[present]
     starts = tokens.begins[which]
     sizes = tokens.begins[which + 1] - starts
     begins = np.cumsum(sizes) - sizes
     return (
         torch.from_numpy(tokens.ids[ranges(starts, sizes)]),
         torch.from_numpy(begins.astype(np.int32)),
-        torch.from_numpy(np.broadcast_to(places, seen.shape).copy()),
-        torch.from_numpy(seen),
+        torch.from_numpy(np.broadcast_to(positions, present.shape).copy()),
+        torch.from_numpy(present),
     )

@@ -105,9 +105,9 @@ def density(windows: Windows, probability: Floats, rows: int) -> tuple[Floats, F
 def features(text: pa.Array, bits: int) -> tuple[Ints, Longs, Ints]:
     """Return the buckets of each text's n-grams, for training.
 
-    Result: bucket of every n-gram, repeats included (int32); where each text's begin
-    (int64, rows + 1); whether the text's window counts as Hangul (0) or other (1). A text
-    is one window here, cut at 4 × MAX_CHARS characters.
+    The result is (bucket of every n-gram, repeats included, int32; offsets of each text's buckets,
+    int64, rows + 1; kind of each text's window, int32, 0 for Hangul). A text is one window here,
+    cut at 4 × MAX_CHARS characters.
     """
     data, offsets = utf8_buffers(text)
     kinds = np.zeros(len(text), np.int32)
@@ -138,7 +138,7 @@ def save(model: NgramModel, path: Path) -> None:
 
 
 def load(path: Path) -> NgramModel:
-    """Read a model. Raises InputError where the file is missing or is no such model."""
+    """Read a model. Raises InputError where the file is missing or is not such a model."""
     arrays = read_npz(path)
     try:
         card = json.loads(arrays["card"].tobytes())
@@ -162,7 +162,7 @@ def load(path: Path) -> NgramModel:
 
 
 def compile_kernels() -> None:
-    """Compile (or fetch from Numba's cache) the kernels, so that no batch waits for it."""
+    """Compile (or load from the cache) the kernels of this module."""
     text = pa.array(["가 a"], pa.large_string())
     tiny = NgramModel(
         np.zeros((2, 1024), np.int8),

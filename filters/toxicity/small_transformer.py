@@ -32,7 +32,7 @@ from schemas.extras import TORCH, needs
 FORMAT = "bibim-transformer-1"
 WEIGHTS, NGRAM, CARD = "transformer.npz", "ngram.npz", "card.md"
 LOGIT_BOUND = 6.0
-"""The n-gram model's logit is cut here before the head sees it."""
+"""The n-gram model's logit is clipped to ± this before the network reads it."""
 
 
 @dataclass(frozen=True)
@@ -67,26 +67,26 @@ class SmallClassifier:
 
     def __call__(self, windows: pa.Array, kind: Ints) -> Floats:
         """Return float32 (rows,). `kind`: 0 where a window is in Hangul, else 1."""
-        chance = chances(self._model.ngram, windows)
+        probability = ngram_probability(self._model.ngram, windows)
         here = np.flatnonzero(np.asarray(kind) == 0)
-        prior = bounded_logit(chance[here])
+        prior = bounded_logit(probability[here])
         tokens = tokenise(windows.take(pa.array(here)), self._model.shape.bits)
         out = outputs(self._network, tokens, prior, self._device)
         margin = out @ self._model.slope[:-1] + self._model.slope[-1] * prior + self._model.offset
         has = tokens.lengths() > 0
-        chance[here[has]] = (1 / (1 + np.exp(-margin.astype(np.float64))))[has]
-        return chance
+        probability[here[has]] = (1 / (1 + np.exp(-margin.astype(np.float64))))[has]
+        return probability
 
 
-def chances(model: NgramModel, windows: pa.Array) -> Floats:
+def ngram_probability(model: NgramModel, windows: pa.Array) -> Floats:
     """Return the n-gram model's probability of each window."""
     return model.score(windows)[0]
 
 
-def bounded_logit(chance: npt.NDArray[Any]) -> Floats:
+def bounded_logit(probability: npt.NDArray[Any]) -> Floats:
     """Return log(p / (1 - p)) within ± LOGIT_BOUND."""
-    least = 1 / (1 + np.exp(LOGIT_BOUND))
-    clipped = np.clip(chance.astype(np.float64), least, 1 - least)
+    low = 1 / (1 + np.exp(LOGIT_BOUND))
+    clipped = np.clip(probability.astype(np.float64), low, 1 - low)
     return np.asarray(np.log(clipped / (1 - clipped)), np.float32)
 
 
@@ -97,15 +97,17 @@ def outputs(network: Any, tokens: Tokens, prior: Floats, device: str = "cpu") ->
     lengths = tokens.lengths()
     order = np.argsort(lengths, kind="stable")
     order = order[lengths[order] > 0]
-    found = np.zeros((len(lengths), network.out.out_features), np.float32)
+    logits = np.zeros((len(lengths), network.out.out_features), np.float32)
     network.eval()
     with torch.inference_mode():
         for at in range(0, len(order), 256):
             rows = order[at : at + 256]
-            ids, begins, place, seen = (part.to(device) for part in gather(tokens, rows))
+            ids, begins, position, present = (part.to(device) for part in gather(tokens, rows))
             before = torch.from_numpy(prior[rows]).to(device)
-            found[rows] = network(network.embed(ids, begins), place, seen, before).cpu().numpy()
-    return found
+            logits[rows] = (
+                network(network.embed(ids, begins), position, present, before).cpu().numpy()
+            )
+    return logits
 
 
 def save(model: SmallModel, folder: Path) -> None:
@@ -134,7 +136,7 @@ def quantise(value: Floats) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float1
 
 
 def read(folder: Path) -> SmallModel:
-    """Read a model. Raises InputError where a file is missing or is none of ours."""
+    """Read a model. Raises InputError where a file is missing or is not of this format."""
     arrays = read_npz(folder / WEIGHTS)
     try:
         card = json.loads(arrays["card"].tobytes())

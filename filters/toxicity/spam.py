@@ -1,16 +1,15 @@
-"""Spam: how densely a document advertises gambling, sex, loans, drugs or anything else.
+"""Spam: how densely a document advertises gambling, sex, loans, drugs or other things.
 
-By window (filters.columnar.windows), evidence is counted and becomes a probability:
+Each window (`filters/columnar/windows.py`) gets a probability from counted evidence:
 
-    evidence = 1.2 · offers + 0.3 · min(topics, 4) + [offers] · contact − 0.8 · reports
-    chance   = 1 − exp(−1.5 · max(evidence, 0))
+    evidence    = 1.2 · offers + 0.3 · min(topics, 4) + [offers] · contact − 0.8 · reports
+    probability = 1 − exp(−1.5 · max(evidence, 0))
 
-`offers`, `topics` and `reports` are phrases found (filters.toxicity.lexicon); `contact` is 0.5 for
-a web address or a telephone number, beside an offer: a page on poker has a link too. The document's
-score is the mean over windows by their characters. The weights were set by hand so that two
-offers, or one with a topic and a contact, make a window spam (over 0.9), bare topics never do (at
-most 0.83: an article on poker), and a report about the trade, which has topics and its own words,
-stays near 0.
+`offers`, `topics` and `reports` count the phrases of `filters/toxicity/lexicon.py`; `contact` is
+0.5 for a web address or a telephone number, only beside an offer, because a page about poker has
+links too. The score of a document is the mean over windows, weighted by characters. The weights
+were set by hand: two offers, or one with a topic and a contact, make a window spam (over 0.9); bare
+topics do not (at most 0.83, an article about poker); a report about the trade stays near 0.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ CONTACT_WEIGHT = 0.5
 REPORT_WEIGHT = 0.8
 STEEPNESS = 1.5
 TOPICS_FOR_CLASS = 2
-"""A class is named when a document has one of its offers or slurs, or so many of its topics."""
+"""A document is assigned a class for one of its offers or slurs, or for so many of its topics."""
 
 _DIGIT = 48
 _PHONE_DIGITS = 9
@@ -50,8 +49,8 @@ _PHONE_DIGITS = 9
 def spam(text: pa.Array) -> tuple[Floats, pa.ListArray]:
     """Return the spam score (float32 in [0, 1]) and the classes found (list<string>) by text.
 
-    0 and an empty list for empty text and null. `lexicon` says what occurs, `spam` how much
-    of the text is an offer: a page of law has the first and not the second.
+    0 and an empty list for empty text and null. The classes name what occurs, the score how much of
+    the text is an offer: a page of law has classes and a low score.
     """
     data, offsets = utf8_buffers(text)
     score = np.zeros(len(text), np.float32)
@@ -80,7 +79,7 @@ def spam(text: pa.Array) -> tuple[Floats, pa.ListArray]:
 
 
 def compile_kernels() -> None:
-    """Compile (or fetch from Numba's cache) the kernel."""
+    """Compile (or load from the cache) the kernels of this module."""
     spam(pa.array(["가 a"], pa.large_string()))
 
 
@@ -88,7 +87,7 @@ def compile_kernels() -> None:
 def _squeeze(chars: Ints, count: int, out: Ints, gap: Shorts) -> int:
     """Copy letters, and digits as 0, to `out`; a space stays beside ASCII letters only.
 
-    `gap[i]`: how many breaks (white space, punctuation) were passed before `out[i]`.
+    `gap[i]` is the number of breaks (white space, punctuation) before `out[i]`.
     """
     used = 0
     breaks = 0

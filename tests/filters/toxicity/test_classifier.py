@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from filters.columnar.windows import split_windows
 from filters.toxicity.annotator import DEFAULT_MODEL, Screen, model_files, ngram_model
 from filters.toxicity.classifier import ScreenByTransformer, load_classifier
-from filters.toxicity.small_transformer import NGRAM, WEIGHTS, chances, read, save
+from filters.toxicity.small_transformer import NGRAM, WEIGHTS, ngram_probability, read, save
 from filters.toxicity.tokens import tokenise
 from schemas.config import Toxicity
 from schemas.errors import InputError
@@ -88,7 +88,7 @@ def test_windows_are_those_of_the_fast_model(texts: list[str]):
     column = pa.array(texts, pa.large_string())
     model = ngram_model.load(DEFAULT_MODEL)
     windows = split_windows(column)
-    score, share = windows.density(chances(model, windows.texts(column)), len(texts))
+    score, share = windows.density(ngram_probability(model, windows.texts(column)), len(texts))
     assert score == pytest.approx(model.score(column)[0], abs=1e-5)
     assert share == pytest.approx(model.score(column)[1], abs=1e-6)
 
@@ -100,7 +100,7 @@ def test_windows_of_other_scripts_keep_the_ngram_models_probability(models: dict
     kind = split_windows(text).kind
     assert kind.tolist() == [1, 0, 0]
     said = load_classifier(Toxicity(model=models["ours"]))(text, kind)
-    plain = chances(ngram_model.load(Path(models["ours"]) / NGRAM), text)
+    plain = ngram_probability(ngram_model.load(Path(models["ours"]) / NGRAM), text)
     assert said[0] == plain[0]
     assert (said[1:] != plain[1:]).all()
 
