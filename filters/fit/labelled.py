@@ -68,11 +68,11 @@ def _row(path: Path, number: int, line: str) -> Row:
     try:
         record = json.loads(line)
     except ValueError as error:
-        raise InputError(f"{path}:{number}: not JSON ({error}); write one object per line") from
-        None
+        reason = f"{path}:{number}: not JSON ({error}); write one object per line"
+        raise InputError(reason) from None
     text = record.get("text") if isinstance(record, dict) else None
     if not isinstance(text, str):
-        raise InputError(f'{path}:{number}: no "text" of type string')
+        raise InputError(f'{path}:{number}: no "text" of type string; add one')
     label = record.get("label")
     if label is not None and label not in (0, 1):
         raise InputError(f"{path}:{number}: label {label!r}; write 0 or 1, or leave it out")
