@@ -1,4 +1,4 @@
-"""Presidio's side: its engine, its classes with our patterns, our context words.
+"""Presidio's engine, with our patterns, checks and context words.
 
 Importing this module does not load Presidio and spaCy, making the engine does: so the subclasses of
 Presidio's classes are defined inside functions.
@@ -17,9 +17,9 @@ from filters.pii.finder import Finder, Verdict
 from filters.pii.scan import KEY_BLOCK
 
 LANGUAGE = "ko"
-"""The one language of the engine: Korean numbers stand in English pages too."""
+"""The only language of the engine: Korean numbers occur in English pages too."""
 GAP = "\0"
-"""Between windows that are read together. Documents hold no NUL; no pattern crosses one."""
+"""Separates windows that are read in one call. Documents hold no NUL, and no pattern matches it."""
 FINDERS = (
     *phones.FINDERS,
     *numbers.FINDERS,
@@ -31,7 +31,7 @@ FINDERS = (
 
 @lru_cache
 def _context_pattern(words: tuple[str, ...]) -> re.Pattern[str]:
-    """Return what finds any of `words`; Latin ones only where a word begins."""
+    """Return a pattern that finds any of `words`, Latin ones only where a word begins."""
     return re.compile(
         "|".join(
             (rf"(?<![a-z]){re.escape(word)}" if word[0].isascii() else re.escape(word))
@@ -42,7 +42,7 @@ def _context_pattern(words: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def near_words(text: str, start: int, end: int, finder: Finder) -> bool:
-    """Return whether one of the finder's words stands close before or behind `text[start:end]`."""
+    """Return whether one of the finder's words is near `text[start:end]`, before or after it."""
     low = max(0, start - CONTEXT_BEFORE)
     low = max(low, text.rfind(GAP, low, start) + 1)
     high = min(len(text), end + finder.context_after)
@@ -56,8 +56,8 @@ def near_words(text: str, start: int, end: int, finder: Finder) -> bool:
 def private_keys(text: str) -> Sequence[tuple[int, int]]:
     """Return `[start, end)` of every private key block.
 
-    One without an END is its first lines. A head without a key behind it is none, and neither
-    is a key of one letter over and over.
+    A block without an END line is its first lines. A head without a key after it does not count,
+    nor does a key of fewer than eight distinct characters.
     """
     blocks = []
     for head in re.finditer(keys.PRIVATE_KEY_HEAD, text):
