@@ -8,21 +8,23 @@ import pyarrow as pa
 
 
 class Annotator(Protocol):
-    """Annotates a batch. Made once per worker process, called once per batch.
+    """Annotates batches. A worker process makes it once and calls it once per batch.
 
-    `schema` names the columns that it adds, in order. On a row that was annotated the first
-    column is never null, so a stage knows which rows it still has to do. Making one may load
-    a model; importing its module may not.
+    Making it may load a model; importing its module must not, since the driver imports the modules
+    of all annotators for their schemas.
     """
 
     schema: pa.Schema
+    """The columns that it adds, in order. The first is never null on an annotated row: where it is
+    null, a stage has not annotated the row yet."""
     reads: tuple[str, ...]
-    """Columns that it asks for, of the documents or of earlier stages."""
+    """The columns that it reads, of the documents or of earlier stages."""
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return `schema`'s columns for the rows of `batch`, in their order.
 
-        Pure: a batch of N rows gives what N batches of one row give. Never raises for odd
-        text; such rows get the signal's neutral value, which its docstring states.
+        The result depends on the row alone: a batch of N rows gives what N batches of one row give.
+        Unusual text does not raise; such a row gets the neutral value that the annotator's
+        docstring states.
         """
         ...

@@ -62,7 +62,7 @@ def fit_toxicity_command(
 
             progress = partial(typer.echo, err=True)  # the card's figures are the output
             card = fit_transformer(
-                data, out, text or [], epochs, seed, note=note, licence=licence, say=progress
+                data, out, text or [], epochs, seed, note=note, licence=licence, report=progress
             )
         else:
             if text:

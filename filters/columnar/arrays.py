@@ -1,50 +1,23 @@
-"""NumPy arrays as `.npz` (bytes depend on the arrays alone) and as Arrow's fixed-size binary."""
+"""Names of array types, and rows of arrays as Arrow's fixed-size binary."""
 
 from __future__ import annotations
 
-import io
-import zipfile
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from schemas.errors import InputError
-from schemas.files import atomic_path
-
-
-def write_npz(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Write `arrays` by name, compressed; no time stamp, so equal arrays make equal bytes.
-
-    The file is whole, or as it was.
-    """
-    with (
-        atomic_path(path) as temporary,
-        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive,
-    ):
-        for name in sorted(arrays):
-            buffer = io.BytesIO()
-            np.lib.format.write_array(buffer, np.asarray(arrays[name]), allow_pickle=False)
-            entry = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, buffer.getvalue())
-
-
-def read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """Return the arrays of `path` by name; nothing is unpickled.
-
-    Raises InputError where the file is missing or damaged.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
-        raise InputError(
-            f"{path}: cannot be read as a model ({error}); name a file that `bibim fit` wrote"
-        ) from None
+Bytes = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int32]
+Longs = npt.NDArray[np.int64]
+Offsets = Longs
+"""Where each row of a column begins in its bytes, and where the last one ends: rows + 1."""
+Keys = npt.NDArray[np.uint64]
+"""64-bit hashes."""
+Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
 
 
 def fixed_binary(values: npt.NDArray[np.generic], width: int) -> pa.FixedSizeBinaryArray:

@@ -1,7 +1,7 @@
-"""Numba helpers on Arrow's own buffers: UTF-8 bytes and 64-bit offsets, no copies.
+"""Numba kernels over Arrow's own buffers: UTF-8 bytes and 64-bit offsets, without copies.
 
 Kernels take `(data, offsets, where)`: the bytes of a whole column, `rows + 1` offsets, and
-which rows to look at. They release the GIL and are cached on disk after the first run.
+which rows to read. They release the GIL and are cached on disk after the first run.
 """
 
 from __future__ import annotations
@@ -10,15 +10,11 @@ import importlib
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from filters.columnar.arrays import Bytes, Mask, Offsets
 from schemas.kernels import inlined as inlined  # noqa: PLC0414  (filters import it from here)
 from schemas.kernels import kernel as kernel  # noqa: PLC0414
-
-Bytes = npt.NDArray[np.uint8]
-Offsets = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 HANGUL, LATIN, HAN, KANA, DIGIT, SPACE, MARK, OTHER, JAMO = range(9)
 """Classes of codepoints. JAMO: compatibility and conjoining jamo, as in ㅋㅋㅋ and ㅠㅠ."""
@@ -26,20 +22,22 @@ CLASSES = 9
 
 FNV_OFFSET = np.uint64(14695981039346656037)
 FNV_PRIME = np.uint64(1099511628211)
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+"""2**64 over the golden ratio, odd: multiplying by it spreads keys over the upper bits (Knuth,
+The Art of Computer Programming, volume 3, section 6.4)."""
 
 
 def buffers(text: pa.LargeStringArray) -> tuple[Bytes, Offsets]:
     """Return the bytes and the `rows + 1` offsets of a column, views where Arrow allows.
 
-    A null row has no bytes. A slice keeps its parent's buffers, so offsets need not start
-    at 0.
+    A null row has no bytes. A slice keeps its parent's buffers, so its offsets may begin above 0.
     """
     text = text.cast(pa.large_string())
     _, offsets, data = text.buffers()
     if data is None or offsets is None or len(text) == 0:
         return np.zeros(0, np.uint8), np.zeros(len(text) + 1, np.int64)
-    places = np.frombuffer(offsets, np.int64)[text.offset : text.offset + len(text) + 1]
-    return np.frombuffer(data, np.uint8), places
+    rows = slice(text.offset, text.offset + len(text) + 1)
+    return np.frombuffer(data, np.uint8), np.frombuffer(offsets, np.int64)[rows]
 
 
 @kernel
@@ -152,6 +150,13 @@ def hash_bytes(data, start, end):  # type: ignore[no-untyped-def]  # typed by Nu
 
 
 @kernel
+def bucket(state, shift):  # type: ignore[no-untyped-def]  # typed by Numba
+    """Return the upper 64 - `shift` bits of a mixed 64-bit state: a bucket of a hashed model."""
+    mixed = (state ^ (state >> np.uint64(32))) * GOLDEN
+    return np.int64(mixed >> np.uint64(shift))
+
+
+@kernel
 def table_size(items):  # type: ignore[no-untyped-def]  # typed by Numba
     """Return the power of two that keeps an open hash table at most half full."""
     size = 16
@@ -162,7 +167,7 @@ def table_size(items):  # type: ignore[no-untyped-def]  # typed by Numba
 
 @kernel
 def find_slot(keys, key):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return the slot of `key` (never 0) in an open table, or the empty one where it goes."""
+    """Return the slot of `key` (never 0) in an open table, or the empty slot where it belongs."""
     mask = np.uint64(len(keys) - 1)
     slot = key & mask
     while keys[slot] != 0 and keys[slot] != key:
@@ -186,18 +191,17 @@ def class_counts(data, offsets, where):  # type: ignore[no-untyped-def]  # typed
 
 
 def everywhere(offsets: Offsets) -> Mask:
-    """Return the mask that takes every row."""
+    """Return a mask of every row."""
     return np.ones(len(offsets) - 1, dtype=bool)
 
 
 def compile_kernels(
     modules: Sequence[str] = ("filters.language.annotator", "filters.measure.annotator"),
 ) -> None:
-    """Compile the kernels of `modules`, or load them from the cache: 20 seconds, or one.
+    """Compile the kernels of `modules` (20 seconds), or load them from the cache (one second).
 
-    Each module's `compile_kernels` calls its kernels on a few bytes. Done once before workers
-    start, it spares each of them the compilation. Modules are named, not imported above, since
-    they import this one.
+    Each module's `compile_kernels` calls its kernels on a few bytes. Called before workers start,
+    it spares each of them the compilation. Modules are named, because they import this one.
     """
     for module in modules:
         importlib.import_module(module).compile_kernels()

@@ -1,4 +1,4 @@
-"""Looking for several fixed strings at once, ASCII in any case, inside Numba kernels."""
+"""Search for several fixed strings at once, ASCII in any case, inside Numba kernels."""
 
 from __future__ import annotations
 
@@ -6,48 +6,51 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from filters.columnar.kernels import Bytes, inlined, kernel
+from filters.columnar.arrays import Bytes, Longs, Mask
+from filters.columnar.kernels import inlined, kernel
 
 _LOWER = np.arange(256, dtype=np.uint8)
 _LOWER[ord("A") : ord("Z") + 1] += 32
 
 
-Strings = tuple[Bytes, npt.NDArray[np.int64], npt.NDArray[np.int64]]
+Strings = tuple[Bytes, Longs, Longs]
 
 
-class Needles(NamedTuple):
-    """Strings to look for, each with a kind (a bit); made by `needles`, taken by the kernels."""
+class Patterns(NamedTuple):
+    """Strings to look for, each with a kind (a bit); made by `compile_patterns`."""
 
     text: Bytes
     """The bytes of all strings, in lower case."""
-    starts: npt.NDArray[np.int64]
+    starts: Longs
     """Where each string starts, one more at the end."""
-    kinds: npt.NDArray[np.int64]
-    begins: npt.NDArray[np.bool_]
-    """[65536]: hashes of the four bytes that one begins with (see `may_begin`)."""
+    kinds: Longs
+    begins: Mask
+    """[65536]: by hash, whether a string may begin with these four bytes (see `may_begin`)."""
 
 
-def needles(words: Sequence[tuple[str, int]]) -> Needles:
-    """Return what `found_at` and `found_between` look for: (string in lower case, kind) pairs.
+def compile_patterns(words: Sequence[tuple[str, int]]) -> Patterns:
+    """Return `words`, pairs of (string in lower case, kind), for `found_at` and `found_between`.
 
-    Raises ValueError for a string under three bytes: it would begin nearly anywhere.
+    Raises ValueError for a string under three bytes: nearly every position would be tested.
     """
     texts = [word.encode() for word, _ in words]
     begins = np.zeros(1 << 16, np.bool_)
     for text in texts:
         if len(text) < 3:
-            raise ValueError(f"{text!r} is too short a needle; three bytes is the least")
+            raise ValueError(f"{text!r} is too short; a pattern needs three bytes or more")
         tails = [text[3:4]] if len(text) > 3 else [bytes([byte]) for byte in range(256)]
         for tail in tails:
             four = [int(_LOWER[byte]) for byte in text[:3] + tail]
             begins[((four[0] * 131 + four[1]) * 131 + four[2]) * 131 + four[3] & 0xFFFF] = True
-    return Needles(*strings(words), begins)
+    return Patterns(*strings(words), begins)
 
 
 def strings(words: Sequence[tuple[str, int]]) -> Strings:
-    """Return the first three of `Needles`, of any length, for places that are few already."""
+    """Return the first three fields of `Patterns`, for strings of any length.
+
+    For kernels that test few positions and so need no `begins`.
+    """
     texts = [word.encode() for word, _ in words]
     return (
         np.frombuffer(b"".join(texts), np.uint8),
@@ -58,7 +61,7 @@ def strings(words: Sequence[tuple[str, int]]) -> Strings:
 
 @inlined
 def may_begin(data, at, end, begins):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return whether a needle may stand at `at`: a hash of four bytes tells most places off."""
+    """Return whether a pattern may stand at `at`; a hash of four bytes rules out most positions."""
     found = at + 4 > end
     if not found and data[at] & 0xC0 != 0x80:
         value = np.int64(_LOWER[data[at]]) * 131 + np.int64(_LOWER[data[at + 1]])
@@ -69,27 +72,27 @@ def may_begin(data, at, end, begins):  # type: ignore[no-untyped-def]  # typed b
 
 @kernel
 def found_at(data, at, end, text, starts, kinds):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return the kinds, or-ed, of the needles that stand at `at`, whatever their case.
+    """Return the kinds, or-ed, of the compile_patterns that stand at `at`, whatever their case.
 
-    The last three are of `Needles`: taken out of it once a kernel, since Numba counts references
-    wherever a tuple is opened.
+    `text`, `starts` and `kinds` are fields of `Patterns`, taken out of it once per kernel: Numba
+    counts references wherever a tuple is unpacked.
     """
     found = 0
-    for needle in range(len(kinds)):
-        length = starts[needle + 1] - starts[needle]
+    for pattern in range(len(kinds)):
+        length = starts[pattern + 1] - starts[pattern]
         if at + length > end:
             continue
         same = 0
-        while same < length and _LOWER[data[at + same]] == text[starts[needle] + same]:
+        while same < length and _LOWER[data[at + same]] == text[starts[pattern] + same]:
             same += 1
         if same == length:
-            found |= kinds[needle]
+            found |= kinds[pattern]
     return found
 
 
 @kernel
 def found_between(data, begin, end, text, starts, kinds, begins):  # type: ignore[no-untyped-def]  # Numba
-    """Return the kinds, or-ed, of all needles between `begin` and `end`."""
+    """Return the kinds, or-ed, of all compile_patterns between `begin` and `end`."""
     found = 0
     for at in range(begin, end):
         if may_begin(data, at, end, begins):

@@ -1,1 +1,1 @@
-"""Signatures of duplicates, pure and columnar."""
+"""Duplicates and contamination: signatures, candidate pairs, clusters, common lines."""

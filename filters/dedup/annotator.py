@@ -1,6 +1,6 @@
-"""The `sign` step: what deduplication and decontamination need, for every document.
+"""The `sign` stage: what deduplication and decontamination need of every document.
 
-All of it follows from the text alone, so a changed rule never recomputes it.
+The columns depend on the document alone, so a changed rule does not recompute them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from schemas.config import Decontaminate, Dedup
 
 
 def morphemes(text: pa.LargeStringArray) -> pa.LargeStringArray:
-    """Return each text as Kiwi's morphemes joined by spaces (about 0.2 M characters a second)."""
+    """Return each text as Kiwi's morphemes joined by spaces (about 0.2 million characters per
+    second)."""
     from kiwipiepy import Kiwi
 
     kiwi = Kiwi(num_workers=1)
@@ -31,9 +32,9 @@ class Sign:
         [
             ("exact_hash", pa.binary(16)),  # of the text, white space and case aside
             ("url_key", pa.binary(16)),  # of the canonical address; null without one
-            ("signature", pa.binary()),  # uint32 little-endian, one a permutation
+            ("signature", pa.binary()),  # uint32 little-endian, one per permutation
             ("contamination", pa.float32()),  # share of windows found in a benchmark item
-            ("contamination_run", pa.int32()),  # longest run of matching units
+            ("contamination_run", pa.int32()),  # units in the longest run of matches
             ("contaminated_by", pa.string()),  # id of the item; null where clean
         ]
     )

@@ -1,11 +1,11 @@
 """Lines and paragraphs that many documents hold: menus, footers, notices, templates.
 
-They are cut, not dropped for. Which of a document's lines stay follows pattern-aware line
-deduplication (PLD, arXiv 2510.24139): lines are told apart by how many documents hold them,
-*unique* (up to `rare`), *shared*, and *common* (above `common`), and what stays are two or more
-unique lines in a row, with shared lines between unique ones. Ours: where nothing would stay
-only the common lines are cut, since Korean web documents are often a line or two; and
-paragraphs of two lines or more have a limit of their own.
+Such lines are removed; the document is kept. Which lines stay follows pattern-aware line
+deduplication (PLD, arXiv 2510.24139). Lines are classed by how many documents hold them: *unique*
+(up to `rare`), *shared*, and *common* (above `common`). Two or more unique lines in a row stay,
+with shared lines between unique ones. Ours: where nothing would stay, only the common lines are
+removed, since many Korean web documents have a line or two; and paragraphs of two lines or more
+have a limit of their own.
 """
 
 from __future__ import annotations
@@ -13,36 +13,34 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from filters.columnar.kernels import Mask, buffers, is_space, kernel, mix64, next_codepoint
-from filters.dedup.minhash import BASE, fold
-from filters.text.removed_spans import build_cuts
+from filters.columnar.arrays import Keys, Longs, Mask, Offsets
+from filters.columnar.kernels import GOLDEN, buffers, is_space, kernel, mix64, next_codepoint
+from filters.dedup.minhash import fold
+from filters.text.removed_spans import build_removed_spans
 
-Keys = npt.NDArray[np.uint64]
-Numbers = npt.NDArray[np.int64]
 PARAGRAPH = np.uint64(0xA24BAED4963EE407)
-"""Keeps the key of a paragraph from being that of a line."""
+"""Start of a paragraph's hash, so that its key differs from a line's."""
 
 
 @dataclass(frozen=True)
 class Passages:
-    """Lines or paragraphs of a batch: those of row i are `places[i]` to `places[i + 1]`.
+    """Lines or paragraphs of a batch, in order."""
 
-    `starts`, `ends`: bytes from the row's beginning, the newline at the end included. `keys`:
-    hash of the text, white space and case left out.
-    """
-
-    places: Numbers
-    starts: Numbers
-    ends: Numbers
+    offsets: Offsets
+    """The passages of row i are number `offsets[i]` to `offsets[i + 1]` (rows + 1)."""
+    starts: Longs
+    """First byte of each passage, counted from the row's beginning."""
+    ends: Longs
+    """The byte after the last; a newline at the end belongs to the passage."""
     keys: Keys
+    """Hash of the text without white space and case."""
 
     @property
-    def rows(self) -> Numbers:
+    def rows(self) -> Longs:
         """Return the row of each passage."""
-        return np.repeat(np.arange(len(self.places) - 1), np.diff(self.places))
+        return np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
 
 
 @kernel
@@ -72,7 +70,7 @@ def _split(data, offsets, where, lines, paragraphs):  # type: ignore[no-untyped-
                 if cp == 10:
                     break
                 if not is_space(cp):
-                    key = (key ^ np.uint64(fold(cp))) * BASE + np.uint64(1)
+                    key = (key ^ np.uint64(fold(cp))) * GOLDEN + np.uint64(1)
             if key:
                 line_start[written] = start - begin
                 line_end[written] = at - begin
@@ -96,20 +94,20 @@ def _split(data, offsets, where, lines, paragraphs):  # type: ignore[no-untyped-
 def split_passages(text: pa.LargeStringArray, where: Mask) -> tuple[Passages, Passages]:
     """Return the lines and the paragraphs (two or more lines) of the rows in `where`.
 
-    Lines without any text are none; they end a paragraph.
+    A blank line is not a passage; it ends a paragraph.
     """
     data, offsets = buffers(text)
-    most = _count_newlines(data, offsets)
+    room = _count_newlines(data, offsets)
 
-    def room() -> tuple[Numbers, Numbers, Numbers, Keys]:
+    def columns() -> tuple[Longs, Longs, Longs, Keys]:
         return (
             np.zeros(len(offsets), np.int64),
-            np.empty(most, np.int64),
-            np.empty(most, np.int64),
-            np.empty(most, np.uint64),
+            np.empty(room, np.int64),
+            np.empty(room, np.int64),
+            np.empty(room, np.uint64),
         )
 
-    lines, paragraphs = room(), room()
+    lines, paragraphs = columns(), columns()
     counts = _split(data, offsets, where, lines, paragraphs)
     found = [
         Passages(at, start[:count], end[:count], key[:count])
@@ -119,7 +117,7 @@ def split_passages(text: pa.LargeStringArray, where: Mask) -> tuple[Passages, Pa
 
 
 def document_keys(lines: Passages, paragraphs: Passages) -> Keys:
-    """Return the key of each different passage of each document, once a document."""
+    """Return the key of each distinct passage of each document, once per document."""
     keys = np.concatenate([lines.keys, paragraphs.keys])
     rows = np.concatenate([lines.rows, paragraphs.rows])
     order = np.lexsort((keys, rows))
@@ -133,10 +131,10 @@ UNIQUE, SHARED, COMMON = range(3)
 
 
 @kernel
-def _stays(places, kinds, stays):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Mark the lines that stay: UNIQUE{2,} (SHARED+ UNIQUE+)*, else all that are not COMMON."""
-    for row in range(len(places) - 1):
-        first, last = places[row], places[row + 1]
+def _stays(offsets, kinds, stays):  # type: ignore[no-untyped-def]  # typed by Numba
+    """Mark the lines that stay: UNIQUE{2,} (SHARED+ UNIQUE+)*, or else all that are not COMMON."""
+    for row in range(len(offsets) - 1):
+        first, last = offsets[row], offsets[row + 1]
         any_stays = False
         at = first
         while at < last:
@@ -159,34 +157,35 @@ def _stays(places, kinds, stays):  # type: ignore[no-untyped-def]  # typed by Nu
                 stays[line] = kinds[line] != COMMON
 
 
-def cut_repeats(
+def removed_repeats(
     lines: Passages,
     paragraphs: Passages,
-    line_counts: Numbers,
-    paragraph_counts: Numbers,
-    rare: Numbers,
-    common: Numbers,
+    line_counts: Longs,
+    paragraph_counts: Longs,
+    rare: Longs,
+    common: Longs,
     paragraphs_above: int | None,
 ) -> pa.ListArray:
-    """Return a column of `filters.text.removed_spans.CUTS`, kinds `line` and `paragraph`.
+    """Return a column of `filters.text.removed_spans.REMOVED_SPANS`, kinds `line` and `paragraph`.
 
-    `line_counts`, `paragraph_counts`: in how many documents each passage is found. `rare`,
-    `common`: the two limits of each row. Blank lines between cut lines go with them.
+    `line_counts`, `paragraph_counts`: documents that hold each passage. `rare`, `common`: the
+    limits, by row. `paragraphs_above`: the limit for paragraphs, None for no limit. Blank lines
+    between removed lines are removed too.
     """
     rows = lines.rows
     kinds = np.where(line_counts > common[rows], COMMON, SHARED)
     kinds[line_counts <= rare[rows]] = UNIQUE
     stays = np.zeros(len(rows), np.bool_)
-    _stays(lines.places, kinds, stays)
+    _stays(lines.offsets, kinds, stays)
     in_paragraph = np.zeros(len(rows), np.bool_)
     if paragraphs_above is not None:
         for block in np.flatnonzero(paragraph_counts > paragraphs_above).tolist():
             row = paragraphs.rows[block]
-            mine = slice(lines.places[row], lines.places[row + 1])
-            inside = (lines.starts[mine] >= paragraphs.starts[block]) & (
-                lines.ends[mine] <= paragraphs.ends[block]
+            of_row = slice(lines.offsets[row], lines.offsets[row + 1])
+            inside = (lines.starts[of_row] >= paragraphs.starts[block]) & (
+                lines.ends[of_row] <= paragraphs.ends[block]
             )
-            in_paragraph[mine] |= inside
+            in_paragraph[of_row] |= inside
     spans: list[tuple[int, int, str]] = []
     where: list[int] = []
     last = -2
@@ -201,7 +200,7 @@ def cut_repeats(
             spans.append((start, end, kind))
             where.append(row)
         last = line
-    return build_cuts(len(lines.places) - 1, where, spans)
+    return build_removed_spans(len(lines.offsets) - 1, where, spans)
 
 
 def compile_kernels() -> None:
@@ -210,4 +209,4 @@ def compile_kernels() -> None:
     lines, paragraphs = split_passages(text, np.ones(1, np.bool_))
     ones = np.ones(1, np.int64)
     counts = [np.ones(len(passages.keys), np.int64) for passages in (lines, paragraphs)]
-    cut_repeats(lines, paragraphs, counts[0], counts[1], ones, ones, 3)
+    removed_repeats(lines, paragraphs, counts[0], counts[1], ones, ones, 3)

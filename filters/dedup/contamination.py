@@ -1,8 +1,8 @@
 """Contamination: n-grams of benchmark items inside documents.
 
-Units are words (runs of letters and digits, case aside), or for Korean items letters and
-digits alone with white space and marks left out. An item shorter than a window counts as a
-whole if it has at least MIN_WORDS or MIN_CHARS units; a shorter one says nothing specific.
+Units are words (runs of letters and digits, without case), or for Korean items single letters and
+digits. White space and marks are left out. An item shorter than a window is matched as a whole if
+it has at least MIN_WORDS or MIN_CHARS units; shorter ones are not specific enough and are ignored.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from filters.columnar.arrays import Floats, Ints, Keys
 from filters.columnar.kernels import (
+    GOLDEN,
     HANGUL,
     MARK,
     SPACE,
@@ -27,14 +28,14 @@ from filters.columnar.kernels import (
     next_codepoint,
     table_size,
 )
-from filters.dedup.minhash import BASE, fold
+from filters.dedup.minhash import fold
 from schemas.errors import InputError
 from schemas.files import read_lines
 
 MIN_WORDS = 8
 MIN_CHARS = 20
 CHARS_PER_WORD = 3
-"""Korean characters that are as specific as a word of English: a 13-word window is one of 39."""
+"""Korean characters that are as specific as an English word: for 13 words a window has 39."""
 
 
 @kernel
@@ -51,7 +52,7 @@ def _units(data, begin, end, by_char, units):  # type: ignore[no-untyped-def]  #
                 units[count] = np.uint64(fold(cp)) + np.uint64(1)
                 count += 1
         elif plain:
-            value = (value ^ np.uint64(fold(cp))) * BASE + np.uint64(1)
+            value = (value ^ np.uint64(fold(cp))) * GOLDEN + np.uint64(1)
         elif value:
             units[count] = mix64(value)
             count += 1
@@ -66,16 +67,16 @@ def _units(data, begin, end, by_char, units):  # type: ignore[no-untyped-def]  #
 def _window_power(n):  # type: ignore[no-untyped-def]  # typed by Numba
     power = np.uint64(1)
     for _ in range(n):
-        power = power * BASE
+        power = power * GOLDEN
     return power
 
 
 @kernel
 def _span_key(units, start, length):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return the key of `length` units from `start`: what a rolling window of them gives."""
+    """Return the key of `length` units from `start` on, as a rolling window computes it."""
     value = np.uint64(0)
     for at in range(start, start + length):
-        value = value * BASE + units[at]
+        value = value * GOLDEN + units[at]
     return mix64(value) | np.uint64(1)
 
 
@@ -106,17 +107,18 @@ def _scan(  # type: ignore[no-untyped-def]  # typed by Numba
 ):
     """Return (share, longest run, item) of each row: windows of `n` units, and short items.
 
-    A short item is found by its first `k` units (`heads`, an open table whose `entries` begin
-    a list through `next_entry`), then compared as a whole.
+    The other arguments are the fields of `ItemIndex`. A short item is found by its first `k` units
+    (`heads`, an open table whose `entries` begin lists linked by `next_entry`), then compared as a
+    whole.
     """
     rows = len(offsets) - 1
     share = np.zeros(rows, np.float32)
     longest = np.zeros(rows, np.int32)
     found = np.full(rows, -1, np.int32)
-    most = 0
+    size = 0
     for row in range(rows):
-        most = max(most, offsets[row + 1] - offsets[row])
-    units = np.empty(most + 1, np.uint64)
+        size = max(size, offsets[row + 1] - offsets[row])
+    units = np.empty(size + 1, np.uint64)
     power, head_power = _window_power(n), _window_power(k)
     for row in range(rows):
         if by_char and not _has_hangul(data, offsets[row], offsets[row + 1]):
@@ -125,8 +127,8 @@ def _scan(  # type: ignore[no-untyped-def]  # typed by Numba
         value = head = np.uint64(0)
         run = matched = 0
         for at in range(count):
-            value = value * BASE + units[at]
-            head = head * BASE + units[at]
+            value = value * GOLDEN + units[at]
+            head = head * GOLDEN + units[at]
             if at >= n:
                 value = value - units[at - n] * power
             if at >= k:
@@ -159,36 +161,32 @@ def _scan(  # type: ignore[no-untyped-def]  # typed by Numba
     return share, longest, found
 
 
-Keys = npt.NDArray[np.uint64]
-Numbers = npt.NDArray[np.int32]
-
-
 @dataclass(frozen=True)
-class Windows:
-    """The items of one kind of unit: full windows of `n` units, short items by their head."""
+class ItemIndex:
+    """The items of one kind of unit: windows of `n` units, and short items by their first `k`."""
 
     by_char: bool
     n: int
     keys: Keys
-    items: Numbers
+    items: Ints
     k: int
     heads: Keys
-    entries: Numbers
-    next_entry: Numbers
-    lengths: Numbers
+    entries: Ints
+    next_entry: Ints
+    lengths: Ints
     wholes: Keys
-    owners: Numbers
+    owners: Ints
 
 
 @dataclass(frozen=True)
 class Index:
-    """What documents are compared with: the items' ids, and their windows by kind of unit."""
+    """What documents are compared with: the ids of the items, and an index per kind of unit."""
 
     names: list[str]
-    windows: list[Windows]
+    parts: list[ItemIndex]
 
 
-def item_units(text: str, by_char: bool) -> npt.NDArray[np.uint64]:
+def item_units(text: str, by_char: bool) -> Keys:
     """Return the units of one item."""
     data, offsets = buffers(pa.array([text], pa.large_string()))
     units = np.empty(len(data) + 1, np.uint64)
@@ -202,7 +200,7 @@ def read_items(path: str) -> list[tuple[str, str, str]]:
     """
     file = Path(path)
     if not file.exists():
-        raise InputError(f"decontaminate.against: {path}: there is no such file")
+        raise InputError(f"decontaminate.against: {path}: no such file; check the path")
     items = []
     for number, line in read_lines(file, "items", f"decontaminate.against: {path}"):
         try:
@@ -216,7 +214,7 @@ def read_items(path: str) -> list[tuple[str, str, str]]:
             )
         except (ValueError, KeyError, TypeError, AttributeError):
             raise InputError(
-                f"decontaminate.against: {path}: line {number} is no object with a `text`"
+                f"decontaminate.against: {path}: line {number} is not an object with a `text`"
             ) from None
     return items
 
@@ -224,15 +222,15 @@ def read_items(path: str) -> list[tuple[str, str, str]]:
 def build_index(items: list[tuple[str, str, str]], ngram: int) -> Index:
     """Return the index of `items`: windows of `ngram` words, or of 3 × `ngram` characters
     for items that hold Hangul."""
-    by_kind: dict[bool, list[tuple[int, npt.NDArray[np.uint64]]]] = {}
+    by_kind: dict[bool, list[tuple[int, Keys]]] = {}
     for number, (_, text, _) in enumerate(items):
         by_char = any("가" <= ch <= "힣" for ch in text)
         by_kind.setdefault(by_char, []).append((number, item_units(text, by_char)))
-    windows = [_windows(by_char, by_kind[by_char], ngram) for by_char in sorted(by_kind)]
-    return Index([name for name, _, _ in items], windows)
+    parts = [_index_items(by_char, by_kind[by_char], ngram) for by_char in sorted(by_kind)]
+    return Index([name for name, _, _ in items], parts)
 
 
-def _table(pairs: dict[int, int]) -> tuple[Keys, Numbers]:
+def _table(pairs: dict[int, int]) -> tuple[Keys, Ints]:
     """Return an open hash table of key → value."""
     keys = np.zeros(table_size(len(pairs)), np.uint64)
     values = np.full(len(keys), -1, np.int32)
@@ -242,7 +240,7 @@ def _table(pairs: dict[int, int]) -> tuple[Keys, Numbers]:
     return keys, values
 
 
-def _windows(by_char: bool, items: list[tuple[int, Keys]], ngram: int) -> Windows:
+def _index_items(by_char: bool, items: list[tuple[int, Keys]], ngram: int) -> ItemIndex:
     n = ngram * CHARS_PER_WORD if by_char else ngram
     k = min(MIN_CHARS if by_char else MIN_WORDS, n)
     full: dict[int, int] = {}
@@ -258,7 +256,7 @@ def _windows(by_char: bool, items: list[tuple[int, Keys]], ngram: int) -> Window
             short.append((len(units), whole, number, heads.get(head, -1)))
             heads[head] = len(short) - 1
     columns = list(zip(*short, strict=True)) if short else [(), (), (), ()]
-    return Windows(
+    return ItemIndex(
         by_char,
         n,
         *_table(full),
@@ -277,7 +275,7 @@ def _window_keys(units, n):  # type: ignore[no-untyped-def]  # typed by Numba
     out = np.empty(len(units) - n + 1, np.uint64)
     value = np.uint64(0)
     for at in range(len(units)):
-        value = value * BASE + units[at]
+        value = value * GOLDEN + units[at]
         if at >= n:
             value = value - units[at - n] * power
         if at >= n - 1:
@@ -285,9 +283,7 @@ def _window_keys(units, n):  # type: ignore[no-untyped-def]  # typed by Numba
     return out
 
 
-def contamination(
-    text: pa.LargeStringArray, index: Index
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32], list[str | None]]:
+def contamination(text: pa.LargeStringArray, index: Index) -> tuple[Floats, Ints, list[str | None]]:
     """Return for each text: share of its windows found in an item, longest run in units, and
     the item's id (None where no window matches)."""
     data, offsets = buffers(text)
@@ -295,11 +291,11 @@ def contamination(
     share = np.zeros(rows, np.float32)
     longest = np.zeros(rows, np.int32)
     owner = np.full(rows, -1, np.int32)
-    for window in index.windows:
-        part, run, found = _scan(
-            data, offsets, *(getattr(window, field.name) for field in fields(window))
+    for part in index.parts:
+        matched, run, found = _scan(
+            data, offsets, *(getattr(part, field.name) for field in fields(part))
         )
-        share = np.maximum(share, part)
+        share = np.maximum(share, matched)
         better = run > longest
         owner = np.where(better, found, owner)
         longest = np.maximum(longest, run)

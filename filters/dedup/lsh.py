@@ -5,31 +5,30 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 
+from filters.columnar.arrays import Doubles, Keys, Longs
 from filters.columnar.kernels import kernel, mix64
 from filters.dedup.connected import unique_pairs
 from filters.dedup.minhash import Signatures
 
-Keys = npt.NDArray[np.uint64]
-Pairs = npt.NDArray[np.int64]
+Pairs = Longs
 
 
 MISS_WEIGHT = 0.98
-"""Weight of a missed pair against a needless one where pairs are verified exactly: a false
-candidate then costs only time. At threshold 0.8 with 128 permutations it gives 17 bands of 7
-rows, which find 99.9 % of the pairs at 0.85; equal weights (9 of 13) find 69 %."""
+"""Weight of a missed pair where pairs are verified exactly, so that a false candidate costs only
+time. At threshold 0.8 with 128 permutations it gives 17 bands of 7 rows, which find 99.9 % of the
+pairs at 0.85; equal weights give 9 bands of 13 rows, which find 69 %."""
 
 
 @lru_cache(8)
 def bands_and_rows(
     threshold: float, permutations: int, miss_weight: float = 0.5
 ) -> tuple[int, int]:
-    """Return (bands, rows) that err least at `threshold`, by datasketch's own rule.
+    """Return the (bands, rows) with the smallest error at `threshold`, by datasketch's rule.
 
-    The rule integrates the chance of a false positive below the threshold and of a false
-    negative above it, weighted by `1 - miss_weight` and `miss_weight`, and takes the least
-    sum (Leskovec, Rajaraman, Ullman: Mining of Massive Datasets, chapter 3).
+    The rule integrates the probability of a false positive below the threshold and of a false
+    negative above it, weighted by `1 - miss_weight` and `miss_weight`, and minimises the sum
+    (Leskovec, Rajaraman, Ullman: Mining of Massive Datasets, chapter 3).
     """
     from datasketch import MinHashLSH
 
@@ -59,10 +58,9 @@ def band_keys(signatures: Signatures, bands: int, rows: int) -> Keys:
 def candidates(keys: Keys, documents: Pairs, chain: bool = True) -> Pairs:
     """Return int64 [pairs, 2]: pairs of documents that share a key, smaller first, each once.
 
-    Every member of a bucket is linked to its smallest (a star) and, with `chain`, to the one
-    before it, so the number of pairs is linear in the bucket's size and yet a member that is
-    unlike the first may join through its neighbour. Where no pair is checked later the star
-    is enough.
+    Every member of a bucket is linked to the smallest (a star) and, with `chain`, to the member
+    before it. The number of pairs is linear in the bucket's size, and a member that is unlike the
+    smallest may still join through its neighbour. Where pairs are not verified the star is enough.
     """
     order = np.argsort(keys)
     keys = keys[order]
@@ -70,7 +68,7 @@ def candidates(keys: Keys, documents: Pairs, chain: bool = True) -> Pairs:
     shared = np.zeros(len(keys), np.bool_)
     shared[1:] = same
     shared[:-1] |= same
-    keys, documents = keys[shared], documents[order[shared]]  # most are alone in their bucket
+    keys, documents = keys[shared], documents[order[shared]]  # most buckets hold one document
     if not len(keys):
         return np.zeros((0, 2), np.int64)
     order = np.lexsort((documents, keys))
@@ -100,9 +98,7 @@ def _jaccard(left, left_at, right, right_at, out):  # type: ignore[no-untyped-de
         out[pair] = shared / (union - shared) if union > shared else 1.0
 
 
-def jaccard(
-    left: Signatures, left_at: Pairs, right: Signatures, right_at: Pairs
-) -> npt.NDArray[np.float64]:
+def jaccard(left: Signatures, left_at: Pairs, right: Signatures, right_at: Pairs) -> Doubles:
     """Return the exact Jaccard similarity of each pair of sorted shingle sets.
 
     `left_at`, `right_at`: int64 [pairs, 2], begin and end of each set in its flat array. Two

@@ -1,8 +1,8 @@
 """MinHash signatures on Arrow buffers.
 
-Signatures are those of datasketch's scheme `affine32`: with its permutations, and our base
-hash given to it as `hashfunc`, they are equal bit for bit. The similarity estimate is the
-share of equal values (Broder 1997).
+Signatures follow datasketch's scheme `affine32`: with the same permutations, and our base hash as
+its `hashfunc`, they are equal bit for bit. The share of equal values estimates the similarity
+(Broder 1997).
 
 Shingle units: `chars` counts letters and digits, white space and marks left out, ASCII in lower
 case and full-width forms as ASCII, because spacing and punctuation of Korean are unreliable;
@@ -17,7 +17,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from filters.columnar.arrays import Keys, Longs
 from filters.columnar.kernels import (
+    GOLDEN,
     MARK,
     SPACE,
     buffers,
@@ -30,7 +32,6 @@ from filters.columnar.kernels import (
 )
 
 Signatures = npt.NDArray[np.uint32]
-BASE = np.uint64(0x9E3779B97F4A7C15)
 EMPTY = np.uint32(0xFFFFFFFF)
 """Every value of the signature of a text without units."""
 
@@ -58,7 +59,7 @@ def fold(cp):  # type: ignore[no-untyped-def]  # typed by Numba
 def char_units(data, begin, end, units):  # type: ignore[no-untyped-def]  # typed by Numba
     """Write the folded letters and digits of a text; return how many.
 
-    A text without any gives all its codepoints that are no white space.
+    A text without letters and digits gives all codepoints that are not white space.
     """
     count = 0
     at = begin
@@ -112,7 +113,7 @@ def text_units(data, begin, end, units, by_word):  # type: ignore[no-untyped-def
 def shingle_hashes(units, count, n, out):  # type: ignore[no-untyped-def]  # typed by Numba
     """Write the 32-bit base hash of every n-gram of `units`; return how many.
 
-    A text of fewer than n units is one shingle; without units there is none. The hash is a
+    A text of fewer than n units gives one shingle, a text without units none. The hash is a
     rolling polynomial modulo 2^64, mixed and cut to its upper half.
     """
     if count == 0:
@@ -120,11 +121,11 @@ def shingle_hashes(units, count, n, out):  # type: ignore[no-untyped-def]  # typ
     n = min(n, count)
     power = np.uint64(1)
     for _ in range(n):
-        power = power * BASE
+        power = power * GOLDEN
     value = np.uint64(0)
     written = 0
     for at in range(count):
-        value = value * BASE + (units[at] + np.uint64(1))
+        value = value * GOLDEN + (units[at] + np.uint64(1))
         if at >= n:
             value = value - (units[at - n] + np.uint64(1)) * power
         if at >= n - 1:
@@ -135,7 +136,7 @@ def shingle_hashes(units, count, n, out):  # type: ignore[no-untyped-def]  # typ
 
 @kernel
 def fmix32(value):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return MurmurHash3's 32-bit finaliser of `value`, which affine32 applies first."""
+    """Return MurmurHash3's 32-bit finaliser of `value`, the first step of affine32."""
     value = np.uint32(value ^ (value >> np.uint32(16)))
     value = np.uint32(value * np.uint32(0x85EBCA6B))
     value = np.uint32(value ^ (value >> np.uint32(13)))
@@ -177,7 +178,7 @@ def sign(text: pa.LargeStringArray, unit: str, n: int, count: int, seed: int) ->
 @kernel
 def _sets(data, offsets, by_word, n):  # type: ignore[no-untyped-def]  # typed by Numba
     rows = len(offsets) - 1
-    places = np.zeros(rows + 1, np.int64)
+    ends = np.zeros(rows + 1, np.int64)
     longest = total = 0
     for row in range(rows):
         length = offsets[row + 1] - offsets[row]
@@ -195,17 +196,15 @@ def _sets(data, offsets, by_word, n):  # type: ignore[no-untyped-def]  # typed b
             if index == 0 or ordered[index] != ordered[index - 1]:
                 out[filled] = ordered[index]
                 filled += 1
-        places[row + 1] = filled
-    return out[:filled].copy(), places
+        ends[row + 1] = filled
+    return out[:filled].copy(), ends
 
 
-def shingle_sets(
-    text: pa.LargeStringArray, unit: str, n: int
-) -> tuple[Signatures, npt.NDArray[np.int64]]:
+def shingle_sets(text: pa.LargeStringArray, unit: str, n: int) -> tuple[Signatures, Longs]:
     """Return each text's set of shingle hashes, sorted: flat values and `rows + 1` offsets."""
     data, offsets = buffers(text)
-    values, places = _sets(data, offsets, unit != "chars", n)
-    return np.asarray(values), np.asarray(places)
+    values, ends = _sets(data, offsets, unit != "chars", n)
+    return np.asarray(values), np.asarray(ends)
 
 
 @kernel
@@ -220,15 +219,15 @@ def _content_hash(data, offsets):  # type: ignore[no-untyped-def]  # typed by Nu
             if is_space(cp):
                 continue
             value = np.uint64(fold(cp))
-            first = mix64(first ^ value) + BASE
+            first = mix64(first ^ value) + GOLDEN
             second = (second ^ value) * np.uint64(0xC2B2AE3D27D4EB4F)
             second ^= second >> np.uint64(29)
         out[row, 0], out[row, 1] = first, mix64(second)
     return out
 
 
-def content_hashes(text: pa.LargeStringArray) -> npt.NDArray[np.uint64]:
-    """Return uint64 [rows, 2]: a 128-bit hash of each text, white space and case aside."""
+def content_hashes(text: pa.LargeStringArray) -> Keys:
+    """Return uint64 [rows, 2]: a 128-bit hash of each text without white space and case."""
     data, offsets = buffers(text)
     return np.asarray(_content_hash(data, offsets))
 

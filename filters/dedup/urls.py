@@ -1,4 +1,4 @@
-"""A key for pages: the same for addresses that differ only in how they are written."""
+"""A key for pages, equal for addresses that differ only in their writing."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def canonical_url(url: str) -> str | None:
-    """Return host, path and ordered query of `url`; None where it is no address.
+    """Return host, path and sorted query of `url`; None where it is not a web address.
 
-    Scheme, `www.`, default port, fragment, tracking parameters, a last slash and an index
-    page do not count.
+    Scheme, `www.`, default port, fragment, tracking parameters, trailing slash and index page are
+    left out.
     """
     try:
         parts = urlsplit(url.strip())

@@ -1,1 +1,1 @@
-"""Training of the shipped models from labelled rows."""
+"""Training of the models from labelled rows."""

@@ -3,9 +3,9 @@
     python -m filters.fit.boundaries OUT.npz FILE.jsonl.zst …
 
 Logistic regression over hashed features by AdaGrad (Duchi et al. 2011), one thread, one seed, then
-eight bits a weight. Wants kiwipiepy beside this project's requirements: of the version whose
-morphemes the thresholds count (FineWeb2: datatrove 0.10 with kiwipiepy 0.20.4, model `sbg`).
-Documents of the held-out fifth are not read.
+eight bits per weight. Needs the version of kiwipiepy whose morphemes the thresholds count
+(FineWeb2: datatrove 0.10 with kiwipiepy 0.20.4, model `sbg`). Documents of the held-out fifth are
+not read.
 """
 
 from __future__ import annotations
@@ -18,34 +18,35 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from filters.columnar.arrays import Ints, Mask
 from filters.columnar.kernels import kernel
-from filters.fit.labelled import is_held, read_texts
+from filters.fit.labelled import is_held_out, read_texts
 from filters.text.boundaries import BITS, FEATURES, features
 
 SYLLABLES = 1_500_000
-"""Of each file, at most; its first documents that are not held out."""
-MOST_CHARS = 20_000
-"""Of a document."""
+"""Of each file, at most, from its first documents that are not held out."""
+MAX_CHARS = 20_000
+"""Characters of a document that are read."""
 EPOCHS = 6
 RATE = 0.1
 DECAY = 1e-7
 CLIP = 6.0
-"""Weights beyond this many nats are cut off; 127 stands for it."""
+"""Weights are clipped to ± this many nats, which 127 stands for."""
 
 _RUN = re.compile(r"[가-힣]+")
 
-Slots = npt.NDArray[np.int32]
-Labels = npt.NDArray[np.bool_]
 
+def read_syllables(path: Path) -> tuple[Ints, Mask, Mask]:
+    """Return (features, ends, meets) of the file's syllables.
 
-def read_syllables(path: Path) -> tuple[Slots, Labels, Labels]:
-    """Return features int32 [n, FEATURES], and both answers bool [n], of the file's syllables."""
+    int32 [n, FEATURES], and bool [n] for each question of `filters.text.boundaries`.
+    """
     from kiwipiepy import Kiwi
 
     kiwi = Kiwi(model_type="sbg")
-    slots: list[Slots] = []
-    ends: list[Labels] = []
-    meets: list[Labels] = []
+    slots: list[Ints] = []
+    ends: list[Mask] = []
+    meets: list[Mask] = []
     count = 0
     for text in _texts(path):
         over_character = np.zeros(len(text) + 1, np.int32)
@@ -69,57 +70,58 @@ def read_syllables(path: Path) -> tuple[Slots, Labels, Labels]:
     return np.concatenate(slots), np.concatenate(ends), np.concatenate(meets)
 
 
-def run_features(run: str) -> Slots:
+def run_features(run: str) -> Ints:
     """Return int32 [len(run), FEATURES] of a run of Hangul syllables."""
     data = np.frombuffer(run.encode(), np.uint8)
-    found = np.empty((len(run), FEATURES), np.int64)
-    _features_of(data, found)
-    return found.astype(np.int32)
+    slots = np.empty((len(run), FEATURES), np.int64)
+    _features_of(data, slots)
+    return slots.astype(np.int32)
 
 
 def _texts(path: Path) -> Iterator[str]:
     for row in read_texts(path):
-        if not is_held(row.id):
-            yield row.text[:MOST_CHARS]
+        if not is_held_out(row.id):
+            yield row.text[:MAX_CHARS]
 
 
 @kernel
-def _features_of(data, found):  # type: ignore[no-untyped-def]  # typed by Numba
-    for row in range(len(found)):
-        features(data, 0, len(data), 3 * row, found[row])
+def _features_of(data, slots):  # type: ignore[no-untyped-def]  # typed by Numba
+    for row in range(len(slots)):
+        features(data, 0, len(data), 3 * row, slots[row])
 
 
 @kernel
 def _epoch(slots, answers, order, weights, squares, rate, decay):  # type: ignore[no-untyped-def]  # typed by Numba
-    """One pass of AdaGrad over one question (weights float64 [2 ** BITS + 1]); the mean loss."""
+    """Run one pass of AdaGrad for one question; return the mean loss.
+
+    `weights`, `squares`: float64 [2 ** BITS + 1]; `order`: the rows in the order of the pass.
+    """
     bias = len(weights) - 1
     loss = 0.0
     for row in order:
         score = weights[bias]
         for index in range(FEATURES):
             score += weights[slots[row, index]]
-        likely = 1.0 / (1.0 + np.exp(-score))
+        probability = 1.0 / (1.0 + np.exp(-score))
         truth = 1.0 if answers[row] else 0.0
-        loss -= np.log(max(likely if answers[row] else 1 - likely, 1e-12))
-        slope = likely - truth
+        loss -= np.log(max(probability if answers[row] else 1 - probability, 1e-12))
+        slope = probability - truth
         for index in range(FEATURES + 1):
-            place = slots[row, index] if index < FEATURES else bias
-            gradient = slope + decay * weights[place]
-            squares[place] += gradient * gradient
-            weights[place] -= rate * gradient / np.sqrt(squares[place])
+            slot = slots[row, index] if index < FEATURES else bias
+            gradient = slope + decay * weights[slot]
+            squares[slot] += gradient * gradient
+            weights[slot] -= rate * gradient / np.sqrt(squares[slot])
     return loss / len(order)
 
 
-def fit_boundaries(
-    slots: Slots, ends: Labels, meets: Labels, seed: int = 0
-) -> npt.NDArray[np.int8]:
-    """Return the weights as `filters.text.boundaries.load_weights` gives them."""
+def fit_boundaries(slots: Ints, ends: Mask, meets: Mask, seed: int = 0) -> npt.NDArray[np.int8]:
+    """Return the weights in the form of `filters.text.boundaries.load_weights`."""
     answers = (ends, meets)
     weights = [np.zeros((1 << BITS) + 1) for _ in answers]
     squares = [np.full((1 << BITS) + 1, 1e-6) for _ in answers]
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     for epoch in range(EPOCHS):
-        order = chance.permutation(len(slots))
+        order = rng.permutation(len(slots))
         losses = [
             _epoch(slots, answer, order, weight, square, RATE, DECAY)
             for answer, weight, square in zip(answers, weights, squares, strict=True)

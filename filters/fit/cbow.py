@@ -1,22 +1,19 @@
 """Pre-training of the small transformer's table: words from their neighbours (CBOW).
 
 The vector of a token is the mean of its n-grams' rows (Bojanowski et al. 2017, "Enriching Word
-Vectors with Subword Information"); the mean of its neighbours' vectors shall tell the word from
-NEGATIVES words drawn from the corpus (Mikolov et al. 2013, negative sampling). A line's gradients
-are gathered before they are applied, so a row is read and written once per token.
+Vectors with Subword Information"). From the mean of its neighbours' vectors the word is
+distinguished from NEGATIVES words drawn from the corpus (Mikolov et al. 2013, negative sampling).
+The gradients of a line are summed before they are applied, so a row is read and written once per
+token.
 """
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from filters.columnar.arrays import Floats, Ints, Longs
 from filters.columnar.kernels import kernel
-from filters.toxicity.small_transformer import Tokens
-
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int32]
-Positions = npt.NDArray[np.int64]
+from filters.toxicity.tokens import Tokens
 
 NEGATIVES = 5
 REACH = 3
@@ -52,9 +49,9 @@ def train_table(tokens: Tokens, bits: int, width: int, epochs: int, seed: int) -
 @kernel
 def _cbow(
     ids: Ints,
-    begins: Positions,
-    rows: Positions,
-    order: Positions,
+    begins: Longs,
+    rows: Longs,
+    order: Longs,
     whole: Ints,
     table: Floats,
     words: Floats,
@@ -111,8 +108,8 @@ def _cbow(
                     b += middle[k + 1] * words[target, k + 1]
                     c += middle[k + 2] * words[target, k + 2]
                     d += middle[k + 3] * words[target, k + 3]
-                said = np.float32(1.0 / (1.0 + np.exp(-(a + b + c + d))))
-                gap = rate * ((np.float32(1.0) if draw == 0 else np.float32(0.0)) - said)
+                probability = np.float32(1.0 / (1.0 + np.exp(-(a + b + c + d))))
+                gap = rate * ((np.float32(1.0) if draw == 0 else np.float32(0.0)) - probability)
                 for k in range(width):
                     slope[k] += gap * words[target, k]
                     words[target, k] += gap * middle[k]

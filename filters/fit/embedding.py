@@ -2,10 +2,10 @@
 
     python -m filters.fit.embedding OUT.npz NAME=FILE.jsonl.zst …
 
-Two halves of a document shall be near each other and far from other documents (InfoNCE, van den
-Oord et al. 2018, arXiv:1807.03748), and a linear layer shall tell from which collection a text
-comes and what kind of junk (filters.fit.junk) was made of it. One thread and one seed: the same
-input gives the same table. Documents of the held-out fifth are not read.
+The loss has two parts. Two halves of a document are pulled together and pushed away from other
+documents (InfoNCE, van den Oord et al. 2018, arXiv:1807.03748). A linear layer predicts the
+collection of a text, or the kind of junk (`filters/fit/junk.py`) that was made of it. One thread
+and one seed: the same input gives the same table. Documents of the held-out fifth are not read.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from filters.columnar.arrays import Ints, Longs
 from filters.fit.junk import KINDS, make_junk
-from filters.fit.labelled import fold_of, is_held, out_and_files, read_texts
+from filters.fit.labelled import fold_of, is_held_out, out_and_files, read_texts
 from filters.quality.embedding import Table, ngrams, save_table
 from schemas.extras import TORCH, needs
 
 BITS = 14
 DIMENSIONS = 64
-LEAST_CHARS, MOST_CHARS = 150, 4000
-"""A document is cut at a length between these, drawn by hash: short texts shall be known too."""
+MIN_CHARS, MAX_CHARS = 150, 4000
+"""A document is cut to a length between these, drawn by hash, so that short texts occur too."""
 DOCUMENTS = 6000
-"""At most so many documents of each collection, by their hash."""
+"""Documents of each collection, at most, drawn by hash."""
 EPOCHS = 6
 BATCH = 128
 TEMPERATURE = 0.07
@@ -42,7 +43,7 @@ def fit_embedding(collections: dict[str, Sequence[tuple[str, str]]], seed: int =
     for number, rows in enumerate(collections.values()):
         for identity, text in rows:
             draw = fold_of(identity, 1000, salt="cut") / 1000
-            seen = text[: int(LEAST_CHARS * (MOST_CHARS / LEAST_CHARS) ** draw)]
+            seen = text[: int(MIN_CHARS * (MAX_CHARS / MIN_CHARS) ** draw)]
             middle = _middle(seen)
             kind = fold_of(identity, len(junk), salt="junk")
             first.append(seen[:middle])
@@ -61,9 +62,9 @@ def _middle(text: str) -> int:
 
 
 def _train(
-    views: Sequence[tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]],
-    kinds: npt.NDArray[np.int64],
-    bad_kinds: npt.NDArray[np.int64],
+    views: Sequence[tuple[Ints, Longs]],
+    kinds: Longs,
+    bad_kinds: Longs,
     classes: int,
     seed: int,
 ) -> npt.NDArray[np.int8]:
@@ -81,7 +82,7 @@ def _train(
     adam = torch.optim.Adam([*bag.parameters(), *head.parameters()], lr=RATE)
     schedule = torch.optim.lr_scheduler.OneCycleLR(adam, RATE, total_steps=max(steps, 2))
 
-    def embed(view: int, rows: npt.NDArray[np.int64]) -> Any:
+    def embed(view: int, rows: Longs) -> Any:
         ids, begins = views[view]
         pieces = [ids[begins[row] : begins[row + 1]] for row in rows]
         starts = np.cumsum([0, *(len(piece) for piece in pieces[:-1])])
@@ -99,11 +100,11 @@ def _train(
             same = torch.arange(len(rows))
             near = functional.cross_entropy(alike, same) + functional.cross_entropy(alike.T, same)
             good = torch.from_numpy(kinds[rows])
-            told = functional.cross_entropy(
+            classed = functional.cross_entropy(
                 LOGIT_SCALE * head(torch.cat([one, two, worse])),
                 torch.cat([good, good, torch.from_numpy(bad_kinds[rows])]),
             )
-            loss = near / 2 + 4 * told
+            loss = near / 2 + 4 * classed
             adam.zero_grad()
             torch.autograd.backward(loss)
             adam.step()
@@ -118,7 +119,7 @@ def main() -> None:
     out, files = out_and_files(__doc__, "OUT.npz")
     collections: dict[str, Sequence[tuple[str, str]]] = {}
     for name, _, path in files:
-        rows = [(row.id, row.text) for row in read_texts(path) if not is_held(row.id)]
+        rows = [(row.id, row.text) for row in read_texts(path) if not is_held_out(row.id)]
         rows.sort(key=lambda row: fold_of(row[0], 1 << 60, salt="draw"))
         collections[name] = rows[:DOCUMENTS]
     save_table(fit_embedding(collections), out)

@@ -1,8 +1,8 @@
-"""Junk made from good text: what a quality model learns to tell from the good.
+"""Junk made from good text, as negative rows for a quality model.
 
 Each maker takes a text and a NumPy generator and returns text of about the same length with one
-thing wrong with it. Templates are written for this project. Repetition is not among them: a sum of
-n-grams cannot see it, and heuristic signals do.
+defect. Templates are written for this project. Repetition is not a defect here: a sum of n-grams
+cannot see it, and heuristic signals measure it.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _word_salad(text: str, rng: np.random.Generator) -> str:
 
 
 def _mojibake(text: str, rng: np.random.Generator) -> str:
-    """Return UTF-8 read as something else; text that would survive it is made Korean first."""
+    """Return UTF-8 decoded with a wrong charset; mostly ASCII text is made Korean first."""
     if sum(ord(c) > 127 for c in text) < len(text) // 20:
         text = "".join(chr(0xAC00 + (ord(c) * 7919) % 11172) if c.isalpha() else c for c in text)
     wrong = ("latin-1", "cp1252", "cp949", "utf-16-le")[int(rng.integers(4))]
@@ -66,7 +66,7 @@ def _mojibake(text: str, rng: np.random.Generator) -> str:
 
 
 def _scanned(text: str, rng: np.random.Generator) -> str:
-    """Return text with a quarter of its characters misread, lost or torn apart, as by poor OCR."""
+    """Return text with a quarter of its characters misread, lost or split, as by poor OCR."""
     noise = "~`'.,|/\\l1I!0OoㅣㅡㅇㄱㄴA#*^_-:;"
     out = []
     for letter in text:
@@ -83,7 +83,7 @@ def _scanned(text: str, rng: np.random.Generator) -> str:
 
 
 def _stuffed(text: str, rng: np.random.Generator) -> str:
-    """Return a few of the text's words over and over, as search spam does."""
+    """Return a few of the text's words repeated, as in search spam."""
     words = [word for word in text.split() if len(word) > 1][:400] or ["word"]
     chosen = [words[int(rng.integers(len(words)))] for _ in range(int(rng.integers(3, 9)))]
     extra = rng.choice(_listed(_STUFFING), 4).tolist()
@@ -101,7 +101,7 @@ def _listed(text: str) -> list[str]:
 
 
 def _menu(text: str, rng: np.random.Generator) -> str:
-    """Return a page of navigation, sharing buttons and notices; keeps a few words of the text."""
+    """Return a page of navigation, sharing buttons and notices, with a few words of the text."""
     words = [word for word in text.split() if len(word) > 1][:200]
     items = _listed(_MENU)
     joint = ("\n", " | ", " > ", " · ", " ")[int(rng.integers(5))]

@@ -1,8 +1,9 @@
 """Labelled rows for a quality model, from good text: `python -m filters.fit.junk_data OUT.jsonl …`.
 
-Each further argument is NAME=FILE, a JSON Lines file of good text (label 1; one junk text is
-made of each, label 0), or NAME~FILE, text that is neither good nor bad: its label is drawn, 1
-in MIDDLING of cases, and no junk is made of it, so that a fitted probability comes out between.
+Each further argument is NAME=FILE or NAME~FILE, a JSON Lines file. `=`: good text (label 1), and a
+junk text made of each (label 0). `~`: text that is neither good nor bad. Its label is 1 with
+probability MIDDLING, drawn by hash, and no junk is made of it: a fitted probability comes out
+between.
 """
 
 from __future__ import annotations
@@ -15,23 +16,22 @@ from typing import Any
 from filters.fit.junk import KINDS, make_junk
 from filters.fit.labelled import fold_of, out_and_files, read_texts
 
-MOST_CHARS = 4000
+MAX_CHARS = 4000
 MIDDLING = 0.95
 
 
-def labelled_rows(name: str, path: Path, middling: bool, most: int) -> Iterator[dict[str, Any]]:
-    """Yield rows {id, text, label, kind} from at most `most` documents, drawn by hash.
+def labelled_rows(name: str, path: Path, middling: bool, limit: int) -> Iterator[dict[str, Any]]:
+    """Yield rows {id, text, label, kind} from at most `limit` documents, drawn by hash.
 
-    A junk text has the id of what it was made of, so both fall on one side of a split. Each
-    text is cut at a length drawn by hash between 60 and MOST_CHARS characters, so that short
-    ones are known too.
+    A junk text has the id of its source, so both are on the same side of a split. Each text is cut
+    to a length between 60 and MAX_CHARS characters, drawn by hash, so that short texts occur too.
     """
     rows = [(row.id, row.text) for row in read_texts(path) if row.text.strip()]
     rows.sort(key=lambda row: fold_of(row[0], 1 << 60, salt="draw"))
     kinds = list(KINDS)
-    for identity, text in rows[:most]:
+    for identity, text in rows[:limit]:
         draw = fold_of(identity, 1000, salt="length") / 1000
-        seen = text[: int(60 * (MOST_CHARS / 60) ** draw)]
+        seen = text[: int(60 * (MAX_CHARS / 60) ** draw)]
         good = not middling or fold_of(identity, 1000, salt="label") < MIDDLING * 1000
         yield {"id": identity, "text": seen, "label": int(good), "kind": name}
         if middling:
@@ -42,8 +42,8 @@ def labelled_rows(name: str, path: Path, middling: bool, most: int) -> Iterator[
             yield {"id": identity, "text": junk, "label": 0, "kind": kind}
 
 
-MOST, MOST_MIDDLING = 6000, 12_000
-"""Documents that are taken of a file."""
+MAX_DOCUMENTS, MAX_MIDDLING = 6000, 12_000
+"""Documents of a file, at most."""
 
 
 def main() -> None:
@@ -52,7 +52,9 @@ def main() -> None:
     with target.open("w", encoding="utf-8") as out:
         for name, mark, path in files:
             middling = mark == "~"
-            for row in labelled_rows(name, path, middling, MOST_MIDDLING if middling else MOST):
+            for row in labelled_rows(
+                name, path, middling, MAX_MIDDLING if middling else MAX_DOCUMENTS
+            ):
                 out.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 

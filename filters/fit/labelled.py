@@ -1,4 +1,4 @@
-"""Labelled text: JSON Lines with `text`, perhaps `label` and `id`; and its split by hash."""
+"""Labelled text, JSON Lines with `text` and optionally `label` and `id`, and its split by hash."""
 
 from __future__ import annotations
 
@@ -13,40 +13,41 @@ import xxhash
 from schemas.errors import InputError
 from schemas.files import read_lines
 
-HELD_PARTS = 5
-"""One of so many parts is held out of training, and what the card's figures are measured on."""
+HELD_OUT_PARTS = 5
+"""One part in so many is held out of training; the figures of a card are measured on it."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A text; `label` is None in unlabelled files; `id` is the text's hash where none is given."""
+    """A text; `label` is None in unlabelled files; `id` defaults to the text's hash."""
 
     id: str
     text: str
     label: bool | None
     kind: str = ""
-    """What sort of text it is, where the file says so; figures are given by kind."""
+    """Sort of text, where the file has it; figures are reported by kind."""
     source: str = ""
-    """Which collection it is from, and below its finer classes there, where the file says so."""
+    """Collection that the text is from, where the file has it."""
     classes: tuple[str, ...] = ()
+    """The finer classes of that collection, where the file has them (`fine`)."""
 
 
 def fold_of(identity: str, parts: int, salt: str = "") -> int:
-    """Return which of `parts` an id falls in: xxh3-64 of the salt and the id, modulo `parts`."""
+    """Return the part of an id: xxh3-64 of the salt and the id, modulo `parts`."""
     key = f"{salt}\0{identity}" if salt else identity
     return int(xxhash.xxh3_64_intdigest(key.encode())) % parts
 
 
-def is_held(identity: str) -> bool:
+def is_held_out(identity: str) -> bool:
     """Return whether a row is held out of training (a fifth, by the hash of its id)."""
-    return fold_of(identity, HELD_PARTS) == 0
+    return fold_of(identity, HELD_OUT_PARTS) == 0
 
 
 def read_texts(path: Path) -> Iterator[Row]:
     """Yield the rows of a JSON Lines file, plain or packed (gzip, zstd).
 
     `label` may be 0, 1, false or true. Raises InputError with file and line where a record
-    is no object, has no `text`, or has another label; where the file cannot be read.
+    is not an object, has no `text`, or has another label; where the file cannot be read.
     """
     for number, line in read_lines(path, "JSON Lines"):
         yield _row(path, number, line)
@@ -67,13 +68,14 @@ def _row(path: Path, number: int, line: str) -> Row:
     try:
         record = json.loads(line)
     except ValueError as error:
-        raise InputError(f"{path}:{number}: not JSON ({error})") from None
+        reason = f"{path}:{number}: not JSON ({error}); write one object per line"
+        raise InputError(reason) from None
     text = record.get("text") if isinstance(record, dict) else None
     if not isinstance(text, str):
-        raise InputError(f'{path}:{number}: no "text" of type string')
+        raise InputError(f'{path}:{number}: no "text" of type string; add one')
     label = record.get("label")
     if label is not None and label not in (0, 1):
-        raise InputError(f"{path}:{number}: label {label!r}; write 0 or 1 (or none at all)")
+        raise InputError(f"{path}:{number}: label {label!r}; write 0 or 1, or leave it out")
     identity = str(record.get("id") or xxhash.xxh3_128_hexdigest(text.encode()))
     kind = record.get("kind")
     return Row(
@@ -89,9 +91,9 @@ def _row(path: Path, number: int, line: str) -> Row:
 def out_and_files(
     description: str | None, out: str, marks: str = "="
 ) -> tuple[Path, list[tuple[str, str, Path]]]:
-    """Return the command line's OUT, and each further NAME=FILE as name, mark and file.
+    """Return the command line's OUT, and each further NAME=FILE as (name, mark, file).
 
-    `marks`: what may stand between the two. Prints the usage and exits with 2 where there is none.
+    `marks`: characters that may separate the two. Prints the usage and exits with 2 without one.
     """
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter

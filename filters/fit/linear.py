@@ -1,8 +1,7 @@
 """`bibim fit toxicity` and `bibim fit quality`: labelled JSON Lines in, a model and a card out.
 
-A fifth of the rows, by the hash of their ids, is held out: the model never sees it, and every
-figure of the card is measured on it with the model as it was written. The card lies beside
-the model under the same name with `.md`.
+A fifth of the rows, by the hash of their ids, is held out of training. Every figure of the card is
+measured on it with the model as it was written. The card has the model's name with `.md`.
 """
 
 from __future__ import annotations
@@ -14,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from filters.fit.labelled import HELD_PARTS, Row, fold_of, is_held, read_labelled
+from filters.columnar.arrays import Floats, Mask
+from filters.fit.labelled import HELD_OUT_PARTS, Row, fold_of, is_held_out, read_labelled
 from filters.fit.logistic import Figures, figures, fit_logistic
 from filters.fit.ngram import FOLDS, extract, fit_model
 from filters.quality.annotator import Head, save_head
@@ -25,10 +24,10 @@ from filters.quality.embedding import DEFAULT, load_embedder
 from filters.toxicity import ngram_model
 from schemas.errors import InputError
 
-LEAST_ROWS = 50
-"""Rows of either label that training needs."""
+MIN_ROWS = 50
+"""Training rows of either label, at least."""
 QUALITY_COST = 0.2
-"""Loss against ridge for the head, whose features are unit vectors: see models/quality.md."""
+"""Weight of the loss against the ridge for the head, whose features are unit vectors."""
 EMBED_ROWS = 512
 
 _KINDS = ("Hangul", "other")
@@ -40,21 +39,21 @@ def fit_toxicity(
     """Fit a toxicity model on labelled rows {text, label: 1 = toxic} and write it to `out`.
 
     `data`: JSON Lines (`.gz`, `.zst`, plain) with `text`, `label`, and `id` for a split that
-    survives re-ordering. `note` and `licence` go on the card. Returns the card's figures.
-    Raises InputError where rows, labels or the output's name are not what is needed.
+    does not depend on order. `note` and `licence` are written on the card. Returns the card's
+    figures. Raises InputError where rows, labels or the output's name are not what is needed.
     """
     _check_out(out)
-    rows, held = read_rows(data)
+    rows, held_out = read_rows(data)
     labels = np.array([row.label for row in rows], dtype=bool)
     text = pa.array([row.text for row in rows], pa.large_string())
     fold = np.array([fold_of(row.id, FOLDS, salt="fold") for row in rows])
-    train = ~held
+    train = ~held_out
     features = extract(text.filter(pa.array(train)))
     model = fit_model(features, labels[train], fold[train])
-    score, _ = model.score(text.filter(pa.array(held)))
-    kind = ngram_model.features(text.filter(pa.array(held)), 10)[2]
+    score, _ = model.score(text.filter(pa.array(held_out)))
+    kind = ngram_model.features(text.filter(pa.array(held_out)), 10)[2]
     found = {
-        name: figures(score[kind == number], labels[held][kind == number])
+        name: figures(score[kind == number], labels[held_out][kind == number])
         for number, name in enumerate(_KINDS)
         if (kind == number).any()
     }
@@ -92,11 +91,11 @@ def fit_quality(
     """Fit a quality head on labelled rows {text, label: 1 = good} and write it to `out`.
 
     `embedder` and `device` as in the config's `quality` section; the head works with that
-    embedder only. Rows may carry `kind`; the card then has the share below 0.2 of each.
+    embedder only. Rows may carry `kind`; the card then has figures by kind.
     Returns the card's figures. Raises InputError as `fit_toxicity` does.
     """
     _check_out(out)
-    rows, held = read_rows(data)
+    rows, held_out = read_rows(data)
     labels = np.array([row.label for row in rows], dtype=bool)
     embed = load_embedder(embedder, device)
     vectors = np.concatenate(
@@ -106,16 +105,16 @@ def fit_quality(
         ]
     )
     weights, intercept = fit_logistic(
-        vectors[~held].astype(np.float64), labels[~held], QUALITY_COST, steps=500
+        vectors[~held_out].astype(np.float64), labels[~held_out], QUALITY_COST, steps=500
     )
     head = Head(weights, intercept, embedder, {})
-    score = head(vectors[held])
-    found = {"all": figures(score, labels[held])}
-    kinds = _by_kind([row for row, out_ in zip(rows, held, strict=True) if out_], score)
+    score = head(vectors[held_out])
+    found = {"all": figures(score, labels[held_out])}
+    kinds = _by_kind([row for row, out_ in zip(rows, held_out, strict=True) if out_], score)
     card = {
         "task": "quality",
         "data": described(data),
-        "rows": int((~held).sum()),
+        "rows": int((~held_out).sum()),
         "licence": licence,
         "figures": {name: figure.as_dict() for name, figure in found.items()},
         "kinds": kinds,
@@ -136,29 +135,32 @@ def fit_quality(
 
 def _check_out(out: Path) -> None:
     if out.suffix != ".npz":
-        raise InputError(f"--out {out}: the model is written as .npz; name it {out.stem}.npz")
+        raise InputError(f"--out {out}: a model is written as .npz; name it {out.stem}.npz")
     out.parent.mkdir(parents=True, exist_ok=True)
 
 
-def read_rows(data: Sequence[Path]) -> tuple[list[Row], npt.NDArray[np.bool_]]:
-    """Return all rows in the order of their ids, and which of them are held out."""
+def read_rows(data: Sequence[Path]) -> tuple[list[Row], Mask]:
+    """Return all rows in the order of their ids, and a mask of the held-out ones.
+
+    Raises InputError where fewer than MIN_ROWS rows of a label are left for training.
+    """
     rows = sorted(read_labelled(list(data)), key=lambda row: (row.id, row.text))
-    held = np.array([is_held(row.id) for row in rows], dtype=bool)
+    held_out = np.array([is_held_out(row.id) for row in rows], dtype=bool)
     for label in (True, False):
-        count = sum(row.label is label for row, out in zip(rows, held, strict=True) if not out)
-        if count < LEAST_ROWS:
+        count = sum(row.label is label for row, out in zip(rows, held_out, strict=True) if not out)
+        if count < MIN_ROWS:
             raise InputError(
                 f"{', '.join(map(str, data))}: {count} training rows with label {int(label)}; "
-                f"at least {LEAST_ROWS} of each label are needed"
+                f"at least {MIN_ROWS} of each label are needed"
             )
-    return rows, held
+    return rows, held_out
 
 
-def _by_kind(rows: Iterable[Row], score: npt.NDArray[np.float32]) -> dict[str, list[float]]:
+def _by_kind(rows: Iterable[Row], score: Floats) -> dict[str, list[float]]:
     """Return by kind: rows, median score, share below 0.2, AUC.
 
-    The AUC is against the rows of all kinds that are only good (for a kind that is only junk)
-    or only junk (for all others).
+    The AUC of a kind that is only junk is against all kinds that are only good, of any other kind
+    against all kinds that are only junk.
     """
     groups: dict[str, list[float]] = defaultdict(list)
     labels: dict[str, set[bool | None]] = defaultdict(set)
@@ -182,7 +184,7 @@ def _by_kind(rows: Iterable[Row], score: npt.NDArray[np.float32]) -> dict[str, l
 
 
 def described(data: Sequence[Path]) -> list[str]:
-    """Return the files' names, without the folders, which mean nothing elsewhere."""
+    """Return the names of the files without folders, which are local to a machine."""
     return [path.name for path in data]
 
 
@@ -204,7 +206,7 @@ def card_text(
     lines += [
         f"- Data: {', '.join(card['data'])}; {card['rows']} rows trained on.",
         f"- Licence of the data: {card['licence'] or 'not stated'}.",
-        f"- Held out: rows whose xxh3-64 of the id is 0 modulo {HELD_PARTS}; never trained on.",
+        f"- Held out: rows whose xxh3-64 of the id is 0 modulo {HELD_OUT_PARTS}; never trained on.",
         f"- Make it again: `{command}`",
         "",
         "| held-out rows | rows | positives | AUC | macro F1 at 0.5 | ECE |",
@@ -216,10 +218,10 @@ def card_text(
             f"{figure.macro_f1:.4f} | {figure.ece:.4f} |"
         )
     for name, figure in found.items():
-        lines += ["", f"Reliability, {name}: mean probability, share of positives, rows.", ""]
-        lines += ["| said | true | rows |", "|---|---|---|"]
+        lines += ["", f"Reliability, {name}, by tenth of probability:", ""]
+        lines += ["| mean probability | share of positives | rows |", "|---|---|---|"]
         lines += [
-            f"| {said:.3f} | {true:.3f} | {rows} |" for said, true, rows in figure.reliability
+            f"| {mean:.3f} | {share:.3f} | {rows} |" for mean, share, rows in figure.reliability
         ]
     if card.get("kinds"):
         lines += ["", "| kind (held out) | rows | median score | share below 0.2 | AUC |"]

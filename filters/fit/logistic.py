@@ -1,4 +1,4 @@
-"""Logistic regression, calibration and the figures by which a classifier is judged.
+"""Logistic regression, calibration, and figures of a classifier.
 
 Small and exact: L-BFGS over SciPy sparse or NumPy dense matrices, one thread, no randomness,
 so the same rows give the same weights.
@@ -16,18 +16,18 @@ import scipy.sparse
 import scipy.special
 import scipy.stats
 
-Array = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.bool_]
+from filters.columnar.arrays import Doubles, Mask
+
 Matrix = Any  # scipy.sparse.csr_matrix or a dense float array (rows, features)
 
 
 def fit_logistic(
     features: Matrix,
-    labels: Labels,
+    labels: Mask,
     cost: float,
-    weights: Array | None = None,
+    weights: Doubles | None = None,
     steps: int = 100,
-) -> tuple[Array, float]:
+) -> tuple[Doubles, float]:
     """Return (weights, intercept) that minimise cost · Σ wᵢ log-loss + ‖weights‖²/2.
 
     `features`: (rows, features); `labels`: bool (rows,); `weights`: by row, all 1 if None. The
@@ -38,7 +38,7 @@ def fit_logistic(
     sign = np.where(labels, 1.0, -1.0)
     by_row = cost * (np.ones(rows) if weights is None else weights)
 
-    def loss(point: Array) -> tuple[float, Array]:
+    def loss(point: Doubles) -> tuple[float, Doubles]:
         margin = sign * (features @ point[:-1] + point[-1])
         slope = -by_row * sign * scipy.special.expit(-margin)
         value = float(by_row @ np.logaddexp(0, -margin) + 0.5 * point[:-1] @ point[:-1])
@@ -54,7 +54,7 @@ def fit_logistic(
     return found.x[:-1], float(found.x[-1])
 
 
-def platt(margin: Array, labels: Labels) -> tuple[float, float]:
+def platt(margin: Doubles, labels: Mask) -> tuple[float, float]:
     """Return (slope, offset) of the logistic curve that turns margins into probabilities.
 
     Platt, "Probabilistic outputs for support vector machines" (1999), with his smoothed targets.
@@ -62,7 +62,7 @@ def platt(margin: Array, labels: Labels) -> tuple[float, float]:
     positive = int(labels.sum())
     target = np.where(labels, (positive + 1) / (positive + 2), 1 / (len(labels) - positive + 2))
 
-    def loss(point: Array) -> tuple[float, Array]:
+    def loss(point: Doubles) -> tuple[float, Doubles]:
         z = point[0] * margin + point[1]
         gap = scipy.special.expit(z) - target
         return float((np.logaddexp(0, z) - target * z).mean()), np.array(
@@ -75,7 +75,7 @@ def platt(margin: Array, labels: Labels) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Figures:
-    """How well probabilities tell positives from negatives, and how true they are."""
+    """How well probabilities separate positives from negatives, and their calibration."""
 
     rows: int
     positives: int
@@ -97,30 +97,34 @@ class Figures:
         }
 
 
-def figures(chance: npt.NDArray[Any], labels: Labels, bins: int = 10) -> Figures:
-    """Return the figures of probabilities `chance` against `labels`.
+def figures(probability: npt.NDArray[Any], labels: Mask, bins: int = 10) -> Figures:
+    """Return the figures of probabilities `probability` against `labels`.
 
     `auc`: area under the ROC curve by the rank formula (ties count half). `macro_f1`: mean of
     the F1 of both classes at 0.5. `ece`: expected calibration error over `bins` equal steps
     (Guo et al. 2017, arXiv:1706.04599). NaN where a class is missing.
     """
-    chance = np.asarray(chance, np.float64)
+    probability = np.asarray(probability, np.float64)
     positives = int(labels.sum())
     negatives = len(labels) - positives
-    ranks = scipy.stats.rankdata(chance)
+    ranks = scipy.stats.rankdata(probability)
     auc = (
         (ranks[labels].sum() - positives * (positives + 1) / 2) / (positives * negatives)
         if positives and negatives
         else float("nan")
     )
-    said = chance > 0.5
-    hit = int((said & labels).sum())
-    miss = int((~said & ~labels).sum())
-    f1 = 2 * hit / max(int(said.sum()) + positives, 1)
-    f0 = 2 * miss / max(int((~said).sum()) + negatives, 1)
-    step = np.minimum((chance * bins).astype(int), bins - 1)
+    predicted = probability > 0.5
+    true_positives = int((predicted & labels).sum())
+    true_negatives = int((~predicted & ~labels).sum())
+    f1 = 2 * true_positives / max(int(predicted.sum()) + positives, 1)
+    f0 = 2 * true_negatives / max(int((~predicted).sum()) + negatives, 1)
+    step = np.minimum((probability * bins).astype(int), bins - 1)
     table = tuple(
-        (float(chance[step == k].mean()), float(labels[step == k].mean()), int((step == k).sum()))
+        (
+            float(probability[step == k].mean()),
+            float(labels[step == k].mean()),
+            int((step == k).sum()),
+        )
         for k in range(bins)
         if (step == k).any()
     )

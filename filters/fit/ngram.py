@@ -1,9 +1,9 @@
 """Training of n-gram models: labelled texts in, an `NgramModel` with held-out figures out.
 
-Per window kind (Hangul, other) a logistic regression with naive-Bayes scaled features (Wang
-and Manning 2012, "Baselines and Bigrams", NB-SVM with a logistic loss), its intercept fixed
-so that text without evidence stays unlikely, folded to 2**20 buckets, quantised to int8 and
-calibrated by Platt's method on margins of models that had not seen the row.
+Each window kind (Hangul, other) has a logistic regression with naive-Bayes scaled features (Wang
+and Manning 2012, "Baselines and Bigrams", NB-SVM with a logistic loss). Its intercept is fixed, so
+that text without evidence stays unlikely. The weights are folded to 2**20 buckets, quantised to
+int8 and calibrated by Platt's method on margins of models that had not seen the row.
 """
 
 from __future__ import annotations
@@ -11,30 +11,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import scipy.optimize
 import scipy.sparse
 import scipy.special
 
-from filters.fit.logistic import Array, Labels, Matrix, platt
+from filters.columnar.arrays import Doubles, Ints, Longs, Mask
+from filters.fit.logistic import Matrix, platt
 from filters.toxicity.ngram_model import DAMPING, NgramModel, features
 
 BITS = 20
-"""Buckets of a model, as a power of two: at 20 held-out Korean AUC falls by 0.0005."""
+"""A model has 2 ** BITS buckets; held-out Korean AUC is 0.0005 below that of WIDE_BITS."""
 WIDE_BITS = 24
-"""Buckets while training: so many that two n-grams hardly ever share one."""
-LEAST_TEXTS = 2
-"""An n-gram counts when so many training texts have it."""
+"""Bits of the buckets while training, where two n-grams hardly ever share one."""
+MIN_TEXTS = 2
+"""An n-gram is a feature if so many training texts have it."""
 SHARPNESS = 0.7
-"""Exponent of |naive-Bayes log ratio| as feature scale; 1 is the paper's, 0 none at all."""
+"""Exponent of |naive-Bayes log ratio| in the feature scale; 1 is the paper's, 0 no scaling."""
 COST = 4.0
-"""Weight of the loss against the ridge, for features of mean square norm one."""
+"""Weight of the loss against the ridge, for features whose mean square norm is one."""
 BASE_MARGIN = -1.5
-"""The fixed intercept: a window without evidence is at about 0.15 before calibration.
+"""The fixed intercept: a window without evidence gets about 0.15 before calibration.
 
-A free intercept takes the share of positives in the training rows for granted (83 % in the
-English ones), and calls technical prose toxic.
+A fitted intercept would assume the share of positives of the training rows (83 % of the English
+ones) everywhere, and class technical prose as toxic.
 """
 FOLDS = 3
 SMOOTHING = 0.5
@@ -42,14 +42,14 @@ SMOOTHING = 0.5
 
 @dataclass(frozen=True)
 class Rows:
-    """Features of labelled texts: `counts` (rows, 2**WIDE_BITS), `total` n-grams by row."""
+    """Features of texts: `counts` (rows, 2**WIDE_BITS), `total` n-grams and `kind` by row."""
 
     counts: Matrix
-    total: npt.NDArray[np.int64]
-    kind: npt.NDArray[np.int32]
+    total: Longs
+    kind: Ints
 
 
-def extract(texts: pa.Array) -> Rows:
+def extract(texts: pa.Doubles) -> Rows:
     """Return the features of `texts`."""
     ids, begins, kind = features(texts, WIDE_BITS)
     counts = scipy.sparse.csr_matrix(
@@ -59,21 +59,18 @@ def extract(texts: pa.Array) -> Rows:
     return Rows(counts, np.diff(begins), kind)
 
 
-def fit_model(rows: Rows, labels: Labels, fold: npt.NDArray[np.int64]) -> NgramModel:
+def fit_model(rows: Rows, labels: Mask, fold: Longs) -> NgramModel:
     """Return the model of `fit_with_logits`."""
     return fit_with_logits(rows, labels, fold)[0]
 
 
-def fit_with_logits(
-    rows: Rows, labels: Labels, fold: npt.NDArray[np.int64]
-) -> tuple[NgramModel, Array]:
+def fit_with_logits(rows: Rows, labels: Mask, fold: Longs) -> tuple[NgramModel, Doubles]:
     """Return a calibrated model of all `rows`, with an empty card, and the rows' logits.
 
-    The logits are of models that had not seen the row's fold, on the calibrated scale.
-
-    `fold`: int (rows,), which part of FOLDS a row is in; it must depend on nothing but the
-    row. A kind of window of which there are fewer than 20 rows of either label gets no
-    weights and the constant share of positives.
+    The logits are of models that had not seen the row's fold, on the calibrated scale. `fold`: int
+    (rows,), the part of FOLDS of each row, which must depend on the row alone. A kind of window
+    with fewer than 20 rows of either label gets no weights and the share of positives as a
+    constant.
     """
     codes = np.zeros((2, 1 << BITS), np.int8)
     scale = np.ones(2, np.float32)
@@ -97,9 +94,7 @@ def fit_with_logits(
     return NgramModel(codes, scale, slope, offset, {}), logits
 
 
-def unseen_margins(
-    rows: Rows, labels: Labels, fold: npt.NDArray[np.int64], index: npt.NDArray[np.int64]
-) -> Array:
+def unseen_margins(rows: Rows, labels: Mask, fold: Longs, index: Longs) -> Doubles:
     """Return for the rows at `index` the margins of models that had not seen the row's fold."""
     margin = np.zeros(len(index))
     for part in range(FOLDS):
@@ -110,7 +105,7 @@ def unseen_margins(
     return margin
 
 
-def margins(rows: Rows, table: Array, index: npt.NDArray[np.int64]) -> Array:
+def margins(rows: Rows, table: Doubles, index: Longs) -> Doubles:
     """Return the uncalibrated margins of the rows at `index` under a folded weight table."""
     counts = rows.counts[index]
     gathered = table[counts.indices >> (WIDE_BITS - BITS)] * counts.data
@@ -119,11 +114,11 @@ def margins(rows: Rows, table: Array, index: npt.NDArray[np.int64]) -> Array:
     return np.asarray(sums / np.sqrt(rows.total[index] + DAMPING), np.float64)
 
 
-def _weights(rows: Rows, labels: Labels, index: npt.NDArray[np.int64]) -> Array:
+def _weights(rows: Rows, labels: Mask, index: Longs) -> Doubles:
     """Return the folded weights, float64 (2**BITS,), fitted on the rows at `index`."""
     counts, positive = rows.counts[index], labels[index]
     texts = np.bincount(counts.indices, minlength=1 << WIDE_BITS)
-    columns = np.flatnonzero(texts >= LEAST_TEXTS)
+    columns = np.flatnonzero(texts >= MIN_TEXTS)
     folded = scipy.sparse.csr_matrix(
         (
             np.ones(len(columns), np.float32),
@@ -150,7 +145,7 @@ def _weights(rows: Rows, labels: Labels, index: npt.NDArray[np.int64]) -> Array:
     transposed = scaled.T.tocsr()
     sign = np.where(positive, 1.0, -1.0)
 
-    def loss(point: Array) -> tuple[float, Array]:
+    def loss(point: Doubles) -> tuple[float, Doubles]:
         margin = sign * (scaled @ point + BASE_MARGIN)
         gradient = transposed @ (-cost * sign * scipy.special.expit(-margin)) + point
         return float(cost * np.logaddexp(0, -margin).sum() + 0.5 * point @ point), gradient

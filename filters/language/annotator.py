@@ -1,8 +1,7 @@
-"""Language, script shares, code or prose, and the component of every document.
+"""The `identify` stage: language, shares of scripts, code or prose, and component.
 
-Two passes over the bytes decide most documents: Hangul is written in no other language, and
-function words tell plain English. fastText sees only the rest, in windows from start, middle
-and end.
+Two passes over the bytes decide most documents: only Korean is written in Hangul, and function
+words identify plain English. fastText reads only the rest, in windows from start, middle and end.
 """
 
 from __future__ import annotations
@@ -12,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from filters.columnar.kernels import HANGUL, JAMO, LATIN, Bytes, Offsets, buffers, everywhere
+from filters.columnar.arrays import Bytes, Doubles, Floats, Longs, Mask, Offsets
+from filters.columnar.kernels import HANGUL, JAMO, LATIN, buffers, everywhere
 from filters.language import prose
 from filters.language.codelang import code_features, code_language, code_score, guess_language
 from filters.language.hints import language_votes
@@ -25,32 +24,29 @@ from filters.language.scripts import LETTERS, script_counts, shares
 from schemas.config import Identify as Settings
 from schemas.documents import AUTO
 
-Floats = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
-
 UNDETERMINED = "und"
 KOREAN = "ko"
 ENGLISH = "en"
 CODE = "code"
 UNKNOWN_CODE = "other"
-"""`code_lang` of code in a language that neither its name nor its content tells."""
+"""`code_lang` of code whose language cannot be determined."""
 SYLLABLE = 2.5
-"""Latin letters that say as much as one Hangul syllable, about."""
+"""Latin letters that carry about as much as one Hangul syllable."""
 CLEAR_HANGUL = 0.1
-"""Share of Hangul in the letters from which a document is Korean, however many English names,
-commands and tables it holds, unless lines of English prose say more than its Hangul."""
+"""From this share of Hangul in the letters on a document is Korean, however many English names,
+commands and tables it holds, unless its lines of English prose outweigh its Hangul."""
 SOME_HANGUL = 30
-"""Syllables that do instead of CLEAR_HANGUL, from a share of 0.02 on (long tables, listings)."""
+"""So many syllables replace CLEAR_HANGUL where their share is 0.02 or more (tables, listings)."""
 MIXED = 0.1
-"""Share of what is said from which a second language is named."""
+"""From this share of the text on a second language is named."""
 ODDS = 4.0
-"""How much likelier one English function word makes English where no other language's occurs."""
+"""Odds for English per English function word, where no other language's occurs."""
 WINDOW = 600
-"""Characters of each of the three windows that the model sees."""
+"""Characters of each of the three windows that the model reads."""
 HEAD = 128
-"""Bytes from the start that may hold a shebang."""
+"""Bytes from the start that are searched for a shebang."""
 REACH = 16_000
-"""Bytes from start, middle and end that are cleaned to take the windows from."""
+"""Bytes from start, middle and end that are cleaned before windows are taken."""
 CODE_ABOVE = 0.5
 
 _FRONT = re.compile(r"\A\s*---\n.{0,6000}?\n---\n", re.S)
@@ -62,11 +58,11 @@ _MARKS = re.compile(r"[^\w\s'’.,?!-]+|_+|\d+")
 _SPACE = re.compile(r"\s+")
 
 
-def windows(text: bytes) -> list[str]:
-    """Return up to three cleaned windows of a text (UTF-8): start, middle, end.
+def clean_excerpts(text: bytes) -> list[str]:
+    """Return up to three cleaned excerpts of a text (UTF-8): start, middle, end.
 
-    Front matter, fenced code, addresses, tags, code spans and digits are left out; what is
-    left is on one line, as fastText wants it. Empty windows are left out too.
+    Front matter, fenced code, addresses, tags, code spans and digits are left out; the rest is on
+    one line, as fastText expects. Empty excerpts are left out.
     """
     if len(text) <= 3 * REACH:
         whole = _FENCE.sub(" ", _FRONT.sub("", text.decode("utf-8", "ignore"), count=1))
@@ -76,8 +72,8 @@ def windows(text: bytes) -> list[str]:
             parts = [whole[:WINDOW], whole[middle : middle + WINDOW], whole[-WINDOW:]]
     else:
         middle = (len(text) - REACH) // 2
-        places = (slice(REACH), slice(middle, middle + REACH), slice(-REACH, None))
-        start, centre, end = (text[place].decode("utf-8", "ignore") for place in places)
+        cuts = (slice(REACH), slice(middle, middle + REACH), slice(-REACH, None))
+        start, centre, end = (text[cut].decode("utf-8", "ignore") for cut in cuts)
         start = _FENCE.sub(" ", _FRONT.sub("", start, count=1))
         end = _FENCE.sub(" ", end)
         centre = _FENCE.sub(" ", centre)
@@ -89,27 +85,25 @@ def windows(text: bytes) -> list[str]:
 
 @dataclass
 class Languages:
-    """Language, its score (0 to 1), and the second language of each row, or None."""
+    """By row: the language, its score (0 to 1), and the second language or None."""
 
     lang: list[str]
-    score: npt.NDArray[np.float32]
+    score: Floats
     other: list[str | None]
 
 
-def decide_by_script(
-    counts: npt.NDArray[np.int64], words: npt.NDArray[np.int64]
-) -> tuple[Mask, Mask, Floats]:
-    """Return which rows are clearly Korean, which clearly English, and Korean's share.
+def decide_by_script(counts: Longs, words: Longs) -> tuple[Mask, Mask, Doubles]:
+    """Return which rows are clearly Korean, which clearly English, and the share of Korean.
 
-    `counts` are of `script_counts`, `words` of `prose.function_words`. The share is that of
-    Hangul in what Hangul and lines of English prose say together, 0 where there is neither.
+    `counts` are of `script_counts`, `words` of `prose.function_words`. The share is that of Hangul
+    in Hangul and lines of English prose together, 0 where there is neither.
     """
     letters = np.maximum(counts[:, list(LETTERS)].sum(axis=1), 1)
     hangul = counts[:, [HANGUL, JAMO]].sum(axis=1)
     latin = counts[:, LATIN]
     foreign = letters - hangul - latin
-    said = SYLLABLE * hangul
-    share = said / np.maximum(said + words[:, prose.ENGLISH_LETTERS], 1)
+    weight = SYLLABLE * hangul
+    share = weight / np.maximum(weight + words[:, prose.ENGLISH_LETTERS], 1)
     enough = (hangul >= CLEAR_HANGUL * letters) | (
         (hangul >= SOME_HANGUL) & (hangul >= 0.02 * letters)
     )
@@ -128,15 +122,15 @@ def decide_by_script(
 
 
 class Identify:
-    """Annotates language and component. See `schema`; shares are of non-space characters."""
+    """Annotates language and component; see `schema`. Shares are of visible characters."""
 
     reads = ("text", "component", "meta")
     schema = pa.schema(
         [
             ("lang", pa.string()),  # "und" below the language's threshold
             ("lang_score", pa.float32()),  # 0 to 1
-            ("lang_other", pa.string()),  # the next language, if it has a tenth or more
-            ("assigned", pa.string()),  # component; null where no component takes it
+            ("lang_other", pa.string()),  # the second language, if it has a tenth or more
+            ("assigned", pa.string()),  # component; null where the document belongs to none
             ("code_lang", pa.string()),  # null for prose
             ("code_score", pa.float32()),  # probability that it is source code
             ("hangul_share", pa.float32()),
@@ -163,15 +157,17 @@ class Identify:
         words = np.asarray(prose.function_words(data, offsets, all_rows))
         score = code_score(code_features(data, offsets, all_rows), words)
         declared = np.asarray(pc.equal(component, CODE))
-        # Where a source names a component of its own, content tells what it holds.
+        # Where a source names another component, its content decides whether it is code.
         named = np.asarray(
             pc.is_in(component, pa.array([*self._settings.components.values()], pa.string()))
         )
         is_code = declared | (~named & (score > CODE_ABOVE))
-        found = self._languages(data, offsets, decide_by_script(counts, words), words, is_code)
+        languages = self._languages(data, offsets, decide_by_script(counts, words), words, is_code)
         assigned = [
-            (CODE if code else self._settings.components.get(language)) if own == AUTO else own
-            for own, code, language in zip(component.to_pylist(), is_code, found.lang, strict=True)
+            (CODE if code else self._settings.components.get(language)) if name == AUTO else name
+            for name, code, language in zip(
+                component.to_pylist(), is_code, languages.lang, strict=True
+            )
         ]
         meta = batch.column("meta")
         code_lang: list[str | None] = [None] * len(text)
@@ -182,9 +178,9 @@ class Identify:
             name = code_language(head, _object(meta[row].as_py()), guesses[row])
             code_lang[row] = name or UNKNOWN_CODE
         columns: dict[str, Any] = {
-            "lang": pa.array(found.lang, pa.string()),
-            "lang_score": pa.array(found.score, pa.float32()),
-            "lang_other": pa.array(found.other, pa.string()),
+            "lang": pa.array(languages.lang, pa.string()),
+            "lang_score": pa.array(languages.score, pa.float32()),
+            "lang_other": pa.array(languages.other, pa.string()),
             "assigned": pa.array(assigned, pa.string()),
             "code_lang": pa.array(code_lang, pa.string()),
             "code_score": pa.array(score, pa.float32()),
@@ -198,8 +194,8 @@ class Identify:
         self,
         data: Bytes,
         offsets: Offsets,
-        clear: tuple[Mask, Mask, Floats],
-        words: npt.NDArray[np.int64],
+        clear: tuple[Mask, Mask, Doubles],
+        words: Longs,
         is_code: Mask,
     ) -> Languages:
         rows = len(offsets) - 1
@@ -215,23 +211,21 @@ class Identify:
             lang[row], score[row] = ENGLISH, 0.9 + min(0.1, function_words / 4)
             other[row] = KOREAN if share[row] >= MIXED else None
         unclear = np.flatnonzero(~(korean | english | is_code)).astype(np.int64)
-        for row, ranked in zip(unclear, self._ask(data, offsets, unclear), strict=True):
+        for row, ranked in zip(unclear, self._predict(data, offsets, unclear), strict=True):
             _weigh_english(ranked, words[row])
-            lang[row], score[row], other[row] = self._verdict(ranked)
+            lang[row], score[row], other[row] = self._decide(ranked)
             if lang[row] == ENGLISH and share[row] >= MIXED:
                 other[row] = KOREAN
         return Languages(lang, score, other)
 
-    def _ask(
-        self, data: Bytes, offsets: Offsets, rows: npt.NDArray[np.int64]
-    ) -> list[dict[str, float]]:
-        """Return the model's probability of each language by row, over its windows by length."""
+    def _predict(self, data: Bytes, offsets: Offsets, rows: Longs) -> list[dict[str, float]]:
+        """Return the model's probability of each language by row, excerpts weighted by length."""
         parts: list[str] = []
         owners: list[int] = []
         for index, row in enumerate(rows):
-            found = windows(data[offsets[row] : offsets[row + 1]].tobytes())
-            parts += found
-            owners += [index] * len(found)
+            excerpts = clean_excerpts(data[offsets[row] : offsets[row + 1]].tobytes())
+            parts += excerpts
+            owners += [index] * len(excerpts)
         votes: list[dict[str, float]] = [{} for _ in rows]
         if not parts:
             return votes
@@ -244,19 +238,19 @@ class Identify:
                 votes[owner][code] = votes[owner].get(code, 0.0) + min(float(value), 1.0) * share
         return votes
 
-    def _verdict(self, ranked: dict[str, float]) -> tuple[str, float, str | None]:
-        """Return language, score and second language."""
+    def _decide(self, ranked: dict[str, float]) -> tuple[str, float, str | None]:
+        """Return (language, score, second language)."""
         best = sorted(ranked.items(), key=lambda pair: (-pair[1], pair[0]))
         if not best:
             return UNDETERMINED, 0.0, None
         name, value = best[0]
         second = best[1][0] if len(best) > 1 and best[1][1] >= MIXED else None
-        least = self._settings.thresholds.get(name, self._settings.default_threshold)
-        return (name if value >= least else UNDETERMINED), min(value, 1.0), second
+        threshold = self._settings.thresholds.get(name, self._settings.default_threshold)
+        return (name if value >= threshold else UNDETERMINED), min(value, 1.0), second
 
 
 def compile_kernels() -> None:
-    """Call every kernel of this stage once, so that its machine code is there."""
+    """Compile (or load from the cache) the kernels of this stage."""
     text = pa.array(["가 a", "x = 1;"], pa.large_string())
     data, offsets = buffers(text)
     words = np.asarray(prose.function_words(data, offsets, everywhere(offsets)))
@@ -265,11 +259,11 @@ def compile_kernels() -> None:
     language_votes(data, offsets, everywhere(offsets))
 
 
-def _weigh_english(ranked: dict[str, float], words: npt.NDArray[np.int64]) -> None:
-    """Let function words speak: Bayes' rule, each one ODDS to one for English.
+def _weigh_english(ranked: dict[str, float], words: Longs) -> None:
+    """Weigh English by its function words: by Bayes' rule, with ODDS to one per distinct word.
 
-    Only where no function word of another language and no letter beyond ASCII occurs: the model
-    is unsure of short technical texts, and these words are what it cannot have missed.
+    Only where no function word of another language and no letter beyond ASCII occurs: of short
+    technical texts the model is unsure, and these words are evidence.
     """
     value = ranked.get(ENGLISH, 0.0)
     kinds = int(words[prose.ENGLISH_KINDS])

@@ -1,4 +1,4 @@
-"""Programming language of a document, and code told from prose by its content."""
+"""Code or prose by content, and the programming language of code."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from filters.columnar.arrays import Doubles, Floats, Longs
 from filters.columnar.kernels import HANGUL, JAMO, MARK, SPACE, classify, kernel, next_codepoint
 from filters.language import prose
 from filters.language.hints import LANGUAGES
@@ -29,7 +29,7 @@ _SHELLS = {"bash": "shell", "zsh": "shell", "sh": "shell", "node": "javascript"}
 def code_language(head: bytes, meta: dict[str, Any], guess: str | None) -> str | None:
     """Return the programming language by declared name, file name, shebang, then `guess`.
 
-    `head`: the first bytes; `guess`: of `guess_language`. None if nothing tells.
+    `head`: the first bytes; `guess`: of `guess_language`. None if all are unknown.
     """
     declared = meta.get("language")
     if isinstance(declared, str) and declared:
@@ -45,20 +45,20 @@ def code_language(head: bytes, meta: dict[str, Any], guess: str | None) -> str |
     return guess
 
 
-def guess_language(votes: npt.NDArray[np.float64]) -> list[str | None]:
-    """Return for each row of `hints.language_votes` the language that its lines speak for."""
+def guess_language(votes: Doubles) -> list[str | None]:
+    """Return for each row of `hints.language_votes` the language with most votes, or None."""
     best = votes.argmax(axis=1)
-    most = votes.max(axis=1)
+    highest = votes.max(axis=1)
     return [
-        LANGUAGES[index] if vote >= LEAST_VOTES else None
-        for index, vote in zip(best.tolist(), most.tolist(), strict=True)
+        LANGUAGES[index] if vote >= MIN_VOTES else None
+        for index, vote in zip(best.tolist(), highest.tolist(), strict=True)
     ]
 
 
-LEAST_VOTES = 1.0
-"""Votes (filters.language.hints) below which content names no language."""
+MIN_VOTES = 1.0
+"""Below so many votes (`filters/language/hints.py`) the language is unknown."""
 FEATURES = 13
-"""Columns of code_features; see there."""
+"""Columns of `code_features`."""
 _OPERATORS = np.zeros(128, np.bool_)
 _OPERATORS[[ord(mark) for mark in "_{};()[]<>=&|*+/$"]] = True
 _STRONG = np.zeros(128, np.bool_)
@@ -69,14 +69,14 @@ _LINE_ENDS[[ord(mark) for mark in "{};:,()[]"]] = True
 
 @kernel
 def code_features(data, offsets, where):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return float64 [rows, 13] of what tells code from prose, each a share from 0 to 1.
+    """Return float64 [rows, 13]: features that separate code from prose, shares from 0 to 1.
 
     Of visible characters: 0 operators and brackets, 3 `_{};` alone, 5 Hangul. Of lines with text:
     1 ended by one of `{};:,()[]`, 2 indented, 4 ended by `.?!` or a Hangul syllable, 7 longer
     than 100 characters, 8 begun in the first column by Markdown's marks (`##`, `- `, `* `, `> `,
     `|`, `:::`, a fence), 10 begun as comments (`//`, `/*`, ` *`), 11 ended by one of `{};`.
     Of words: 6 joined by `_`, `.` or `(` inside, 9 with Markdown's `](`, `**` or a backtick.
-    12: lines that hold one word, of all lines with text.
+    12: lines of one word, of all lines with text.
     """
     rows = len(offsets) - 1
     out = np.zeros((rows, FEATURES))
@@ -174,26 +174,24 @@ WEIGHTS = np.array([*_OF_FEATURES, *_OF_WORDS])
 BIAS = -1.19
 """Logistic regression: source files and fenced blocks against documentation with and without its
 blocks, single paragraphs, reviews. `benchmarks/signals.py code --fit` fits and tests them."""
-LEAST_OPERATORS = 0.03
-"""Share of operators and brackets below which nothing is code: one short line says too little."""
+MIN_OPERATORS = 0.03
+"""Below this share of operators and brackets a text counts as prose: short lines are ambiguous."""
 
 
-def code_score(
-    features: npt.NDArray[np.float64], words: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float32]:
+def code_score(features: Doubles, words: Longs) -> Floats:
     """Return the probability that a row is source code rather than prose.
 
     `features` are of `code_features`, `words` of `prose.function_words`. 0 where no line is
-    indented or ends as code does and no brace stands (an address alone, empty text).
+    indented or ends as code does and there is no brace (an address alone, empty text).
     """
     evidence = np.column_stack([features, prose_shares(words)])
-    chance = 1 / (1 + np.exp(-(evidence @ WEIGHTS + BIAS)))
+    probability = 1 / (1 + np.exp(-(evidence @ WEIGHTS + BIAS)))
     no_syntax = (features[:, 1] == 0) & (features[:, 2] == 0) & (features[:, 3] == 0)
-    chance[no_syntax | (features[:, 0] < LEAST_OPERATORS)] = 0
-    return np.asarray(chance, np.float32)
+    probability[no_syntax | (features[:, 0] < MIN_OPERATORS)] = 0
+    return np.asarray(probability, np.float32)
 
 
-def prose_shares(words: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+def prose_shares(words: Longs) -> Doubles:
     """Return float64 [rows, 2]: English and other function words, as shares of Latin words."""
     total = np.maximum(words[:, [prose.WORDS]], 1)
     return np.asarray(words[:, [prose.ENGLISH_WORDS, prose.OTHER_WORDS]] / total)

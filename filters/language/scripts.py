@@ -1,11 +1,11 @@
-"""Shares of writing systems in a text, and which documents they decide alone."""
+"""Shares of writing systems in a text."""
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from filters.columnar.arrays import Floats, Longs
 from filters.columnar.kernels import (
     DIGIT,
     HAN,
@@ -20,22 +20,21 @@ from filters.columnar.kernels import (
     everywhere,
 )
 
-Counts = npt.NDArray[np.int64]
 LETTERS = (HANGUL, JAMO, LATIN, HAN, KANA, OTHER)
 
 
-def script_counts(text: pa.LargeStringArray) -> Counts:
-    """Return int64 [rows, 9]: codepoints of each class (see filters.columnar.kernels)."""
+def script_counts(text: pa.LargeStringArray) -> Longs:
+    """Return int64 [rows, 9]: codepoints of each class (see `filters/columnar/kernels.py`)."""
     data, offsets = buffers(text)
     return np.asarray(class_counts(data, offsets, everywhere(offsets)))
 
 
-def shares(counts: Counts) -> dict[str, npt.NDArray[np.float32]]:
+def shares(counts: Longs) -> dict[str, Floats]:
     """Return the share of each script in the non-space characters, 0 to 1; 0 for empty text."""
     visible = counts[:, [*LETTERS, DIGIT, MARK]].sum(axis=1)
     total = np.maximum(visible, 1)
 
-    def share(*classes: int) -> npt.NDArray[np.float32]:
+    def share(*classes: int) -> Floats:
         return np.asarray(counts[:, list(classes)].sum(axis=1) / total, np.float32)
 
     return {

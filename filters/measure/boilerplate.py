@@ -1,8 +1,8 @@
 """Boilerplate at the edges of a document: copyright lines, reporters' sign-offs, cookie banners.
 
-They say nothing of the document and stand in thousands alike, yet the text above them is good:
-they are cut, not dropped for. Only lines at the very end are tails, and cookie banners at the
-very beginning; a copyright line inside the text stays.
+Such lines are the same in thousands of documents, while the text above them is good: they are
+removed, and the document is kept. Only lines at the very end count, and cookie banners at the very
+beginning; a copyright line inside the text stays. The column is called `tails`.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ from functools import reduce
 import numpy as np
 import pyarrow as pa
 
-from filters.columnar.kernels import Bytes, Mask, Offsets, kernel
-from filters.columnar.patterns import found_between, needles
-from filters.text.removed_spans import build_cuts
+from filters.columnar.arrays import Bytes, Mask, Offsets
+from filters.columnar.kernels import kernel
+from filters.columnar.patterns import compile_patterns, found_between
+from filters.text.removed_spans import build_removed_spans
 
 REACH = 1000
-"""Bytes at either edge that are looked at."""
-LONGEST = 300
-"""Characters of a line that may be boilerplate; a longer one is a paragraph that mentions it."""
-KEPT = 0.5
-"""At least this share of the document's bytes stays; else nothing is cut. A page that is nothing
-but a licence is a licence."""
+"""Bytes at either edge that are searched."""
+MAX_LINE = 300
+"""Characters of the longest line that may be boilerplate; a longer one is a paragraph."""
+MIN_KEPT = 0.5
+"""At least this share of the document's bytes stays, else nothing is removed: a page that holds
+only a licence keeps it."""
 
 _PATTERNS = {
     "copyright": (
@@ -58,10 +59,10 @@ _PATTERNS = {
         r"|통신판매업|고객\s?센터|청소년\s?보호\s?(?:정책|책임자))"
     ),
 }
-"""Kind of boilerplate to what its lines hold. Ours: written from Korean news and shop pages."""
+"""Kind of boilerplate to the pattern of its lines. Ours: from Korean news and shop pages."""
 WEAK = frozenset({"sign-off", "share-bar", "policies"})
-"""Kinds that a sentence of the text may look like: cut where two lines stand together, or one
-beside a line of another kind."""
+"""Kinds that sentences of the text may resemble: removed only where two such lines, or one and a
+line of another kind, are neighbours."""
 _COMPILED = {kind: re.compile(pattern) for kind, pattern in _PATTERNS.items()}
 _SIGNS = """
     copyright (c) ©_ ©1 ©2 ⓒ 저작권 reserved 무단 금지 기자 특파원 통신원 앵커 논설위원 사진 영상
@@ -69,9 +70,9 @@ _SIGNS = """
     leave_a 공유 댓글 관련 뉴스 기사 다음 목록 인쇄 스크랩 좋아요 추천 cookie 쿠키 by_continuing
     privacy terms contact sitemap 개인정보 약관 수집 등록 판매 센터 청소년
 """
-"""Without one of these no line is boilerplate; `_` stands for a space."""
+"""Every boilerplate line holds one of these; `_` stands for a space."""
 _TAIL, _HEAD = 1, 2
-_WANTED = needles(
+_WANTED = compile_patterns(
     [
         (sign.replace("_", " "), _HEAD | _TAIL if sign in ("cookie", "쿠키") else _TAIL)
         for sign in _SIGNS.split()
@@ -80,39 +81,39 @@ _WANTED = needles(
 
 
 def line_kind(line: str) -> str | None:
-    """Return what boilerplate a line is, or None. The line has no newline."""
-    if len(line) > LONGEST:
+    """Return the kind of boilerplate that a line (without newline) is, or None."""
+    if len(line) > MAX_LINE:
         return None
     return next((kind for kind, pattern in _COMPILED.items() if pattern.search(line)), None)
 
 
-def find_tails(data: Bytes, offsets: Offsets, where: Mask) -> pa.ListArray:
-    """Return a column of `filters.text.removed_spans.CUTS`: the boilerplate at the edges of each
-    row.
+def find_boilerplate(data: Bytes, offsets: Offsets, where: Mask) -> pa.ListArray:
+    """Return the boilerplate at the edges of each row, as
+    `filters.text.removed_spans.REMOVED_SPANS`.
 
-    A row that `where` leaves out has no cuts. Blank lines and rules of marks between
-    boilerplate lines go with them.
+    Rows outside of `where` have none. Blank lines and rules of marks between boilerplate lines are
+    removed with them.
     """
     rows = len(offsets) - 1
     owners: list[int] = []
     spans: list[tuple[int, int, str]] = []
     for row in np.flatnonzero(_candidates(data, offsets, where, _WANTED)).tolist():
         begin, end = int(offsets[row]), int(offsets[row + 1])
-        found = _edges(data, begin, end)
-        if found and sum(stop - start for start, stop, _ in found) <= KEPT * (end - begin):
-            owners += [row] * len(found)
-            spans += found
-    return build_cuts(rows, owners, spans)
+        edges = _edges(data, begin, end)
+        if edges and sum(stop - start for start, stop, _ in edges) <= MIN_KEPT * (end - begin):
+            owners += [row] * len(edges)
+            spans += edges
+    return build_removed_spans(rows, owners, spans)
 
 
 @kernel
-def _says_something(byte):  # type: ignore[no-untyped-def]  # typed by Numba
+def _is_visible(byte):  # type: ignore[no-untyped-def]  # typed by Numba
     return byte >= 0x80 or 48 <= byte <= 57 or 65 <= byte <= 90 or 97 <= byte <= 122
 
 
 @kernel
 def _candidates(data, offsets, where, wanted):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return bool [rows]: whether the last line, or the first, holds a sign of boilerplate."""
+    """Return bool [rows]: whether the last or the first line holds one of `_SIGNS`."""
     text, starts, kinds, begins = wanted
     rows = len(offsets) - 1
     out = np.zeros(rows, np.bool_)
@@ -121,14 +122,14 @@ def _candidates(data, offsets, where, wanted):  # type: ignore[no-untyped-def]  
             continue
         begin, end = offsets[row], offsets[row + 1]
         stop, start = end, begin
-        while stop > begin and not _says_something(data[stop - 1]):
+        while stop > begin and not _is_visible(data[stop - 1]):
             stop -= 1
         low = stop
         while low > begin and data[low - 1] != 10 and stop - low < REACH:
             low -= 1
         while stop < end and data[stop] != 10:
             stop += 1  # "(c)" ends with a mark
-        while start < end and not _says_something(data[start]):
+        while start < end and not _is_visible(data[start]):
             start += 1
         high = start
         while high < end and data[high] != 10 and high - start < REACH:
@@ -141,13 +142,13 @@ def _candidates(data, offsets, where, wanted):  # type: ignore[no-untyped-def]  
 
 
 def _edges(data: Bytes, begin: int, end: int) -> list[tuple[int, int, str]]:
-    """Return the cuts of the text in `data[begin:end]`, in bytes of the text."""
+    """Return (start, end, kind) of boilerplate in `data[begin:end]`, counted from `begin`."""
     low = begin if end - begin <= REACH else _next_line(data, end - REACH, end)
     tail = [] if low < 0 else _suffix(data[low:end].tobytes(), low - begin)
     high = min(end, begin + REACH)
     head = _prefix(data[begin:high].tobytes())
     reach = tail[0][0] if tail else end - begin
-    return [cut for cut in head if cut[1] <= reach] + tail
+    return [span for span in head if span[1] <= reach] + tail
 
 
 def _next_line(data: Bytes, start: int, end: int) -> int:
@@ -156,13 +157,14 @@ def _next_line(data: Bytes, start: int, end: int) -> int:
 
 
 def _suffix(text: bytes, shift: int) -> list[tuple[int, int, str]]:
+    """Return the boilerplate lines at the end of `text`, `shift` added to their offsets."""
     lines: list[tuple[int, str]] = []
     at = len(text)
     for line in reversed(text.splitlines(keepends=True)):
         at -= len(line)
         shown = line.decode("utf-8", "replace").strip()
         if not any(char.isalnum() or char in "©ⓒ" for char in shown):
-            lines.append((at, ""))  # blank, or a rule of marks: goes with what stands below
+            lines.append((at, ""))  # blank, or a rule of marks: belongs to the line below
             continue
         kind = line_kind(shown)
         if kind is None:
@@ -171,17 +173,18 @@ def _suffix(text: bytes, shift: int) -> list[tuple[int, int, str]]:
     kinds = [kind for _, kind in lines if kind]
     if len(kinds) < 2 and set(kinds) <= WEAK:
         return []
-    cuts: list[tuple[int, int, str]] = []
+    spans: list[tuple[int, int, str]] = []
     stop, last = len(text), kinds[0]
     for at, kind in lines:
         last = kind or last
-        cuts.append((at + shift, stop + shift, last))
+        spans.append((at + shift, stop + shift, last))
         stop = at
-    return _joined(cuts[::-1])
+    return _joined(spans[::-1])
 
 
 def _prefix(text: bytes) -> list[tuple[int, int, str]]:
-    cuts: list[tuple[int, int, str]] = []
+    """Return the cookie banners at the beginning of `text`."""
+    spans: list[tuple[int, int, str]] = []
     at = 0
     for line in text.splitlines(keepends=True):
         shown = line.decode("utf-8", "replace").strip()
@@ -189,18 +192,18 @@ def _prefix(text: bytes) -> list[tuple[int, int, str]]:
             break
         at += len(line)
         if shown:
-            cuts.append((cuts[-1][1] if cuts else 0, at, "cookies"))
-    return _joined(cuts)
+            spans.append((spans[-1][1] if spans else 0, at, "cookies"))
+    return _joined(spans)
 
 
-def _joined(cuts: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
+def _joined(spans: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
     """Join neighbours of one kind."""
 
     def join(
-        done: list[tuple[int, int, str]], cut: tuple[int, int, str]
+        done: list[tuple[int, int, str]], span: tuple[int, int, str]
     ) -> list[tuple[int, int, str]]:
-        if done and done[-1][1] == cut[0] and done[-1][2] == cut[2]:
-            return [*done[:-1], (done[-1][0], cut[1], cut[2])]
-        return [*done, cut]
+        if done and done[-1][1] == span[0] and done[-1][2] == span[2]:
+            return [*done[:-1], (done[-1][0], span[1], span[2])]
+        return [*done, span]
 
-    return reduce(join, cuts, [])
+    return reduce(join, spans, [])

@@ -1,7 +1,7 @@
 """Whether source code parses in its language: Python, by tree-sitter's grammar.
 
-The grammar's version is pinned with the other requirements, so the answer depends on the text alone
-and not on the interpreter that asks; it is three times as fast as `ast.parse`, too.
+The grammar's version is pinned with the other requirements, so the result depends on the text alone
+and not on the version of the interpreter. It is three times as fast as `ast.parse`.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import pyarrow.compute as pc
 
 PYTHON = "python"
 _OLD = re.compile(rb"\b(?:print|exec)[ \t]+[^=\s(.,:)\]]")
-"""Without such a place the slower query has nothing to find."""
+"""Source without a match needs no query for statements of Python 2."""
 LARGEST = 1_000_000
 """Bytes; a larger file is generated or data, and is not parsed (null)."""
 
 
 @lru_cache(1)
 def _parser() -> tuple[Any, Any]:
-    """Return the parser, and the query of what only Python 2 takes but the grammar allows."""
+    """Return the parser, and a query for statements of Python 2 that the grammar accepts."""
     import tree_sitter_python
     from tree_sitter import Language, Parser, Query
 
@@ -31,7 +31,7 @@ def _parser() -> tuple[Any, Any]:
 
 
 def parses(source: bytes) -> bool:
-    """Return whether `source` is Python 3. A body without indentation is not noticed."""
+    """Return whether `source` is Python 3. The grammar accepts a body without indentation."""
     from tree_sitter import QueryCursor
 
     parser, old = _parser()
@@ -44,9 +44,9 @@ def parses(source: bytes) -> bool:
 def syntax_ok(text: pa.LargeStringArray, code_lang: pa.StringArray) -> pa.FloatArray:
     """Return 1 where a Python file parses, 0 where it does not, null elsewhere."""
     rows = pc.indices_nonzero(pc.fill_null(pc.equal(code_lang, PYTHON), False)).to_pylist()
-    found: list[float | None] = [None] * len(text)
+    values: list[float | None] = [None] * len(text)
     for row in rows:
         source = text[row].as_buffer() if text[row].is_valid else None
         if source is not None and source.size <= LARGEST:
-            found[row] = float(parses(source.to_pybytes()))
-    return pa.array(found, pa.float32())
+            values[row] = float(parses(source.to_pybytes()))
+    return pa.array(values, pa.float32())

@@ -1,7 +1,7 @@
-"""Runs Presidio over windows, many in one call, without a model and without a download.
+"""Runs Presidio over windows, many per call, without a model and without a download.
 
-Context words raise scores by plain characters around the value, so no tokens or lemmas are
-needed and a window gives what the whole text gives.
+Context words raise scores if they occur in the characters around a value. So no tokens or lemmas
+are needed, and a window gives what the whole text gives.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from filters.pii.recognisers import GAP, LANGUAGE, make_engine
 from schemas.extras import hidden
 
 TOGETHER = 16_384
-"""Characters read in one call."""
+"""Characters per call, at most, unless one text is longer."""
 
 _WIDE_DIGITS = {0xFF10 + digit: 0x30 + digit for digit in range(10)}
 _MAIL_PLAIN = {0xFF20: ord("@")}
@@ -35,7 +35,7 @@ _PLAIN = {
 
 @dataclass(frozen=True, order=True)
 class Hit:
-    """A value found: characters `[start, end)` of the text, entity type, score."""
+    """A value: characters `[start, end)` of the text, entity type, score."""
 
     start: int
     end: int
@@ -51,7 +51,7 @@ def plain(text: str, kind: int) -> str:
 
 
 class Analyser:
-    """Presidio's engine, loaded once a process (about 90 MB and a second; no torch)."""
+    """Presidio's engine, loaded once per process (about 90 MB and a second; no torch)."""
 
     def __init__(self, disable: Iterable[str] = (), threshold: float = 0.5) -> None:
         self._threshold = threshold
@@ -63,8 +63,8 @@ class Analyser:
     def analyse(self, texts: Sequence[str], kind: int) -> list[list[Hit]]:
         """Return the hits of a kind's entities in each of `texts`, sorted.
 
-        All that reach the threshold; they may overlap. Texts are read together up to TOGETHER
-        characters a call; none influences another.
+        These are all that reach the threshold, and may overlap. Texts are joined up to TOGETHER
+        characters per call; none influences another.
         """
         hits: list[list[Hit]] = [[] for _ in texts]
         if not self._entities[kind]:
@@ -83,10 +83,10 @@ class Analyser:
     ) -> None:
         if first == last:
             return
-        places_: list[int] = []
+        starts: list[int] = []
         at = 0
         for index in range(first, last):
-            places_.append(at)
+            starts.append(at)
             at += len(texts[index]) + 1
         joined = plain(GAP.join(texts[first:last]), kind)
         results = self._engine.analyze(
@@ -96,8 +96,8 @@ class Analyser:
             score_threshold=self._threshold,
         )
         for result in results:
-            which = bisect_right(places_, result.start) - 1
-            offset = places_[which]
+            which = bisect_right(starts, result.start) - 1
+            offset = starts[which]
             hits[first + which].append(
                 Hit(
                     result.start - offset,
@@ -112,11 +112,12 @@ class Analyser:
 
 @lru_cache(maxsize=1)
 def _engine() -> Any:
-    """Load Presidio and make its engine, once a process."""
+    """Load Presidio and make its engine, once per process."""
     for name in ("presidio-analyzer", "decision_process"):
-        # Some of its messages carry the value that was looked at.
+        # Some of its messages contain the value that was read.
         logging.getLogger(name).addFilter(lambda record: False)
-    # Presidio tries transformers and spaCy's thinc tries torch. Both are hidden: transformers
-    # would go without torch for as long as the process lives, if it did not find it now.
+    # Presidio tries to import transformers, and spaCy's thinc torch. Both are hidden: a
+    # transformers
+    # that found no torch at its import would run without torch as long as the process lives.
     with hidden("torch", "transformers"):
         return make_engine()

@@ -1,7 +1,7 @@
 """The `redact` stage's annotator: spans of personal data in every document.
 
-The text stays as it is; `mask` changes it when tokens are written, as the config then says.
-So a change of action computes nothing anew.
+The text stays as it is; `mask` changes it when tokens are written, by the config of that moment. So
+a change of action recomputes nothing here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from filters.columnar.kernels import buffers
 from filters.pii.entities import CODE_THRESHOLD, KINDS
-from filters.pii.prefilter import Windows, find_windows
+from filters.pii.prefilter import CandidateWindows, find_windows
 from schemas.config import Pii
 from schemas.errors import RunFault
 
@@ -38,13 +38,13 @@ CODE_COMPONENT = "code"
 class Redact:
     """Finds personal data. Columns:
 
-    - `pii_spans`: what was found (see SPANS), whatever the config does with it; empty, never
-      null, on an annotated row.
-    - `pii_count`: how many spans.
-    - `pii_types`: the entity types among them, sorted, each once.
+    - `pii_spans`: all spans (see SPANS), whatever the config does with them; empty, never null, on
+      an annotated row.
+    - `pii_count`: the number of spans.
+    - `pii_types`: the distinct entity types among them, sorted.
 
-    In rows whose `assigned` is `code` a value needs CODE_THRESHOLD: a shape that prose may hold
-    by itself needs a context word or a checksum there.
+    In rows whose `assigned` is `code` a value needs CODE_THRESHOLD: a shape alone is not enough
+    there, it needs a context word or a checksum.
     """
 
     schema = pa.schema(
@@ -74,7 +74,7 @@ class Redact:
             try:
                 self._read(text, windows, found)
             except (ValueError, TypeError, IndexError, KeyError, RecursionError) as error:
-                # The message may hold the value that was being looked at: only its kind is told.
+                # The message may contain the value that was read: report the type of error only.
                 raise RunFault(
                     f"Presidio failed with {type(error).__name__} on {KINDS[windows.kind].name} "
                     f"candidates; put {', '.join(KINDS[windows.kind].entities)} under pii.disable"
@@ -87,7 +87,7 @@ class Redact:
         return self._columns(batch.num_rows, kept)
 
     def _read(
-        self, text: pa.LargeStringArray, windows: Windows, found: dict[int, list[Hit]]
+        self, text: pa.LargeStringArray, windows: CandidateWindows, found: dict[int, list[Hit]]
     ) -> None:
         """Add the hits of `windows` to `found`, by row, in bytes of the row."""
         from filters.pii.analyser import Hit
@@ -159,9 +159,9 @@ class Redact:
 
 
 def resolve(hits: Sequence[Hit]) -> list[Hit]:
-    """Return disjoint hits in order: of those that overlap the longest, then the surest, stays.
+    """Return disjoint hits in order; of overlapping ones the longest stays, then the best score.
 
-    Ties go to the leftmost, then to the type's name, so the result depends on nothing else.
+    Ties go to the leftmost, then to the first type by name, so the result is determined.
     """
     chosen: list[Hit] = []
     cluster: list[Hit] = []

@@ -1,7 +1,7 @@
-"""Entity types, the kinds of trigger that lead to them, and the words that go with them.
+"""Entity types, the kinds of trigger that lead to them, and their context words.
 
-Both sides read this page: the prefilter, which looks for the triggers, and the recognisers,
-which give the final word. Names follow Presidio where it has one.
+The prefilter, which searches for triggers, and the recognisers, which decide, both use this module.
+Names of types are Presidio's where it has one.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ PERSON = "PERSON"
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of trigger: what it can lead to, and how far a value reaches around it, in bytes.
+    """A kind of trigger: the entities it can lead to, and the reach of a value around it, in bytes.
 
-    `before` is the most that a value may start before its trigger, `after` the most that it may
-    end behind it. A window shows `margin` more on each side, for context words.
+    A value starts at most `before` bytes before its trigger and ends at most `after` bytes after
+    it. A window has `margin` more bytes on each side, for context words.
     """
 
     name: str
@@ -47,9 +47,9 @@ class Kind:
 
 
 CONTEXT_BEFORE, CONTEXT_AFTER = 40, 20
-"""Characters before and after a value in which a context word raises its score."""
+"""Characters before and after a value that are searched for a context word."""
 CONTEXT_BYTES = 4 * CONTEXT_BEFORE
-"""The same in UTF-8 bytes, at four a character."""
+"""The same in UTF-8 bytes, at four per character."""
 
 _MARGIN = CONTEXT_BYTES + 16
 KINDS = (
@@ -74,17 +74,17 @@ def action_of(settings: Pii, entity: str) -> Action:
 
 
 def drop_types(settings: Pii) -> list[str]:
-    """Return the entity types of which one makes the document be dropped, sorted."""
+    """Return the entity types whose action is `drop`, sorted."""
     return sorted(entity for entity in ENTITIES if action_of(settings, entity) == "drop")
 
 
 CONTEXT_GAIN = 0.4
 """What a context word adds to a score (Presidio's own enhancer adds 0.35)."""
 CODE_THRESHOLD = 0.6
-"""In source code a value needs at least this score: a shape alone (0.5) is not enough there."""
+"""The threshold in source code, where a shape alone (0.5) is not enough."""
 
 WEAK, FAIR, STRONG = 0.2, 0.5, 0.8
-"""Scores of shapes: only beside a context word; enough in prose; enough anywhere."""
+"""Scores of shapes: enough only beside a context word; enough in prose; enough everywhere."""
 
 PHONE_WORDS = (
     "전화",
@@ -161,7 +161,7 @@ BANKS = (
     "우체국",
     "새마을금고",
 )
-"""Names that stand right before an account number: `신한 110-…`."""
+"""Names that directly precede an account number: `신한 110-…`."""
 RRN_WORDS = ("주민", "resident registration", "rrn", "생년월일")
 FRN_WORDS = ("외국인", "foreigner registration", "frn", "alien registration")
 BRN_WORDS = ("사업자", "등록번호", "business registration", "business number", "brn")
@@ -253,7 +253,7 @@ NUMBER_WORDS = tuple(
         )
     )
 )
-"""Any of these beside a number of no clear shape makes it a candidate."""
+"""A number without a clear shape is a candidate beside one of these."""
 
 HANGUL_DIGITS = {
     "공": "0",
@@ -269,7 +269,7 @@ HANGUL_DIGITS = {
     "팔": "8",
     "구": "9",
 }
-"""Numerals read out one by one: 공일공 for 010."""
+"""Numerals read out digit by digit: 공일공 for 010."""
 
 PLATE_SYLLABLES = (
     "가나다라마거너더러머버서어저고노도로모보소오조구누두루무부수우주하허호아바사자배국합육해공"
@@ -302,5 +302,5 @@ KEY_PREFIXES = (
     "SG.",
     "Bearer ",
 )
-"""How keys of well-known services begin (from the services' own documentation), and what a header
-says before one (RFC 6750)."""
+"""Prefixes of keys of well-known services (from the services' documentation), and the word before a
+key in a header (RFC 6750)."""

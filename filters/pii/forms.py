@@ -1,4 +1,4 @@
-"""The parts of a value that stay when it is hidden: a dialling code, a mail's domain."""
+"""The parts of a value that masking keeps: a dialling code, the domain of an address."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _MAIL_MARK = re.compile(
 _AREAS = re.compile(r"2|3[1-3]|4[1-4]|5[1-5]|6[1-4]|50[2-8]|1[016-9]|[78]0")
 
 
-def digit_places(value: str) -> list[int]:
-    """Return where the digits of a number stand: ASCII, wide, read out, look-alikes."""
+def digit_positions(value: str) -> list[int]:
+    """Return the positions of the digits of a number: ASCII, wide, read out, look-alikes."""
     plain = value.translate(_PLAIN)
-    return [place for place, char in enumerate(plain) if "0" <= char <= "9"]
+    return [position for position, char in enumerate(plain) if "0" <= char <= "9"]
 
 
 def plain_digits(value: str) -> str:
@@ -34,7 +34,7 @@ def plain_digits(value: str) -> str:
 
 
 def mail_mark(value: str) -> int:
-    """Return where the @ of an address stands, plain or spelled out; -1 without one."""
+    """Return the position of the @ of an address, plain or spelled out; -1 without one."""
     found = _MAIL_MARK.search(value)
     return found.start() if found else -1
 
@@ -61,7 +61,7 @@ def dialling_code(value: str) -> int:
 
 
 def _country_code(value: str) -> int:
-    """Return the length of the country code behind a plus: what stands before the first mark."""
+    """Return the digits of the country code after a plus: those before the first mark."""
     group = re.match(r"[ (]*\+[ (]*([0-9]{1,3})(?![0-9])", value)
     if group:
         return len(group.group(1))

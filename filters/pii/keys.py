@@ -13,22 +13,22 @@ _T = r"[A-Za-z0-9_-]"
 _END = r"(?![A-Za-z0-9_])"
 _HEX = re.compile(r"(?:0x)?[0-9a-f]+", re.I)
 _PUBLIC = re.compile(r"0x[0-9a-f]{40}", re.I)
-"""An Ethereum account: everybody may know it; its key has 64 digits."""
+"""An Ethereum account, which is public; its key has 64 digits."""
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-"""Names a thing more often than it opens one; in quotes, or right behind =, it may be a key."""
+"""Usually an identifier, not a key; in quotes or directly after = it may be a key."""
 _PLACEHOLDER = re.compile(
     r"example|sample|dummy|placeholder|changeme|your|xxxx|0000|12345|abcdef", re.I
 )
 
 
 def entropy(value: str) -> float:
-    """Return the Shannon entropy of a value's characters, in bits a character."""
+    """Return the Shannon entropy of a value's characters, in bits per character."""
     size = len(value)
     return -sum(n / size * math.log2(n / size) for n in Counter(value).values())
 
 
 def _known(value: str) -> Verdict:
-    """Reject placeholders and values that repeat themselves."""
+    """Reject placeholders and values of few distinct characters."""
     tail = value[4:]
     if _PLACEHOLDER.search(value) or entropy(tail) < 3.0:
         return Verdict.REJECT
@@ -36,14 +36,14 @@ def _known(value: str) -> Verdict:
 
 
 def _assigned(value: str) -> Verdict:
-    """Random-looking only: digits among letters, no path, no words, and bits a character.
+    """Accept random-looking values: digits among letters, high entropy, not a path, not words.
 
-    detect-secrets draws its line for hex at 3.0 bits and for base64 at 4.5, which few keys of 32
-    characters reach; 3.5 is ours. Of random base64 of 40 characters one in twenty has runs of
-    letters that are taken for words.
+    detect-secrets has thresholds of 3.0 bits per character for hex and 4.5 for base64, which few
+    keys of 32 characters reach; 3.5 is ours. Of random base64 values of 40 characters one in twenty
+    is rejected, because runs of its letters look like words.
     """
-    least = 3.0 if _HEX.fullmatch(value) else 3.5
-    if _PLACEHOLDER.search(value) or _PUBLIC.fullmatch(value) or entropy(value) < least:
+    threshold = 3.0 if _HEX.fullmatch(value) else 3.5
+    if _PLACEHOLDER.search(value) or _PUBLIC.fullmatch(value) or entropy(value) < threshold:
         return Verdict.REJECT
     letters = sum(c.isalpha() for c in value)
     digits = sum(c.isdigit() for c in value)
@@ -51,7 +51,7 @@ def _assigned(value: str) -> Verdict:
         return Verdict.REJECT
     words = [len(word) for word in re.findall(r"[A-Z]?[a-z]{4,}|[A-Z]{6,}", value)]
     if len(words) > 2 or sum(size > 5 for size in words) > 1:
-        return Verdict.REJECT  # words, not noise
+        return Verdict.REJECT  # words
     return Verdict.SHAPE
 
 
@@ -107,7 +107,7 @@ PRIVATE_KEY_LINES = re.compile(
     r"(?:[\s\"'+,;*#/|>-]|\\[nr]|(?:Proc-Type|DEK-Info|Version|Comment):[^\n\0]{0,80}){0,40}"
     r"[A-Za-z0-9+/=]{32,128}(?:[\s\"'+,;*#/|>-]{1,16}[A-Za-z0-9+/=]{32,100}){0,3}"
 )
-"""The first lines of a key, also inside quotes or comments; no further than a window shows."""
+"""The first lines of a key, also inside quotes or comments, within the length of a window."""
 PRIVATE_KEY_HEAD = r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
 
 FINDERS = (SERVICE_KEYS, ASSIGNED_KEYS)

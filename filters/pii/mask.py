@@ -1,14 +1,14 @@
-"""Apply spans to text: what the reader of the tokens gets to see.
+"""Spans applied to text: masks, pseudonyms and removed spans.
 
-One scheme, by type:
+The mask depends on the type:
 
 - e-mail keeps its domain, as in HyperCLOVA X: `****@naver.com`;
 - a telephone keeps its dialling code and its marks: `010-****-****`;
 - everything else becomes its type: `<KR_RRN>`, `<KR_ADDRESS>`. With `keep_demographics` a
   resident number keeps the decade of birth and the digit of century and sex: `9*****-1******`.
 
-`pseudonymise` puts a made-up value of the same form in place, the same one for the same value
-throughout a document, drawn with the config's key.
+`pseudonymise` replaces a value by a made-up one of the same form, equal for equal values of a
+document, derived with the config's key.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 
 from filters.columnar.kernels import buffers
 from filters.pii.entities import EMAIL, FRN, PHONE, RRN, action_of, drop_types
-from filters.pii.forms import dialling_code, digit_places, mail_mark
+from filters.pii.forms import dialling_code, digit_positions, mail_mark
 from filters.pii.pseudonym import Pseudonyms
 from filters.text.removed_spans import flat_spans
 from schemas.config import Action, Pii
@@ -33,33 +33,34 @@ def masked(value: str, entity: str, settings: Pii) -> str:
         mark = mail_mark(value)
         return "****" + value[mark:] if mark >= 0 else f"<{entity}>"
     if entity == PHONE:
-        return _starred(value, digit_places(value)[dialling_code(value) :])
+        return _starred(value, digit_positions(value)[dialling_code(value) :])
     if entity in (RRN, FRN) and settings.keep_demographics:
-        places = digit_places(value)
-        return _starred(value, [place for i, place in enumerate(places) if i not in (0, 6)])
+        positions = digit_positions(value)
+        return _starred(
+            value, [position for i, position in enumerate(positions) if i not in (0, 6)]
+        )
     return f"<{entity}>"
 
 
-def _starred(value: str, places: list[int]) -> str:
-    hidden = set(places)
-    return "".join("*" if place in hidden else char for place, char in enumerate(value))
+def _starred(value: str, positions: list[int]) -> str:
+    hidden = set(positions)
+    return "".join("*" if position in hidden else char for position, char in enumerate(value))
 
 
 def apply_spans(
     text: pa.LargeStringArray,
     spans: pa.ListArray,
     settings: Pii,
-    cuts: Sequence[pa.ListArray] = (),
+    removed: Sequence[pa.ListArray] = (),
 ) -> pa.LargeStringArray:
-    """Return `text` with `spans` (see `annotator.SPANS`) masked as the config says, `cuts` cut.
+    """Return `text` with `spans` (`annotator.SPANS`) masked by the config and `removed` left out.
 
-    Types with action `keep` or `drop` stay: documents dropped for them never get here (see
-    `drops`). `cuts` are columns of `filters.text.removed_spans.CUTS`; a value that a cut reaches
-    goes with
-    it. A null row changes nothing. Only documents with spans or cuts are touched; the rest is
-    copied as one piece.
+    `removed` are columns of `filters.text.removed_spans.REMOVED_SPANS`; a value that overlaps one
+    is removed as well. Types with action `keep` or `drop` stay: documents with a type to drop do
+    not get here (see `drops`). A null row changes nothing. Only documents with spans are rewritten;
+    the text between is copied as a whole.
     """
-    columns = [column for column in (spans, *cuts) if len(pc.list_flatten(column))]
+    columns = [column for column in (spans, *removed) if len(pc.list_flatten(column))]
     if not columns:
         return text
     data, offsets = buffers(text)
@@ -97,9 +98,9 @@ def apply_spans(
         grown[row + 1] += len(replaced) - (end - start)
         at = end
     pieces.append(view[at : int(offsets[-1])])
-    places = offsets - offsets[0] + np.cumsum(grown)
+    ends = offsets - offsets[0] + np.cumsum(grown)
     result = pa.LargeStringArray.from_buffers(
-        len(text), pa.py_buffer(places.astype(np.int64).tobytes()), pa.py_buffer(b"".join(pieces))
+        len(text), pa.py_buffer(ends.astype(np.int64).tobytes()), pa.py_buffer(b"".join(pieces))
     )
     if text.null_count:
         return pc.if_else(text.is_valid(), result, pa.scalar(None, pa.large_string()))
@@ -107,7 +108,7 @@ def apply_spans(
 
 
 def showable(settings: Pii) -> Pii:
-    """Return settings for showing a text: masks stand for pseudonyms whose key is unknown."""
+    """Return settings for display: pseudonyms whose key is unknown are shown as masks."""
     if settings.key.known:
         return settings
 
@@ -119,16 +120,16 @@ def showable(settings: Pii) -> Pii:
 
 
 def drops(spans: pa.ListArray, settings: Pii) -> pa.BooleanArray:
-    """Return for each row whether it holds an entity whose action is `drop`, or too many spans.
+    """Return for each row whether it has a span whose action is `drop`, or more than `drop_above`.
 
-    Too many: more than `drop_above`. Null rows are false.
+    Null rows are false.
     """
     rows = np.asarray(pc.list_parent_indices(spans)).astype(np.int64)
-    held = np.zeros(len(spans), dtype=bool)
+    dropped = np.zeros(len(spans), dtype=bool)
     wanted = drop_types(settings)
     if wanted and len(rows):
         hits = pc.is_in(pc.list_flatten(spans).field("type"), pa.array(wanted, pa.string()))
-        held[rows[np.asarray(hits)]] = True
+        dropped[rows[np.asarray(hits)]] = True
     if settings.drop_above is not None:
-        held |= np.bincount(rows, minlength=len(spans)) > settings.drop_above
-    return pa.array(held)
+        dropped |= np.bincount(rows, minlength=len(spans)) > settings.drop_above
+    return pa.array(dropped)

@@ -1,4 +1,4 @@
-"""Numbers that name a person, telephones aside: identity, business, card, account, plate."""
+"""Numbers that identify a person, without telephones: identity, business, card, account, plate."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from filters.pii.finder import (
 
 
 def _resident(value: str) -> Verdict:
-    """Reject impossible dates; let the checksum (issued before October 2020) make it certain."""
+    """Reject impossible dates; a valid checksum (issued before October 2020) makes it certain."""
     digits = digits_of(value)
     century = {"1": 1900, "2": 1900, "5": 1900, "6": 1900}.get(digits[6], 2000)
     try:
@@ -56,7 +56,7 @@ def _resident_read_out(value: str) -> Verdict:
 
 
 def _business(value: str) -> Verdict:
-    """Presidio rejects wrong checksums; ten bare digits that pass may still be anything."""
+    """Ask for context around ten bare digits; Presidio rejects wrong checksums."""
     return Verdict.WEAK if value.isdigit() else Verdict.CERTAIN
 
 
@@ -64,7 +64,7 @@ _LICENCE_REGIONS = words("11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 28")
 
 
 def _licence(value: str) -> Verdict:
-    """Region code first; without hyphens it may be a time stamp."""
+    """Reject unknown region codes; without hyphens it may be a time stamp and needs context."""
     if not value[0].isdigit():
         return Verdict.SHAPE
     if digits_of(value)[:2] not in _LICENCE_REGIONS:
@@ -82,7 +82,8 @@ Discover, UnionPay; 9 is Korea's own)."""
 
 
 def _card(value: str) -> Verdict:
-    """Reject what no issuer gives; Luhn is Presidio's. Bare digits stay as their shape says."""
+    """Reject numbers of no issuer; Presidio checks Luhn. Bare digits keep the score of their
+    shape."""
     digits = digits_of(value)
     if not _ISSUERS.match(digits) or len(set(digits)) < 2:
         return Verdict.REJECT
@@ -98,7 +99,7 @@ _YEAR = re.compile(r"(?:19|20)[0-9]{2}")
 
 
 def _account(value: str) -> Verdict:
-    """10 to 16 digits that are no date, no years and no pairs."""
+    """Accept 10 to 16 digits that are not a date, a list of years or a row of pairs."""
     digits = digits_of(value)
     if not 10 <= len(digits) <= 16 or _DATE.match(value) or len(set(digits)) < 3:
         return Verdict.REJECT
@@ -112,7 +113,7 @@ _UNITS = frozenset("도배호자구수로무고다보주아조나오부서거")
 
 
 def _vehicle(value: str) -> Verdict:
-    """Leave syllables that also count things (12도 3000) to the context."""
+    """Ask for context where the syllable is also a counter (12도 3000)."""
     return Verdict.WEAK if value.strip("0123456789 \t") in _UNITS else Verdict.SHAPE
 
 
@@ -123,7 +124,7 @@ _NOT_OF_A_PERSON = (
     r"(?<!(?:법인(?:등록)?|계약|주문|접수|발주|증권|문서|송장|등기|사건|관리|상품)(?:번호|코드)"
     r"[ \t:：\[(]{0,4})"
 )
-"""A corporation's number begins with its registry (110111 is Seoul's), others with their day."""
+"""Numbers of corporations begin with their registry (110111 is Seoul), others with a date."""
 
 
 def _resident_shapes(first: str) -> tuple[Shape, ...]:
@@ -239,7 +240,7 @@ CARDS = Finder(
     digits_of,
 )
 _HYPHENED = r"[0-9]{2,6}(?:-[0-9]{2,11}){1,4}+(?:-[0-9])?+"
-"""Groups of an account; some banks' last one is a single check digit."""
+"""Groups of an account; at some banks the last is a single check digit."""
 ACCOUNTS = Finder(
     ACCOUNT,
     (

@@ -1,4 +1,5 @@
-"""What names a person on the net: e-mail addresses, credentials in URLs, IP addresses, wallets."""
+"""Identifiers on the net: e-mail addresses, credentials in URLs, IP addresses, wallets, and
+codes."""
 
 from __future__ import annotations
 
@@ -27,10 +28,10 @@ DOCUMENTATION_DOMAINS = words(
     "adventure-works.com treyresearch.net wingtiptoys.com litware.com litwareinc.com "
     "fourthcoffee.com proseware.com tailspintoys.com"
 )
-"""Nobody's domains: RFC 2606, and those that Microsoft's documentation made up."""
+"""Domains for examples: RFC 2606, and those of Microsoft's documentation."""
 _DOCUMENTATION_ENDINGS = (".example", ".test", ".invalid", ".localhost", ".local")
 _PROTOCOL_DOMAINS = words("openssh.com libssh.org putty.projects.tartarus.org")
-"""What follows the @ in names of SSH algorithms (RFC 4251, section 6)."""
+"""Domains in names of SSH algorithms (RFC 4251, section 6)."""
 _NO_MAILBOX = words("git hg svn this super return break continue self")
 """Users of version control over SSH, and keywords that take a label (Kotlin's `this@Name`)."""
 
@@ -57,7 +58,7 @@ _SPELLED_AT = re.compile(rf"{_AT}|@|%40", re.IGNORECASE)
 
 @lru_cache
 def _suffixes() -> Any:
-    """Return the public suffix list that tldextract carries; never fetched."""
+    """Return the public suffix list that is part of tldextract, without a download."""
     import tldextract
 
     return tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
@@ -107,14 +108,15 @@ def _credentials(value: str) -> Verdict:
 
 
 _PUBLIC_SERVICES = words("1.1.1.1 1.0.0.1 8.8.8.8 8.8.4.4 9.9.9.9 208.67.222.222 208.67.220.220")
-"""Resolvers for everybody: Cloudflare, Google, Quad9, OpenDNS."""
+"""Public resolvers: Cloudflare, Google, Quad9, OpenDNS."""
 
 
 def _address(value: str) -> Verdict:
-    """Keep what is no host on the internet; leave what may be a version to its context.
+    """Reject addresses that are not hosts of the internet; ask for context where it may be a
+    version.
 
-    Private, loopback, link-local, multicast, reserved and documentation ranges (RFC 1918, 5737,
-    3849, 6890) name nobody.
+    Rejected: private, loopback, link-local, multicast, reserved and documentation ranges (RFC 1918,
+    5737, 3849, 6890), and networks.
     """
     try:
         address = ipaddress.ip_interface(value).ip

@@ -1,4 +1,4 @@
-"""Telephone numbers: Korean in all usual writings, and others behind a plus."""
+"""Telephone numbers: Korean ones in all usual writings, others with a plus."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LABEL = (
     r"(?:(?<![0-9A-Za-z_])|(?<=(?<![A-Za-z])(?:tel|phone|hp|fax|mobile|cell|[tmfpch])))"
     r"(?<![0-9][-.])"
 )
-"""A telephone may stand right behind its label: TEL010-…"""
+"""A telephone number may directly follow its label: TEL010-…"""
 _END = r"(?![0-9A-Za-z_])(?![-.][0-9])"
 _AREA = r"(?:2|3[1-3]|4[1-4]|5[1-5]|6[1-4]|70|80|50[2-8])"
 """Area and service codes without their 0 (Korean numbering plan, TTA/MSIT notice)."""
@@ -28,11 +28,11 @@ _SERVICE = (
     r"(?:15(?:22|33|44|51|55|66|77|88|99)|16(?:00|11|22|33|44|60|61|66|68|70|88|99)"
     r"|18(?:00|11|22|33|44|55|66|77|88|99))"
 )
-"""Nationwide service numbers, 15xx 16xx 18xx, as they are given out."""
+"""Nationwide service numbers, 15xx, 16xx and 18xx, as assigned."""
 
 
 def _phone(value: str) -> Verdict:
-    """Tell telephone numbers from bit strings, digit tables and blanks to fill in."""
+    """Reject bit strings, tables of digits and blanks to fill in."""
     digits = digits_of(value)
     if set(digits[3:]) == {"0"} or (value.isdigit() and set(digits) <= {"0", "1"}):
         return Verdict.REJECT
@@ -44,7 +44,7 @@ def _phone_read_out(value: str) -> Verdict:
 
 
 def _service_number(value: str) -> Verdict:
-    """Tell 1588-1234 from a range of years, pages or sizes."""
+    """Ask for context where 1588-1234 may be a range of years, pages or sizes."""
     digits = digits_of(value)
     low, high = int(digits[:4]), int(digits[4:])
     if low % 100 == high % 100 == 0 or low < high <= 2100:
@@ -53,7 +53,7 @@ def _service_number(value: str) -> Verdict:
 
 
 def _international(value: str) -> Verdict:
-    """Ask libphonenumber's metadata (it comes with Presidio) whether the number can exist."""
+    """Reject numbers that libphonenumber (a dependency of Presidio) classes as impossible."""
     import phonenumbers
 
     text = value if value.startswith("+") else f"+1 {value}"
@@ -65,7 +65,7 @@ def _international(value: str) -> Verdict:
         return Verdict.REJECT
     national = str(number.national_number)
     if number.country_code == 1 and national[3:8] == "55501":
-        return Verdict.REJECT  # 555-0100 to 555-0199 are for fiction (NANPA)
+        return Verdict.REJECT  # 555-0100 to 555-0199 are reserved for fiction (NANPA)
     return Verdict.SHAPE
 
 

@@ -1,4 +1,4 @@
-"""Korean addresses, by road or by lot, down to the building; names only beside a label."""
+"""Korean addresses, by road or by lot, down to the building; names of persons beside a label."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PARTICLE = (
     r"(?:[을를은는이가의에로와과도만씩쯤째]|으로|까지|부터|에서|간|정도|이상|이하|입니다|이다)"
 )
 _NOT_A_COUNT = (
-    # behind a blank a counter ends its word: 152 대 counts, 152 대우빌딩 is a building
+    # after a blank a counter ends its word: 152 대 counts, 152 대우빌딩 is a building
     rf"(?![0-9])(?!{_COUNTER}|{_B}{_COUNTER}{_PARTICLE}?(?![가-힣])|[.,:][0-9])"
 )
 _HOUSE = rf"(?:지하{_B}?)?[0-9]{{1,4}}+(?:-[0-9]{{1,4}})?+(?:번지)?+"
@@ -80,7 +80,7 @@ _ROLES = (
     "(?:주인장|구매자|구독자|위원장|이사장|원장|여러분|신청자|작성자|지원자|기부자|우승자|이용자|변호사|변리사|조합원|임직원"
     "|공무원|전문가|연구원|지휘자|진행자|조련사|노무사|배우자|선생|고객|기사|문의자|홍보대|변경)"
 )
-"""What an honorific also stands behind, and begins like a surname."""
+"""Words before an honorific that begin like a surname."""
 NAMES = Finder(
     PERSON,
     (
@@ -91,7 +91,7 @@ NAMES = Finder(
             STRONG,
         ),
         Shape(
-            "behind a label, no mark",  # 담당자 변경 is no name
+            "behind a label, no mark",  # not 담당자 변경
             rf"(?<=(?:{_LABELS}){_B})[{_SURNAMES}][가-힣]{{2}}(?=[^가-힣]|$|입니다|이고|이며|님|씨|\0)",
             STRONG,
         ),

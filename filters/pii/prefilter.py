@@ -1,8 +1,8 @@
-"""Where to look for personal data: a cheap pass over the Arrow buffers.
+"""Windows that may hold personal data, from a cheap pass over the Arrow buffers.
 
-A trigger (see `scan`) becomes a window of a few hundred bytes; windows that overlap become
-one. Presidio reads the windows only. A value is taken from the window in whose core it
-starts, so each is found once and none is cut.
+Each trigger (see `scan`) gives a window of a few hundred bytes; overlapping windows are joined.
+Presidio reads the windows only. A value belongs to the window in whose core it starts, so each is
+found once and as a whole.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from filters.columnar.arrays import Bytes, Longs, Mask
 from filters.columnar.kernels import buffers
 from filters.pii.entities import (
     BANKS,
@@ -36,9 +36,9 @@ from filters.pii.shapes import NUMERAL, PLACE_MARK, PLATE_MARK, REGION_MARK
 
 ALL_KINDS = (1 << len(KINDS)) - 1
 USUAL_KINDS = ALL_KINDS & ~(1 << NAME)
-"""All but persons' names, which are off by default."""
+"""All but names of persons, which are off by default."""
 LARGEST_CORE = 4096
-"""Bytes; a longer run of candidates is read in pieces, so that cost stays linear."""
+"""Bytes of a core; a longer one is split, so that the cost stays linear."""
 NAME_LABELS = (
     "님",
     "씨",
@@ -56,39 +56,40 @@ NAME_LABELS = (
     "환자",
     "고객명",
 )
-"""What stands beside a person's name, for the optional PERSON type."""
+"""Words beside the name of a person, for the optional type PERSON."""
 
 _REACH = 1024
 
-Words = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.bool_]]
+Words = tuple[Bytes, Longs, Mask]
 
 
 @dataclass(frozen=True)
-class Windows:
-    """Windows of one kind, in order of place. Byte positions in the column's data buffer."""
+class CandidateWindows:
+    """Windows of one kind, in order. Positions are bytes of the column's data buffer."""
 
     kind: int
-    row: npt.NDArray[np.int64]
-    start: npt.NDArray[np.int64]
-    """A value that starts at or after `start` and before `end` belongs to this window."""
-    end: npt.NDArray[np.int64]
-    shown_start: npt.NDArray[np.int64]
-    shown_end: npt.NDArray[np.int64]
-    """What a recogniser gets to see: the core and its surroundings, whole characters."""
+    row: Longs
+    start: Longs
+    """`start` to `end` is the core: a value that starts in it belongs to this window."""
+    end: Longs
+    shown_start: Longs
+    shown_end: Longs
+    """What a recogniser reads: the core and its surroundings, in whole characters."""
 
 
 def pack(words: Iterable[str]) -> Words:
-    """Return lower-case words as bytes, their offsets, and which bytes any begins with."""
+    """Return words in lower case as bytes, their offsets, and by byte whether a word begins with
+    it."""
     encoded = [word.lower().encode() for word in words]
     firsts = np.zeros(256, dtype=bool)
     firsts[[word[0] for word in encoded]] = True
-    places = np.cumsum([0, *(len(word) for word in encoded)])
-    return np.frombuffer(b"".join(encoded), np.uint8), places.astype(np.int64), firsts
+    offsets = np.cumsum([0, *(len(word) for word in encoded)])
+    return np.frombuffer(b"".join(encoded), np.uint8), offsets.astype(np.int64), firsts
 
 
 @lru_cache
-def tables() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], tuple[Words, ...]]:
-    """Return what the scan looks up: byte classes, syllable flags, packed words."""
+def tables() -> tuple[Bytes, Bytes, tuple[Words, ...]]:
+    """Return the tables of the scan: classes of bytes, flags of syllables, packed words."""
     classes = np.zeros(256, np.uint8)
     for byte in b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz":
         classes[byte] = 1
@@ -118,7 +119,7 @@ def tables() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], tuple[Words,
     return classes, flags, tuple(pack(words) for words in lists)
 
 
-def find_triggers(text: pa.LargeStringArray, kinds: int = ALL_KINDS) -> npt.NDArray[np.int64]:
+def find_triggers(text: pa.LargeStringArray, kinds: int = ALL_KINDS) -> Longs:
     """Return int64 [n, 4]: row, start, end, kinds as bits of every trigger in `text`."""
     data, offsets = buffers(text)
     classes, flags, words = tables()
@@ -126,7 +127,7 @@ def find_triggers(text: pa.LargeStringArray, kinds: int = ALL_KINDS) -> npt.NDAr
 
 
 def has_candidates(text: pa.LargeStringArray, kinds: int = USUAL_KINDS) -> pa.BooleanArray:
-    """Return for each row whether it may hold personal data: true wherever there is some.
+    """Return for each row whether it may hold personal data; false means that there is none.
 
     Null rows are false.
     """
@@ -135,7 +136,7 @@ def has_candidates(text: pa.LargeStringArray, kinds: int = USUAL_KINDS) -> pa.Bo
     return pa.array(found)
 
 
-def find_windows(text: pa.LargeStringArray, kinds: int = ALL_KINDS) -> list[Windows]:
+def find_windows(text: pa.LargeStringArray, kinds: int = ALL_KINDS) -> list[CandidateWindows]:
     """Return the windows of each kind that has any."""
     data, offsets = buffers(text)
     found = find_triggers(text, kinds)
@@ -149,15 +150,15 @@ def find_windows(text: pa.LargeStringArray, kinds: int = ALL_KINDS) -> list[Wind
 
 def _windows(
     kind: int,
-    found: npt.NDArray[np.int64],
-    data: npt.NDArray[np.uint8],
-    offsets: npt.NDArray[np.int64],
-) -> Windows:
+    found: Longs,
+    data: Bytes,
+    offsets: Longs,
+) -> CandidateWindows:
     row = found[:, 0]
     low, high = offsets[row], offsets[row + 1]
     start = np.maximum(found[:, 1] - KINDS[kind].before, low)
     end = np.maximum.accumulate(np.minimum(found[:, 2] + KINDS[kind].after, high))
-    # Triggers come in order of place, so a window opens where nothing before reaches.
+    # Triggers are in order, so a window begins where no earlier one reaches.
     opens = np.ones(len(start), dtype=bool)
     opens[1:] = (start[1:] >= end[:-1]) | (row[1:] != row[:-1])
     first = np.flatnonzero(opens)
@@ -165,9 +166,9 @@ def _windows(
     row, start, end = row[first], start[first], end[last]
     reach = np.zeros(len(start), np.int64)
     if ((end - start) > LARGEST_CORE).any():
-        row, start, end, reach = _cut(kind, row, start, end)
+        row, start, end, reach = _split(kind, row, start, end)
     low, high = offsets[row], offsets[row + 1]
-    return Windows(
+    return CandidateWindows(
         kind,
         row,
         start,
@@ -177,18 +178,18 @@ def _windows(
     )
 
 
-def _cut(kind: int, row: Any, start: Any, end: Any) -> tuple[Any, Any, Any, Any]:
-    """Cut long cores into pieces; a piece shows as much after it as a value may reach."""
-    pieces = -(-(end - start) // LARGEST_CORE)
-    index = np.repeat(np.arange(len(start)), pieces)
-    step = np.arange(len(index)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
-    cut_start = start[index] + step * LARGEST_CORE
-    cut_end = np.minimum(cut_start + LARGEST_CORE, end[index])
+def _split(kind: int, row: Any, start: Any, end: Any) -> tuple[Any, Any, Any, Any]:
+    """Split long cores; each part is followed by as many bytes as a value may reach."""
+    parts = -(-(end - start) // LARGEST_CORE)
+    index = np.repeat(np.arange(len(start)), parts)
+    step = np.arange(len(index)) - np.repeat(np.cumsum(parts) - parts, parts)
+    part_start = start[index] + step * LARGEST_CORE
+    part_end = np.minimum(part_start + LARGEST_CORE, end[index])
     beyond = KEY_BLOCK + _REACH if kind == SECRET else _REACH
-    return row[index], cut_start, cut_end, np.where(cut_end < end[index], beyond, 0)
+    return row[index], part_start, part_end, np.where(part_end < end[index], beyond, 0)
 
 
-def _to_character(data: npt.NDArray[np.uint8], at: Any, limit: Any) -> npt.NDArray[np.int64]:
+def _to_character(data: Bytes, at: Any, limit: Any) -> Longs:
     """Return positions moved forward to where a character begins."""
     at = at.copy()
     for _ in range(3):

@@ -1,8 +1,8 @@
 """Made-up values in the form of real ones: keyed, and stable inside a document.
 
-Digits become digits and letters letters, marks stay, so what comes out reads like what was
-there. The same value, in any writing, gives the same pseudonym throughout one document and
-another one in the next: documents cannot be linked by it.
+Digits become digits, letters letters, and marks stay, so the form of the value is kept. The same
+value, in any writing, gives the same pseudonym throughout a document and another in other
+documents: pseudonyms do not link documents.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ from filters.pii.entities import (
     URL_CREDENTIALS,
     VEHICLE,
 )
-from filters.pii.forms import dialling_code, digit_places, mail_mark, plain_digits
+from filters.pii.forms import dialling_code, digit_positions, mail_mark, plain_digits
 
 _CONSONANTS, _VOWELS = "bdghjkmnprst", "aeiou"
 _SURNAMES, _GIVEN = "가나다라마바사아자차카타파하", "가나다라마바사아자차카타파하"
 _NO_DAYS = ("0230", "0231", "0431", "0631", "0931", "1131")
-"""Nobody's birthday: resident numbers issued since October 2020 have no other check."""
+"""Days that do not exist: resident numbers issued since October 2020 have no other check."""
 _READ = "공일이삼사오육칠팔구"
 _NO_FORM = frozenset({API_KEY, PRIVATE_KEY, ADDRESS, URL_CREDENTIALS, CRYPTO, IBAN, PASSPORT})
-"""Types that get their tag: no form worth keeping, or one that would name a real place; where
-letters are part of the number, they alone would link documents."""
+"""Types that are replaced by their tag. Their form is not worth keeping or would name a real place;
+where letters are part of the number, they alone would link documents."""
 
 
 class Pseudonyms:
     """The pseudonyms of one document.
 
-    `key` is the config's secret; `document` the document's bytes, which set it apart from
-    others. Without a key whoever has the document can compute them again. A value's pseudonym has
-    the same length under every key, so that an audit, which knows none, can count bytes.
+    `key` is the config's secret, `document` the bytes of the document. With an empty key anybody
+    who has the document can compute the pseudonyms. The length of a pseudonym does not depend on
+    the key, so that an audit, which has no key, can count bytes.
     """
 
     def __init__(self, key: str, document: bytes | memoryview) -> None:
@@ -71,13 +71,13 @@ class Pseudonyms:
         return self._number(value, entity)
 
     def _number(self, value: str, entity: str) -> str:
-        """Return `value` with other digits (and other letters), checks and dates in form."""
+        """Return `value` with other digits; dates and checks of the type are made invalid."""
         old = plain_digits(value)
         kept = dialling_code(value) if entity == PHONE else 0
         draw = self._draws(old[kept:] if kept else value.casefold(), entity)
         new = old[:kept] + "".join(str(next(draw) % 10) for _ in old[kept:])
         if entity == PHONE:
-            new = new[:kept] + "0" + new[kept + 1 :]  # no subscriber's number begins with 0
+            new = new[:kept] + "0" + new[kept + 1 :]  # subscriber numbers do not begin with 0
         elif entity in (RRN, FRN):
             new = f"{new[:2]}{_NO_DAYS[next(draw) % len(_NO_DAYS)]}{old[6]}{new[7:]}"
         elif entity == CARD:
@@ -85,15 +85,15 @@ class Pseudonyms:
         elif entity == BRN:
             new = _no_business(new)
         result = list(value)
-        for place, digit in zip(digit_places(value), new, strict=True):
-            char = value[place]
-            if char in "OolI" or (entity == VEHICLE and char >= "가"):  # 오 of a plate is no five
+        for position, digit in zip(digit_positions(value), new, strict=True):
+            char = value[position]
+            if char in "OolI" or (entity == VEHICLE and char >= "가"):  # 오 of a plate is a letter
                 continue
-            result[place] = _READ[int(digit)] if char >= "가" and char <= "힣" else digit
+            result[position] = _READ[int(digit)] if char >= "가" and char <= "힣" else digit
         return "".join(result)
 
     def _name(self, value: str, entity: str) -> str:
-        """Return eight letters that can be said."""
+        """Return eight letters, consonants and vowels in turn."""
         draw = self._draws(value.casefold(), entity)
         return "".join(
             _VOWELS[next(draw) % 5] if index % 2 else _CONSONANTS[next(draw) % 12]
@@ -101,7 +101,7 @@ class Pseudonyms:
         )
 
     def _draws(self, value: str, entity: str) -> Iterator[int]:
-        """Yield numbers below 2**16 without end, drawn from the value."""
+        """Yield numbers below 2**16 without end, derived from the value."""
         seed = f"{entity}\0{value}".encode()
         block = 0
         while True:
@@ -114,7 +114,8 @@ class Pseudonyms:
 
 
 def _off_by_one(digits: str) -> str:
-    """Return `digits` with a last one that fails the Luhn check: no card has that number."""
+    """Return `digits` with the last one changed to fail the Luhn check: no card has such a
+    number."""
     total = 0
     for index, digit in enumerate(reversed(digits[:-1])):
         value = int(digit) * (2 if index % 2 == 0 else 1)
@@ -123,7 +124,7 @@ def _off_by_one(digits: str) -> str:
 
 
 def _no_business(digits: str) -> str:
-    """Return `digits` with a last one that no business number with the others has.
+    """Return `digits` with the last one changed to fail the check of business numbers.
 
     The National Tax Service's check: weights 1 3 7 1 3 7 1 3 5, and the tens of the last product.
     """

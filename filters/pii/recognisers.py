@@ -1,7 +1,7 @@
-"""Presidio's side: its engine, its classes with our patterns, our context words.
+"""Presidio's engine, with our patterns, checks and context words.
 
-Making the engine loads Presidio and spaCy; importing this module does not, so the subclasses
-of Presidio's classes stand inside `make_engine`.
+Importing this module does not load Presidio and spaCy, making the engine does: so the subclasses of
+Presidio's classes are defined inside functions.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from filters.pii.finder import Finder, Verdict
 from filters.pii.scan import KEY_BLOCK
 
 LANGUAGE = "ko"
-"""The one language of the engine: Korean numbers stand in English pages too."""
+"""The only language of the engine: Korean numbers occur in English pages too."""
 GAP = "\0"
-"""Between windows that are read together. Documents hold no NUL; no pattern crosses one."""
+"""Separates windows that are read in one call. Documents hold no NUL, and no pattern matches it."""
 FINDERS = (
     *phones.FINDERS,
     *numbers.FINDERS,
@@ -31,7 +31,7 @@ FINDERS = (
 
 @lru_cache
 def _context_pattern(words: tuple[str, ...]) -> re.Pattern[str]:
-    """Return what finds any of `words`; Latin ones only where a word begins."""
+    """Return a pattern that finds any of `words`, Latin ones only where a word begins."""
     return re.compile(
         "|".join(
             (rf"(?<![a-z]){re.escape(word)}" if word[0].isascii() else re.escape(word))
@@ -42,7 +42,7 @@ def _context_pattern(words: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def near_words(text: str, start: int, end: int, finder: Finder) -> bool:
-    """Return whether one of the finder's words stands close before or behind `text[start:end]`."""
+    """Return whether one of the finder's words is near `text[start:end]`, before or after it."""
     low = max(0, start - CONTEXT_BEFORE)
     low = max(low, text.rfind(GAP, low, start) + 1)
     high = min(len(text), end + finder.context_after)
@@ -56,8 +56,8 @@ def near_words(text: str, start: int, end: int, finder: Finder) -> bool:
 def private_keys(text: str) -> Sequence[tuple[int, int]]:
     """Return `[start, end)` of every private key block.
 
-    One without an END is its first lines. A head without a key behind it is none, and neither
-    is a key of one letter over and over.
+    A block without an END line is its first lines. A head without a key after it does not count,
+    nor does a key of fewer than eight distinct characters.
     """
     blocks = []
     for head in re.finditer(keys.PRIVATE_KEY_HEAD, text):
@@ -77,23 +77,33 @@ def private_keys(text: str) -> Sequence[tuple[int, int]]:
 
 def make_engine() -> Any:
     """Return Presidio's engine with every recogniser, without a language model."""
-    from presidio_analyzer import (
-        AnalyzerEngine,
-        EntityRecognizer,
-        Pattern,
-        PatternRecognizer,
-        RecognizerRegistry,
-        RecognizerResult,
-        predefined_recognizers,
-    )
-    from presidio_analyzer.context_aware_enhancers import ContextAwareEnhancer
+    from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
     from presidio_analyzer.nlp_engine import NoOpNlpEngine
 
-    class NearbyWords(ContextAwareEnhancer):
-        """Raises the score of a value that has one of its recogniser's words beside it.
+    nlp = NoOpNlpEngine([{"lang_code": LANGUAGE, "model_name": ""}])
+    nlp.load()
+    registry = RecognizerRegistry(
+        recognizers=[*map(_recogniser, FINDERS), _private_key_recogniser()],
+        supported_languages=[LANGUAGE],
+    )
+    return AnalyzerEngine(
+        registry=registry,
+        nlp_engine=nlp,
+        supported_languages=[LANGUAGE],
+        context_aware_enhancer=_context_enhancer(),
+    )
 
-        By characters, not by tokens: a window gives what the whole text gives, in linear time.
-        """
+
+def _context_enhancer() -> Any:
+    """Return what raises the score of a value that has one of its recogniser's words beside it.
+
+    It counts characters, not tokens: a window gives what the whole text gives, in linear time.
+    """
+    from presidio_analyzer import EntityRecognizer, RecognizerResult
+    from presidio_analyzer.context_aware_enhancers import ContextAwareEnhancer
+
+    class NearbyWords(ContextAwareEnhancer):
+        """Adds CONTEXT_GAIN where `near_words` finds a word."""
 
         def enhance_using_context(
             self,
@@ -103,11 +113,11 @@ def make_engine() -> Any:
             recognizers: list[EntityRecognizer],
             context: list[str] | None = None,
         ) -> list[RecognizerResult]:
-            """Return the results, some with CONTEXT_GAIN added to their score."""
+            """Return the results, some with a higher score."""
             finders = {
                 recogniser.id: recogniser.finder
                 for recogniser in recognizers
-                if isinstance(recogniser, Found)
+                if hasattr(recogniser, "finder")
             }
             for result in raw_results:
                 finder = finders.get(
@@ -121,63 +131,74 @@ def make_engine() -> Any:
                     result.score = min(1.0, result.score + CONTEXT_GAIN)
             return raw_results
 
-    class Found(PatternRecognizer):
-        """Any recogniser that was made from a finder."""
+    return NearbyWords(0, 0, 0, 0)
 
-        finder: Finder
 
-    def recogniser(finder: Finder) -> Found:
-        """Return the finder as a recogniser of Presidio's, or of its class for that identifier."""
-        base: type[Any] = PatternRecognizer
-        if finder.presidio is not None:
-            base = getattr(predefined_recognizers, finder.presidio)
+def _recogniser(finder: Finder) -> Any:
+    """Return a recogniser with the finder's shapes, context words and check."""
+    from presidio_analyzer import Pattern
 
-        class Adapted(Found, base):  # type: ignore[misc]  # a class chosen by name
-            """A finder's shapes and check around what `base` validates."""
+    common: dict[str, Any] = {
+        "supported_entity": finder.entity,
+        "supported_language": LANGUAGE,
+        "patterns": [Pattern(shape.name, shape.pattern, shape.score) for shape in finder.shapes],
+        "context": list(finder.context) or None,
+        "name": f"{finder.entity} {finder.shapes[0].name}",
+    }
+    if finder.presidio is None:
+        flags = re.DOTALL | re.MULTILINE | (0 if finder.case_sensitive else re.IGNORECASE)
+        common["global_regex_flags"] = flags
+    recogniser = _recogniser_class(finder)(**common)
+    recogniser.finder = finder
+    return recogniser
 
-            def validate_result(self, pattern_text: str) -> bool | None:
-                verdict = finder.check(pattern_text)
-                if verdict is Verdict.REJECT:
-                    return False
-                if finder.presidio is None:
-                    return True if verdict is Verdict.CERTAIN else None
-                clean = finder.clean(pattern_text) if finder.clean else pattern_text
-                agreed: bool | None = base.validate_result(self, clean)
-                if agreed is False:
-                    return False
-                return agreed if verdict is Verdict.CERTAIN else None
 
-            def analyze(
-                self,
-                text: str,
-                entities: list[str],
-                nlp_artifacts: Any = None,
-                regex_flags: int | None = None,
-            ) -> list[RecognizerResult]:
-                results: list[RecognizerResult] = base.analyze(self, text, entities, nlp_artifacts)
-                for result in results:
-                    weak = finder.check(text[result.start : result.end]) is Verdict.WEAK
-                    if weak and result.score > WEAK:
-                        result.score = WEAK
-                return results
+def _recogniser_class(finder: Finder) -> Any:
+    """Return Presidio's class for the identifier, or its general one, with the finder's check."""
+    from presidio_analyzer import PatternRecognizer, RecognizerResult, predefined_recognizers
 
-        shapes = [Pattern(shape.name, shape.pattern, shape.score) for shape in finder.shapes]
-        common: dict[str, Any] = {
-            "supported_entity": finder.entity,
-            "supported_language": LANGUAGE,
-            "patterns": shapes,
-            "context": list(finder.context) or None,
-            "name": f"{finder.entity} {finder.shapes[0].name}",
-        }
-        if finder.presidio is None:
-            flags = re.DOTALL | re.MULTILINE | (0 if finder.case_sensitive else re.IGNORECASE)
-            common["global_regex_flags"] = flags
-        recogniser = Adapted(**common)
-        recogniser.finder = finder
-        return recogniser
+    base: type[Any] = PatternRecognizer
+    if finder.presidio is not None:
+        base = getattr(predefined_recognizers, finder.presidio)
+
+    class Adapted(base):  # type: ignore[misc]  # a class chosen by name
+        """A finder's shapes and check around what `base` validates."""
+
+        def validate_result(self, pattern_text: str) -> bool | None:
+            verdict = finder.check(pattern_text)
+            if verdict is Verdict.REJECT:
+                return False
+            if finder.presidio is None:
+                return True if verdict is Verdict.CERTAIN else None
+            clean = finder.clean(pattern_text) if finder.clean else pattern_text
+            agreed: bool | None = base.validate_result(self, clean)
+            if agreed is False:
+                return False
+            return agreed if verdict is Verdict.CERTAIN else None
+
+        def analyze(
+            self,
+            text: str,
+            entities: list[str],
+            nlp_artifacts: Any = None,
+            regex_flags: int | None = None,
+        ) -> list[RecognizerResult]:
+            results: list[RecognizerResult] = base.analyze(self, text, entities, nlp_artifacts)
+            for result in results:
+                weak = finder.check(text[result.start : result.end]) is Verdict.WEAK
+                if weak and result.score > WEAK:
+                    result.score = WEAK
+            return results
+
+    return Adapted
+
+
+def _private_key_recogniser() -> Any:
+    """Return a recogniser of private key blocks (see `private_keys`)."""
+    from presidio_analyzer import EntityRecognizer, RecognizerResult
 
     class PrivateKeys(EntityRecognizer):
-        """Finds private key blocks, BEGIN to END; one without an END is its first line only."""
+        """Finds private key blocks, each with score 1."""
 
         def __init__(self) -> None:
             super().__init__([PRIVATE_KEY], "private keys", LANGUAGE)
@@ -188,22 +209,11 @@ def make_engine() -> Any:
         def analyze(
             self, text: str, entities: list[str], nlp_artifacts: Any = None
         ) -> list[RecognizerResult]:
-            """Return the blocks of `text`, score 1."""
+            """Return the blocks of `text`."""
             metadata = {"recognizer_name": "private keys", "recognizer_identifier": self.id}
             return [
                 RecognizerResult(PRIVATE_KEY, start, end, 1.0, recognition_metadata=metadata)
                 for start, end in private_keys(text)
             ]
 
-    nlp = NoOpNlpEngine([{"lang_code": LANGUAGE, "model_name": ""}])
-    nlp.load()
-    registry = RecognizerRegistry(
-        recognizers=[*(recogniser(finder) for finder in FINDERS), PrivateKeys()],
-        supported_languages=[LANGUAGE],
-    )
-    return AnalyzerEngine(
-        registry=registry,
-        nlp_engine=nlp,
-        supported_languages=[LANGUAGE],
-        context_aware_enhancer=NearbyWords(0, 0, 0, 0),
-    )
+    return PrivateKeys()

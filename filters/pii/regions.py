@@ -1,4 +1,4 @@
-"""Korean provinces, cities, counties and districts, for telling an address from a number.
+"""Korean provinces, cities, counties and districts, which distinguish addresses from numbers.
 
 Public facts: the administrative divisions in force (17 provinces and metropolitan cities, their
 cities, counties and districts, and the general districts of large cities).
@@ -49,4 +49,4 @@ REGIONS = tuple(
         key=lambda name: (-len(name), name),
     )
 )
-"""`강남구`, `수원시`, …: longest first, as an alternation wants them."""
+"""`강남구`, `수원시`, …: longest first, as an alternation needs them."""

@@ -1,8 +1,8 @@
-"""One pass over the bytes of a column: where a value of any kind might be.
+"""One pass over the bytes of a column: triggers, where a value of some kind may be.
 
-Every trigger here is a necessary condition for what the recognisers accept, so a place
-without one holds nothing for them. The pass is linear: it looks back and ahead by bounded
-amounts only. `prefilter` turns triggers into windows.
+Every trigger is a necessary condition of what the recognisers accept, so they find nothing where
+there is no trigger. The pass is linear: it looks back and ahead by bounded amounts. `prefilter`
+turns triggers into windows.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ _MAIL, _NUMBER, _PLACE, _PLATE = 1 << MAIL, 1 << NUMBER, 1 << PLACE, 1 << PLATE
 _CODE, _IP, _SECRET, _NAME = 1 << CODE, 1 << ADDRESS_IP, 1 << SECRET, 1 << NAME
 
 KEY_BLOCK = 40_000
-"""Bytes that a private key block may have, BEGIN to END."""
+"""Bytes of a private key block, BEGIN to END, at most."""
 AT_SIGN = ord("골") - 0xAC00
-"""골뱅이, a snail, is how Koreans call the @."""
+"""Of 골뱅이 (snail), the Korean name of the @."""
 
 
 @kernel
@@ -62,7 +62,7 @@ def _domain_follows(data, at, end):  # type: ignore[no-untyped-def]  # typed by 
 
 @kernel
 def _inside_url(data, at, start):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return whether `://` stands before `at`, no blank between."""
+    """Return whether `://` precedes `at`, without a blank between."""
     for back in range(at - 1, max(start, at - 200), -1):
         byte = data[back]
         if byte <= 32 or byte == 34:
@@ -74,7 +74,7 @@ def _inside_url(data, at, start):  # type: ignore[no-untyped-def]  # typed by Nu
 
 @kernel
 def _mail_at(data, at, size, start, end):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return whether the @ of `size` bytes at `at` may be an address's or a credential's."""
+    """Return whether the @ of `size` bytes at `at` may belong to an address or a credential."""
     if at == start or at + size >= end:
         return False
     before, after = data[at - 1], data[at + size]
@@ -94,7 +94,7 @@ def _mail_at(data, at, size, start, end):  # type: ignore[no-untyped-def]  # typ
 
 @kernel
 def _key_block_end(data, at, end):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return the end of the private key block that begins at `at`, 0 if none does."""
+    """Return the end of the private key block that begins at `at`, 0 if there is none."""
     limit = min(end, at + 80)
     place = at + 11
     while place + 11 <= limit and not (
@@ -121,7 +121,8 @@ def _key_block_end(data, at, end):  # type: ignore[no-untyped-def]  # typed by N
 
 @kernel
 def _secret_value(data, at, start, end, words):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return the end of a long token at `at` with letters and digits and a telling name before."""
+    """Return the end of a long token at `at`, of letters and digits, with one of `words` before
+    it."""
     until, digits, letters = at, 0, 0
     while until < end and until - at < 220:
         byte = data[until]
@@ -156,7 +157,7 @@ def _wallet(data, at, size):  # type: ignore[no-untyped-def]  # typed by Numba
 
 @kernel
 def _name_token(data, at, until, end, passport_words, start):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return CODE's bit if the word may be an IBAN's start, a wallet or a passport number."""
+    """Return the bit of CODE if the word may begin an IBAN, or be a wallet or a passport number."""
     size = until - at
     first = data[at]
     if _wallet(data, at, size):
@@ -188,7 +189,7 @@ def _name_token(data, at, until, end, passport_words, start):  # type: ignore[no
 
 @kernel
 def _look_alike(data, at, until, end):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return whether the word is a mobile code with O for 0 or l for 1, digits to follow."""
+    """Return whether the word is a mobile code with O for 0 or l for 1, before digits."""
     size = until - at
     if size != 3 and (size < 10 or size > 11):
         return False
@@ -213,8 +214,9 @@ def triggers(data, offsets, wanted, classes, flags, words):  # type: ignore[no-u
     """Return int64 [n, 4]: row, start, end (bytes of `data`), kinds as bits, in order.
 
     `wanted` are the kinds to look for, as bits. `classes` is 256 byte classes (see
-    `prefilter`), `flags` what each Hangul syllable can be, `words` packed lists: near
-    numbers, banks, near places, near passports, near secrets, key prefixes, name labels.
+    `prefilter`), `flags` what each Hangul syllable can be, `words` packed lists:
+    context of numbers, banks, context of places, of passports, of secrets, key prefixes, labels of
+    names.
     """
     passport_words, secret_words, prefixes, labels = words[3], words[4], words[5], words[6]
     found = np.empty((1024, 4), np.int64)

@@ -1,7 +1,7 @@
-"""Kernels for the scan: characters, words near a place, and the shapes of numbers.
+"""Kernels for the scan: characters, nearby words, and shapes of numbers.
 
-Positions are byte offsets into a column's buffer; `start` and `end` bound the row. Separators
-are ASCII ones and those that `analyser.plain` makes plain.
+Positions are byte offsets into a column's buffer; `start` and `end` bound the row. Separators are
+those of ASCII and those that `analyser.plain` turns into them.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from filters.pii.entities import ADDRESS_IP, NUMBER, PLACE, PLATE
 _NUMBER, _PLACE, _PLATE, _IP = 1 << NUMBER, 1 << PLACE, 1 << PLATE, 1 << ADDRESS_IP
 
 NUMERAL, PLATE_MARK, PLACE_MARK, REGION_MARK = 1, 2, 4, 8
-"""What a Hangul syllable can be: a numeral read out, a plate's letter, the end of a road or a
-lot name, the end of a region's name."""
+"""Flags of a Hangul syllable: a numeral read out, the letter of a plate, the end of the name of a
+road or lot, the end of the name of a region."""
 NEAR_BEFORE, NEAR_AFTER = 168, 88
-"""Bytes around a trigger in which a context word counts: no less than the recognisers take."""
+"""Bytes around a trigger that are searched for a context word, at least what recognisers search."""
 GROUPS = 8
-"""Groups of digits that a number may have."""
+"""Groups of digits of a number, at most."""
 BLOCK = ord("동") - 0xAC00
 
 
@@ -47,7 +47,7 @@ def lower(byte):  # type: ignore[no-untyped-def]  # typed by Numba
 def separator_at(data, at, end):  # type: ignore[no-untyped-def]  # typed by Numba
     """Return the bytes of the separator at `at`, 0 if there is none.
 
-    ASCII ones, and what `prefilter.PLAIN` turns into them: dashes, dots, wide spaces.
+    Those of ASCII, and dashes, dots and wide spaces that `analyser.plain` turns into them.
     """
     byte = data[at]
     if byte < 0x80:
@@ -92,7 +92,7 @@ def space_at(data, at, end):  # type: ignore[no-untyped-def]  # typed by Numba
 
 @kernel
 def character_before(data, at, start):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return where the character before `at` begins; -1 at the start of the row."""
+    """Return the first byte of the character before `at`; -1 at the start of the row."""
     at -= 1
     while at >= start and (data[at] & 0xC0) == 0x80:
         at -= 1
@@ -101,7 +101,7 @@ def character_before(data, at, start):  # type: ignore[no-untyped-def]  # typed 
 
 @kernel
 def skip_space_back(data, at, start):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return `at`, or where the one blank before it begins."""
+    """Return the first byte of a blank directly before `at`, or `at`."""
     back = character_before(data, at, start)
     if back >= 0 and space_at(data, back, at) > 0:
         return back
@@ -125,7 +125,7 @@ def flags_at(data, at, end, flags):  # type: ignore[no-untyped-def]  # typed by 
 
 @kernel
 def _starts_with(data, at, end, word, low, high):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return whether `word[low:high]` (lower case) stands at `at`, ASCII case aside."""
+    """Return whether `word[low:high]` (lower case) is at `at`, in any ASCII case."""
     if at + (high - low) > end:
         return False
     same = True
@@ -136,7 +136,7 @@ def _starts_with(data, at, end, word, low, high):  # type: ignore[no-untyped-def
 
 @kernel
 def listed_at(data, at, end, words):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return whether one of `words` stands at `at`."""
+    """Return whether one of `words` is at `at`."""
     text, places, firsts = words
     byte = lower(data[at])
     if not firsts[byte]:
@@ -150,11 +150,11 @@ def listed_at(data, at, end, words):  # type: ignore[no-untyped-def]  # typed by
 
 @kernel
 def near(data, at, until, start, end, words):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return whether one of `words` stands near `data[at:until]`."""
+    """Return whether one of `words` is near `data[at:until]`."""
     for place in range(max(start, at - NEAR_BEFORE), at):
         if listed_at(data, place, end, words):
             return True
-    for place in range(at, min(end, until + NEAR_AFTER)):  # glued words lie inside too
+    for place in range(at, min(end, until + NEAR_AFTER)):  # also inside it, without a space
         if listed_at(data, place, end, words):
             return True
     return False
@@ -162,7 +162,7 @@ def near(data, at, until, start, end, words):  # type: ignore[no-untyped-def]  #
 
 @kernel
 def _behind(data, at, start, end, words):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return whether one of `words` stands right before `at`: a few letters off."""
+    """Return whether one of `words` is within 32 bytes before `at`."""
     found = False
     for place in range(max(start, at - 32), at):
         found = found or listed_at(data, place, end, words)
@@ -171,7 +171,7 @@ def _behind(data, at, start, end, words):  # type: ignore[no-untyped-def]  # typ
 
 @kernel
 def loose_run(data, at, end, flags):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return (end, numerals, of them Hangul or wide) of a number written with any numerals."""
+    """Return (end, numerals, how many of them are Hangul or wide) of a number in any numerals."""
     total, odd, until, gap = 0, 0, at, 0
     while at < end and total < 40:
         byte = data[at]
@@ -266,7 +266,8 @@ def _phone_shape(data, at, count, sizes, before):  # type: ignore[no-untyped-def
 
 @kernel
 def _id_shape(data, at, count, groups, sizes):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return whether the digit groups are an identity, business, licence or card number's."""
+    """Return whether the digit groups have the form of an identity, business, licence or card
+    number."""
     if (sizes[0] == 6 and count > 1 and sizes[1] == 7) or sizes[0] == 13:
         seventh = data[groups[1]] if sizes[0] == 6 else data[at + 6]
         if 49 <= seventh <= 56 and _birth_date(data, at):
@@ -290,7 +291,7 @@ def _id_shape(data, at, count, groups, sizes):  # type: ignore[no-untyped-def]  
 
 @kernel
 def _long_enough(count, sizes):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return whether some first groups have 8 to 16 digits together."""
+    """Return whether the first groups, some number of them, have 8 to 16 digits together."""
     total = 0
     for index in range(count):
         total += sizes[index]
@@ -319,7 +320,7 @@ def _plate(data, at, end, flags):  # type: ignore[no-untyped-def]  # typed by Nu
 
 @kernel
 def _block_follows(data, at, end):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return whether the number at `at` is that of an apartment block: `104동 1001호`."""
+    """Return whether the number at `at` is of an apartment block: `104동 1001호`."""
     while at < end and is_digit(data[at]):
         at += 1
     if syllable_at(data, at, end) != BLOCK:
@@ -332,13 +333,13 @@ def _block_follows(data, at, end):  # type: ignore[no-untyped-def]  # typed by N
 
 @kernel
 def _place(data, at, start, end, flags, words):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return whether a number at `at` may be a house number: a road before it, a region near."""
+    """Return whether a number at `at` may be a house number: after a road, near a region."""
     place = character_before(data, skip_space_back(data, at, start), start)
     if place < 0:
         return False
     if flags_at(data, place, at, flags) & PLACE_MARK:
         if syllable_at(data, place, at) == 0 and not (place > start and is_digit(data[place - 1])):
-            return False  # 가 is a lot's name behind a digit only: 종로3가
+            return False  # 가 ends the name of a lot only after a digit: 종로3가
     elif not _block_follows(data, at, end):
         return False
     for back in range(max(start, at - 90), place):

@@ -1,10 +1,10 @@
 """The `score` stage: quality of a text from its embedding, 0 (junk) to 1 (well made).
 
-Quality here means well-formed, informative text as against junk: shuffled words,
-menus, keyword stuffing, advertising templates, mojibake, poor scans, blobs and logs. It does
-not mean true, formal or educational: informal reviews are kept, and code is not
-punished for being code. A head (logistic regression) turns the embedding into a probability; the
-default head belongs to the default embedder, another embedder needs a head of its own.
+Quality means well-formed, informative text as opposed to junk: shuffled words, menus, keyword
+stuffing, advertising templates, mojibake, poor scans, blobs and logs. It does not mean true, formal
+or educational: informal reviews and code score high. A head (logistic regression) maps the
+embedding to a probability. The default head belongs to the default embedder; another embedder needs
+its own head.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from filters.columnar.arrays import fixed_binary, read_npz, write_npz
+from filters.columnar.arrays import Doubles, Floats, fixed_binary
+from filters.columnar.npz import read_npz, write_npz
 from filters.quality.embedding import DEFAULT, Embedder, embedder_files, load_embedder
 from schemas.config import Quality
 from schemas.errors import InputError
@@ -25,7 +25,7 @@ from schemas.errors import InputError
 DEFAULT_HEAD = Path(__file__).parents[1] / "models" / "quality.npz"
 FORMAT = "bibim-quality-1"
 DECIMALS = 4
-"""Scores are rounded to so many, so that a model whose last bits vary decides alike."""
+"""Decimals of a score, so that an embedder whose last bits vary gives the same decisions."""
 
 
 @dataclass(frozen=True)
@@ -35,22 +35,22 @@ class Head:
     `embedder` names the embedder whose vectors it was fitted on.
     """
 
-    weights: npt.NDArray[np.float64]
+    weights: Doubles
     intercept: float
     embedder: str
     card: dict[str, object]
 
-    def __call__(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def __call__(self, vectors: Floats) -> Floats:
         """Return the probability of good text, float32 (rows,), rounded to DECIMALS.
 
-        Added up dimension by dimension: a matrix product's order, and so its last bits,
+        The sum runs dimension by dimension: the order of a matrix product, and so its last bits,
         would depend on the number of rows.
         """
         margin = np.full(len(vectors), self.intercept)
         for column, weight in enumerate(self.weights):
             margin += vectors[:, column].astype(np.float64) * weight
-        chance = 1.0 / (1.0 + np.exp(-np.clip(margin, -30, 30)))
-        return np.asarray(np.round(chance, DECIMALS), np.float32)
+        probability = 1.0 / (1.0 + np.exp(-np.clip(margin, -30, 30)))
+        return np.asarray(np.round(probability, DECIMALS), np.float32)
 
 
 class Score:
@@ -71,7 +71,7 @@ class Score:
         if head.embedder != settings.embedder:
             raise InputError(
                 f"quality.model: the head was fitted on embedder {head.embedder!r}, the config "
-                f"says {settings.embedder!r}; make one with `bibim fit quality --data FILE "
+                f"names {settings.embedder!r}; make one with `bibim fit quality --data FILE "
                 f"--embedder {settings.embedder} --out PATH.npz` and name it as quality.model"
             )
         self._head = head
@@ -95,7 +95,7 @@ class Score:
 
 
 def head_path(settings: Quality) -> Path:
-    """Return the head's file. Raises InputError where there is none for the settings."""
+    """Return the head's file. Raises InputError where the settings have none."""
     if settings.model == DEFAULT and settings.embedder != DEFAULT:
         raise InputError(
             f"quality.model: `default` belongs to `embedder: default`; for {settings.embedder!r} "
@@ -105,7 +105,7 @@ def head_path(settings: Quality) -> Path:
     path = DEFAULT_HEAD if settings.model == DEFAULT else Path(settings.model)
     if not path.is_file():
         raise InputError(
-            f"quality.model: {path} is no file; write `default`, or make one with "
+            f"quality.model: {path}: no such file; write `default`, or make one with "
             "`bibim fit quality --data FILE --out PATH.npz`"
         )
     return path
@@ -132,7 +132,7 @@ def save_head(head: Head, path: Path) -> None:
 
 
 def load_head(path: Path) -> Head:
-    """Read a head. Raises InputError where the file is missing or is no head."""
+    """Read a head. Raises InputError where the file is missing or is not a head."""
     arrays = read_npz(path)
     try:
         card = json.loads(arrays["card"].tobytes())
@@ -151,7 +151,7 @@ def load_head(path: Path) -> Head:
 
 
 def compile_kernels() -> None:
-    """Compile (or fetch from Numba's cache) the default embedder's kernel."""
+    """Compile (or load from the cache) the kernels of the default embedder."""
     from filters.quality.embedding import compile_kernels as compile_embedding
 
     compile_embedding()

@@ -1,10 +1,10 @@
-"""Text embeddings: the default that needs no download, and any sentence-transformers model.
+"""Text embeddings: a default without download, or any sentence-transformers model.
 
-The default hashes character and word n-grams to rows of a small learned table (int8, shipped,
-see models/embedding.md), adds the rows up and scales the sum to length one. Sums are of whole
-numbers in int32, which a bounded view of a document cannot overflow: the embedding of a document
-is the same to the bit, alone or in a batch, on any machine. It needs no torch; a
-sentence-transformers model does, and is imported when such an embedder is made.
+The default hashes character and word n-grams to rows of a small learned table (int8, part of the
+package, see models/embedding.md), adds the rows and scales the sum to length one. The sums are
+whole numbers in int32, and a bounded part of a document is read, so they cannot overflow: the
+embedding of a document is the same to the bit, alone or in a batch, on any machine. torch is
+imported only when a sentence-transformers model is made.
 """
 
 from __future__ import annotations
@@ -18,15 +18,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from filters.columnar.arrays import read_npz, write_npz
-from filters.columnar.kernels import kernel
-from filters.toxicity.ngram_model import decode, fold, utf8_buffers
+from filters.columnar.arrays import Bytes, Floats, Ints, Longs
+from filters.columnar.kernels import GOLDEN, bucket, kernel
+from filters.columnar.npz import read_npz, write_npz
+from filters.columnar.windows import SPACE_CODE, decode, fold, utf8_buffers
 from schemas.errors import InputError
 from schemas.extras import EMBED, needs
-
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int32]
-Bytes = npt.NDArray[np.uint8]
 
 DEFAULT = "default"
 DEFAULT_TABLE = Path(__file__).parents[1] / "models" / "embedding.npz"
@@ -34,12 +31,10 @@ FORMAT = "bibim-embedding-1"
 
 SPAN_BYTES = 1024
 SPANS = 8
-"""A document of more than SPANS · SPAN_BYTES bytes is seen through so many spans, evenly laid."""
+"""Of a document of more than SPANS · SPAN_BYTES bytes so many evenly spaced spans are read."""
 
 _IDS_PER_CHAR = 5  # two n-grams and, at a word's end, two words: an upper bound
 _FAMILY = (0x51ED270B3A1F4E5D, 0x2545F4914F6CDD1D, 0x6C62272E07BB0142, 0x1B873593CC9E2D51)
-_MULTIPLIER = 0x9E3779B97F4A7C15
-_SPACE = 32
 _NEWLINE = 10
 
 
@@ -56,7 +51,7 @@ class Embedder(Protocol):
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of the embedding: `codes` int8 (2**bits, dimensions), and what they are."""
+    """Rows of the embedding: `codes` int8 (2**bits, dimensions), and a card."""
 
     codes: npt.NDArray[np.int8]
     card: dict[str, object]
@@ -70,9 +65,9 @@ def load_embedder(name: str = DEFAULT, device: str = "auto", batch: int = 256) -
     """Return the embedder called `name`.
 
     `name`: `default`, a table that `filters.fit.embedding` wrote (`*.npz`), or a
-    sentence-transformers model by name or path. `device` and `batch` (texts at once) are such a
-    model's: `cpu`, `cuda` …, or `auto`, a GPU where there is one; a table runs on the CPU. Raises
-    InputError with the remedy where something is missing.
+    sentence-transformers model by name or path. `device` (`cpu`, `cuda`, …, or `auto`: a GPU where
+    there is one) and `batch` (texts at once) apply to such a model; a table runs on the CPU. Raises
+    InputError with the remedy where a file or a package is missing.
     """
     if is_table(name):
         return HashedEmbedder(load_table(DEFAULT_TABLE if name == DEFAULT else Path(name)))
@@ -85,7 +80,7 @@ def is_table(name: str) -> bool:
 
 
 def embedder_files(name: str) -> list[Path]:
-    """Return the files of the embedder that are on this machine and decide its values."""
+    """Return the local files of the embedder, whose content decides its values."""
     if name == DEFAULT:
         return [DEFAULT_TABLE]
     path = Path(name)
@@ -113,7 +108,7 @@ class HashedEmbedder:
 
 
 class SentenceEmbedder:
-    """A sentence-transformers model; long texts are cut at the model's own bound."""
+    """A sentence-transformers model; long texts are truncated to the model's maximum."""
 
     def __init__(self, name: str, device: str = "auto", batch: int = 256) -> None:
         with needs(EMBED, f"quality.embedder: {name!r}", "write `embedder: default`"):
@@ -132,7 +127,7 @@ class SentenceEmbedder:
         self._batch = batch
 
     def __call__(self, text: pa.Array) -> Floats:
-        """Return float32 (rows, dimensions). Batches are formed by length (encode sorts)."""
+        """Return float32 (rows, dimensions). `encode` sorts texts by length."""
         return np.asarray(
             self._model.encode(
                 ["" if value is None else value for value in text.to_pylist()],
@@ -152,7 +147,7 @@ def save_table(table: Table, path: Path) -> None:
 
 
 def load_table(path: Path) -> Table:
-    """Read a table. Raises InputError where the file is missing or is no such table."""
+    """Read a table. Raises InputError where the file is missing or is not such a table."""
     arrays = read_npz(path)
     try:
         card = json.loads(arrays["card"].tobytes())
@@ -164,12 +159,12 @@ def load_table(path: Path) -> Table:
     return table
 
 
-def ngrams(text: pa.Array, bits: int) -> tuple[Ints, npt.NDArray[np.int64]]:
-    """Return the buckets of each text's n-grams and where each text's begin (rows + 1).
+def ngrams(text: pa.Array, bits: int) -> tuple[Ints, Longs]:
+    """Return the buckets of all n-grams, int32, and the offsets of each text's (rows + 1).
 
-    Characters by three and by five across white space (a line's end is its own), words and
-    pairs of words, each family with its own hash seed. At most SPANS · SPAN_BYTES bytes of a
-    text are read.
+    N-grams are three and five characters across white space (a line end is a character of its own),
+    words and pairs of words, each family with its own hash seed. At most SPANS · SPAN_BYTES bytes
+    of a text are read.
     """
     data, offsets = utf8_buffers(text)
     seen = np.minimum(np.diff(offsets), SPANS * SPAN_BYTES) + 2 * SPANS
@@ -180,7 +175,7 @@ def ngrams(text: pa.Array, bits: int) -> tuple[Ints, npt.NDArray[np.int64]]:
 
 
 def compile_kernels() -> None:
-    """Compile (or fetch from Numba's cache) the kernels."""
+    """Compile (or load from the cache) the kernels of this module."""
     HashedEmbedder(Table(np.zeros((1 << 10, 1), np.int8), {}))(
         pa.array(["가 a"], pa.large_string())
     )
@@ -188,19 +183,19 @@ def compile_kernels() -> None:
 
 @kernel
 def _fold_span(data: Bytes, start: int, end: int, chars: Ints) -> int:
-    """Fold a span into `chars` with one white space between words; return how many."""
+    """Fold a span into `chars`, one white space between words; return the characters written."""
     count = 0
     at = start
-    previous = _SPACE
-    before = _SPACE
+    previous = SPACE_CODE
+    before = SPACE_CODE
     while at < end:
         raw, at = decode(data, at, end)
         code = _NEWLINE if raw == _NEWLINE else fold(raw)
-        if code == _NEWLINE and previous == _SPACE and count > 0:
+        if code == _NEWLINE and previous == SPACE_CODE and count > 0:
             chars[count - 1] = _NEWLINE
             previous = _NEWLINE
             continue
-        if code == 0 or (code in (_SPACE, _NEWLINE) and previous in (_SPACE, _NEWLINE)):
+        if code == 0 or (code in (SPACE_CODE, _NEWLINE) and previous in (SPACE_CODE, _NEWLINE)):
             continue
         if code == previous and code == before:
             continue
@@ -213,10 +208,8 @@ def _fold_span(data: Bytes, start: int, end: int, chars: Ints) -> int:
 
 @kernel
 def _hash_span(chars: Ints, count: int, bits: int, ids: Ints, used: int) -> int:
-    """Append the buckets of a folded span's n-grams to `ids` from `used` on."""
-    shift = np.uint64(64 - bits)
-    multiplier = np.uint64(_MULTIPLIER)
-    half = np.uint64(32)
+    """Append the buckets of a folded span's n-grams to `ids` from `used` on; return the new end."""
+    shift = 64 - bits
     word = np.uint64(_FAMILY[2])
     last = np.uint64(0)
     inside = False
@@ -224,26 +217,26 @@ def _hash_span(chars: Ints, count: int, bits: int, ids: Ints, used: int) -> int:
         state = np.uint64(_FAMILY[0])
         if first + 3 <= count:
             for at in range(first, first + 3):
-                state = (state ^ np.uint64(chars[at])) * multiplier
-            ids[used] = int(((state ^ (state >> half)) * multiplier) >> shift)
+                state = (state ^ np.uint64(chars[at])) * GOLDEN
+            ids[used] = bucket(state, shift)
             used += 1
         if first + 5 <= count:
             state ^= np.uint64(_FAMILY[1])
             for at in range(first + 3, first + 5):
-                state = (state ^ np.uint64(chars[at])) * multiplier
-            ids[used] = int(((state ^ (state >> half)) * multiplier) >> shift)
+                state = (state ^ np.uint64(chars[at])) * GOLDEN
+            ids[used] = bucket(state, shift)
             used += 1
         code = chars[first]
-        space = code in (_SPACE, _NEWLINE)
+        space = code in (SPACE_CODE, _NEWLINE)
         if not space:
-            word = (word ^ np.uint64(code)) * multiplier
+            word = (word ^ np.uint64(code)) * GOLDEN
             inside = True
         if inside and (space or first == count - 1):
-            ids[used] = int(((word ^ (word >> half)) * multiplier) >> shift)
+            ids[used] = bucket(word, shift)
             used += 1
             if last != 0:
                 pair = (word * np.uint64(3)) ^ last ^ np.uint64(_FAMILY[3])
-                ids[used] = int(((pair ^ (pair >> half)) * multiplier) >> shift)
+                ids[used] = bucket(pair, shift)
                 used += 1
             last = word
             word = np.uint64(_FAMILY[2])
@@ -254,10 +247,10 @@ def _hash_span(chars: Ints, count: int, bits: int, ids: Ints, used: int) -> int:
 @kernel
 def _ngrams(
     data: Bytes,
-    offsets: npt.NDArray[np.int64],
+    offsets: Longs,
     bits: int,
     ids: Ints,
-    begins: npt.NDArray[np.int64],
+    begins: Longs,
 ) -> None:
     chars = np.zeros(SPANS * SPAN_BYTES + 2, np.int32)
     used = 0
@@ -282,9 +275,7 @@ def _ngrams(
 
 
 @kernel
-def _add_rows(
-    ids: Ints, begins: npt.NDArray[np.int64], codes: npt.NDArray[np.int8], sums: Ints
-) -> None:
+def _add_rows(ids: Ints, begins: Longs, codes: npt.NDArray[np.int8], sums: Ints) -> None:
     """Add to `sums` int32 (rows, dimensions) the rows of `codes` that each text's ids name."""
     for row in range(begins.size - 1):
         for at in range(begins[row], begins[row + 1]):

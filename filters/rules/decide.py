@@ -1,6 +1,6 @@
-"""Rules over annotation columns: signals in, one reason a document out.
+"""Rules over annotation columns: one reason per document, from stored signals.
 
-Rules decide, they measure nothing: a changed threshold re-decides from stored columns.
+Rules measure nothing, so a changed threshold is decided again from the stored columns.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from filters.columnar.arrays import Mask
 from filters.rules.evaluate import breaks
 from schemas.rules import ALL, Rule
 
 KEPT = -1
-"""The reason code of a document that every rule keeps."""
+"""The verdict on a document that every rule keeps."""
 
 
-def in_scope(rule: Rule, assigned: pa.Array, source: pa.Array) -> npt.NDArray[np.bool_]:
-    """Return for each row whether the rule speaks about it: by component, source or `all`."""
+def in_scope(rule: Rule, assigned: pa.Array, source: pa.Array) -> Mask:
+    """Return for each row whether the rule applies to it: by component, source or `all`."""
     if rule.scope == ALL:
         return np.ones(len(source), dtype=bool)
     component = pc.fill_null(pc.equal(assigned, rule.scope), False)
@@ -30,8 +31,8 @@ def in_scope(rule: Rule, assigned: pa.Array, source: pa.Array) -> npt.NDArray[np
 def decide(columns: Mapping[str, pa.Array], rules: Sequence[Rule]) -> npt.NDArray[np.int16]:
     """Return for each row the index of the first rule that it breaks, or KEPT.
 
-    `columns` holds `assigned`, `source` and every column that a rule names, all of one
-    length. Order of rows is irrelevant: each is decided alone.
+    `columns` holds `assigned`, `source` and every column that a rule names, all of one length. Each
+    row is decided alone.
     """
     rows = len(columns["source"])
     verdict = np.full(rows, KEPT, dtype=np.int16)

@@ -1,15 +1,15 @@
 """The one evaluator of rules: a mask over an Arrow column, and the same condition as SQL.
 
-`OPERATORS` holds both forms of each operator side by side; everything around them is shared. A
-rule is first brought to the column's own type (`_compared`), where every comparison is exact:
+`OPERATORS` holds both forms of each operator side by side; the rest is shared. A rule is first
+converted to the column's type (`_compared`), where every comparison is exact:
 
 - floats: the value is rounded to the column's precision, so that a threshold means the decimal
   as written;
-- whole numbers: the value becomes the nearest whole bound inside the type's range, or the answer is
-  the same for all rows;
+- whole numbers: the value becomes the nearest whole bound inside the type's range, or all rows have
+  the same result;
 - strings, booleans and lists of strings: the value as it stands, by bytes.
 
-Null, and NaN with it, is answered before any comparison: `schemas.rules` says how.
+Null and NaN are decided before any comparison, as `schemas/rules.py` states.
 """
 
 from __future__ import annotations
@@ -24,17 +24,16 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from filters.columnar.arrays import Mask
 from schemas.rules import ORDERED, Rule, Scalar, is_number
-
-Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Operator:
-    """One comparison in both languages; neither is asked about null.
+    """One comparison in both languages; neither form is applied to null.
 
     `arrow` takes a column and a scalar of its type (for `in`: an array of them) and returns a
-    boolean array. `sql` has a place for the column and one for the literal (for `in`: literals).
+    boolean array. `sql` is a format string of the column and the literal (for `in`: literals).
     """
 
     arrow: Callable[[pa.Array, Any], pa.Array]
@@ -60,7 +59,7 @@ OPERATORS = {
 }
 
 
-def holds(rule: Rule, column: pa.Array) -> Bools:
+def holds(rule: Rule, column: pa.Array) -> Mask:
     """Return, for each row of `column`, whether the rule's condition holds there."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
@@ -70,11 +69,11 @@ def holds(rule: Rule, column: pa.Array) -> Bools:
         return np.where(absent, rule.when_null == "keep", test)
     op, values, kind = test
     value = _array(values, kind) if op == "in" else _array(values, kind)[0]
-    held = _bools(OPERATORS[op].arrow(column, value))
-    return np.where(absent, rule.when_null == "keep", held)
+    met = _bools(OPERATORS[op].arrow(column, value))
+    return np.where(absent, rule.when_null == "keep", met)
 
 
-def breaks(rule: Rule, column: pa.Array) -> Bools:
+def breaks(rule: Rule, column: pa.Array) -> Mask:
     """Return, for each row of `column`, whether the rule's condition does not hold there."""
     return ~holds(rule, column)
 
@@ -86,11 +85,11 @@ def holds_sql(rule: Rule, kind: pa.DataType) -> str:
     absent = f"{column} IS NULL" + (f" OR isnan({column})" if pa.types.is_floating(kind) else "")
     test = _compared(rule, kind)
     if isinstance(test, bool):
-        held = str(test)
+        met = str(test)
     else:
         op, values, item = test
-        held = OPERATORS[op].sql.format(column, ", ".join(_literal(v, item) for v in values))
-    return f"CASE WHEN {absent} THEN {rule.when_null == 'keep'} ELSE {held} END"
+        met = OPERATORS[op].sql.format(column, ", ".join(_literal(v, item) for v in values))
+    return f"CASE WHEN {absent} THEN {rule.when_null == 'keep'} ELSE {met} END"
 
 
 def breaks_sql(rule: Rule, kind: pa.DataType) -> str:
@@ -98,17 +97,17 @@ def breaks_sql(rule: Rule, kind: pa.DataType) -> str:
     return f"NOT ({holds_sql(rule, kind)})"
 
 
-def valued(column: pa.Array) -> Bools:
+def valued(column: pa.Array) -> Mask:
     """Return where a column has a value: neither null nor NaN."""
     return ~_bools(pc.is_null(column, nan_is_null=True))
 
 
-# Between Arrow and NumPy. Arrow's own conversions, `pa.scalar` among them, import pandas, which is
-# a quarter of a `bibim what-if`: numbers and masks are handed over by their buffers.
+# Between Arrow and NumPy. Arrow's own conversions, `pa.scalar` among them, import pandas, which
+# takes a quarter of the time of `bibim what-if`: so numbers and masks are passed as buffers.
 
 
-def numbers(values: npt.NDArray[Any], nulls: Bools | None = None) -> pa.Array:
-    """Return an Arrow array over a contiguous NumPy array of numbers, null where `nulls` says."""
+def numbers(values: npt.NDArray[Any], nulls: Mask | None = None) -> pa.Array:
+    """Return an Arrow array over a contiguous NumPy array of numbers, null where `nulls` is set."""
     kind = pa.from_numpy_dtype(values.dtype)
     valid = None if nulls is None else pa.py_buffer(np.packbits(~nulls, bitorder="little"))
     return pa.Array.from_buffers(kind, len(values), [valid, pa.py_buffer(values)])
@@ -121,17 +120,17 @@ def _array(values: list[Scalar], kind: pa.DataType) -> pa.Array:
     return pa.array(values, kind)
 
 
-def _bools(answers: pa.Array) -> Bools:
+def _bools(answers: pa.Array) -> Mask:
     """Return a boolean array as NumPy's, null as false."""
     if not len(answers):
         return np.zeros(0, bool)
     octets = pc.cast(answers, pa.uint8())
-    held: Bools = np.frombuffer(octets.buffers()[1], bool, len(octets), octets.offset)
+    values: Mask = np.frombuffer(octets.buffers()[1], bool, len(octets), octets.offset)
     if not octets.null_count:
-        return held
+        return values
     valid = pc.cast(octets.is_valid(), pa.uint8())
-    present: Bools = np.frombuffer(valid.buffers()[1], bool, len(valid), valid.offset)
-    return held & present
+    present: Mask = np.frombuffer(valid.buffers()[1], bool, len(valid), valid.offset)
+    return values & present
 
 
 def _signed(kind: pa.DataType) -> bool:
@@ -145,7 +144,7 @@ Test = tuple[str, list[Scalar], pa.DataType]
 
 
 def _compared(rule: Rule, kind: pa.DataType) -> Test | bool:
-    """Return the comparison that the rule makes of a value of type `kind`, or its one answer."""
+    """Return the comparison of the rule with values of type `kind`, or the result for all rows."""
     if rule.op in ("null", "valid"):
         return rule.op == "valid"
     if rule.op == "lacks":
@@ -156,28 +155,28 @@ def _compared(rule: Rule, kind: pa.DataType) -> Test | bool:
     if pa.types.is_floating(kind):
         with np.errstate(over="ignore"):  # beyond the type's range it is infinite
             precise = np.array([float(value) for value in values], f"f{kind.bit_width // 8}")
-        found = precise.astype(float).tolist()
-        if 0.0 in found and rule.op == "in":  # Arrow's `is_in` compares bits: there are two zeros
-            found += [0.0, -0.0]
-        return rule.op, cast(list[Scalar], found), kind
+        rounded = precise.astype(float).tolist()
+        if 0.0 in rounded and rule.op == "in":  # Arrow's `is_in` compares bits: there are two zeros
+            rounded += [0.0, -0.0]
+        return rule.op, cast(list[Scalar], rounded), kind
     return rule.op, values, kind
 
 
 def _whole(op: str, values: list[float], kind: pa.DataType) -> Test | bool:
-    """Return a comparison of whole numbers with `values`, which may be neither whole nor small."""
+    """Return a comparison of whole numbers with `values`, which may have fractions or be huge."""
     bits = kind.bit_width - _signed(kind)
-    least, most = -(1 << bits) if _signed(kind) else 0, (1 << bits) - 1
+    low, high = -(1 << bits) if _signed(kind) else 0, (1 << bits) - 1
     if op in ("==", "!=", "in"):
-        whole = [int(v) for v in values if math.isfinite(v) and v == int(v) and least <= v <= most]
+        whole = [int(v) for v in values if math.isfinite(v) and v == int(v) and low <= v <= high]
         return (op, cast(list[Scalar], whole), kind) if whole else op == "!="
     value = values[0]
     if math.isinf(value):
         return (value > 0) == op.startswith("<")
     if op.startswith(">"):
         bound = math.ceil(value) if op == ">=" else math.floor(value) + 1
-        return bound <= least if bound <= least or bound > most else (">=", [bound], kind)
+        return bound <= low if bound <= low or bound > high else (">=", [bound], kind)
     bound = math.floor(value) if op == "<=" else math.ceil(value) - 1
-    return bound >= most if bound >= most or bound < least else ("<=", [bound], kind)
+    return bound >= high if bound >= high or bound < low else ("<=", [bound], kind)
 
 
 def _literal(value: Scalar, kind: pa.DataType) -> str:
@@ -194,7 +193,7 @@ def _literal(value: Scalar, kind: pa.DataType) -> str:
 
 
 def mistyped(rule: Rule, kind: pa.DataType) -> str | None:
-    """Return why the rule cannot be asked of a column of type `kind`, with the remedy, or None."""
+    """Return why the rule cannot apply to a column of type `kind`, with the remedy, or None."""
     if rule.op in ("null", "valid"):
         return None
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
@@ -202,7 +201,7 @@ def mistyped(rule: Rule, kind: pa.DataType) -> str | None:
     name, shown = rule.column, f"{rule.column} is of type {kind}"
     if rule.op == "lacks":
         of_strings = pa.types.is_list(kind) and pa.types.is_string(kind.value_type)
-        return None if of_strings else f"{shown}; `lacks` asks lists of strings"
+        return None if of_strings else f"{shown}; `lacks` applies to lists of strings"
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         wrong = [value for value in values if not is_number(value)]
         return (
@@ -212,7 +211,7 @@ def mistyped(rule: Rule, kind: pa.DataType) -> str | None:
         )
     if pa.types.is_boolean(kind):
         if rule.op in ORDERED or not all(isinstance(value, bool) for value in values):
-            return f'{shown}: it is true or false; write "{name}==true" or "{name}==false"'
+            return f'{shown}: values are true or false; write "{name}==true" or "{name}==false"'
         return None
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         if rule.op in ORDERED:
@@ -223,4 +222,6 @@ def mistyped(rule: Rule, kind: pa.DataType) -> str | None:
             if wrong
             else None
         )
-    return f"{shown}: a rule reads numbers, strings and booleans; docs/signals.md lists them"
+    return (
+        f"{shown}: rules apply to numbers, strings and booleans; docs/signals.md lists the columns"
+    )

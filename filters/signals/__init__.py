@@ -1,5 +1,5 @@
-"""Signals: one file a family, found by themselves; see docs/writing-a-filter.md.
+"""Signals, one file per family; docs/adding-a-signal.md shows how to add one.
 
-A module here that defines `SIGNALS` (a `filters.measure.annotator.Family`) adds its columns to the
-`measure` stage. Nothing else has to be touched.
+A module here that defines `SIGNALS` (a `filters.signals.family.Family`) adds its columns to the
+`measure` stage; nothing else has to be registered.
 """

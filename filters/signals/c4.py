@@ -1,23 +1,23 @@
 """C4's rules (Raffel et al. 2020, section 2.2) as signals.
 
-C4 removes lines and then pages; here documents are immutable, so a page says how much of it C4
-would keep. A line counts where it ends with a terminal mark (and no ellipsis), holds three words,
-none over 1000 characters, and speaks neither of javascript nor of policies and cookies.
+C4 removes lines and then pages. Here documents are immutable, so the signals measure how much of a
+page C4 would keep. C4 keeps a line that ends with a terminal mark (not an ellipsis), has three
+words or more, none over 1000 characters, and mentions neither javascript nor policies nor cookies.
 """
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from filters.columnar.kernels import SPACE, Bytes, Mask, Offsets, classify, kernel, next_codepoint
-from filters.columnar.patterns import found_between, needles
+from filters.columnar.arrays import Bytes, Doubles, Mask, Offsets
+from filters.columnar.kernels import SPACE, classify, kernel, next_codepoint
+from filters.columnar.patterns import compile_patterns, found_between
 from filters.signals.family import PROSE, Family
 
-LEAST_WORDS = 3
+MIN_WORDS = 3
 LONGEST_WORD = 1000
 _LINE, _PAGE = 1, 2
-_WANTED = needles(
+_WANTED = compile_patterns(
     [
         *(
             (words, _LINE)
@@ -33,7 +33,7 @@ _WANTED = needles(
 
 @kernel
 def _without_citation(data, begin, end):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return where the line ends without `[12]`, `[edit]` or `[citation needed]` at its end."""
+    """Return the end of the line without a trailing `[12]`, `[edit]` or `[citation needed]`."""
     while end > begin and data[end - 1] == 93:
         at = end - 2
         digits = True
@@ -65,7 +65,7 @@ def _words(data, begin, end):  # type: ignore[no-untyped-def]  # typed by Numba
 
 @kernel
 def _sentences(data, begin, end):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return how many sentences a line holds: a mark, white space, then no small letter."""
+    """Return how many sentences a line holds; one ends at a mark, a space and no small letter."""
     count = 1
     for at in range(begin, end - 2):
         if data[at] in (33, 46, 63) and data[at + 1] == 32:
@@ -103,7 +103,7 @@ def _measure(data, offsets, where, wanted):  # type: ignore[no-untyped-def]  # t
             if stop - start >= 3 and data[stop - 1] == data[stop - 2] == data[stop - 3] == 46:
                 continue
             words, longest = _words(data, start, stop)
-            if words < LEAST_WORDS or longest > LONGEST_WORD:
+            if words < MIN_WORDS or longest > LONGEST_WORD:
                 continue
             found = found_between(data, start, stop, text, starts, kinds, begins)
             for place in range(start, stop):
@@ -119,7 +119,7 @@ def _measure(data, offsets, where, wanted):  # type: ignore[no-untyped-def]  # t
     return out
 
 
-def compute(data: Bytes, offsets: Offsets, where: Mask) -> npt.NDArray[np.float64]:
+def compute(data: Bytes, offsets: Offsets, where: Mask) -> Doubles:
     """Return the columns of SIGNALS for each row."""
     return np.asarray(_measure(data, offsets, where, _WANTED))
 

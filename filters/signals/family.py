@@ -1,4 +1,4 @@
-"""What a module of signals gives: columns, which documents they are for, and a kernel."""
+"""A family of signals: its columns, the documents they apply to, and the function that computes."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
+from filters.columnar.arrays import Bytes, Doubles, Mask, Offsets
 
-from filters.columnar.kernels import Bytes, Mask, Offsets
-
-Compute = Callable[[Bytes, Offsets, Mask], npt.NDArray[np.float64]]
+Compute = Callable[[Bytes, Offsets, Mask], Doubles]
 Kind = Literal["prose", "code"]
 PROSE: Kind = "prose"
 CODE: Kind = "code"
@@ -19,14 +16,14 @@ CODE: Kind = "code"
 
 @dataclass(frozen=True)
 class Family:
-    """Signals computed together. `compute` returns float64 [rows, len(columns)].
-
-    `columns` maps a name to its meaning (unit, range, source). `kind` limits them to prose or to
-    code, as `identify` told them apart; elsewhere they are null and no rule on them can drop
-    a document. Columns named in `counts` are whole numbers (int64), others float32.
-    """
+    """Signals that one pass computes."""
 
     columns: dict[str, str]
+    """Name of each column to its meaning in one line: unit, range, source."""
     compute: Compute
+    """(bytes, offsets, mask of rows) to float64 [rows, len(columns)], 0 outside of the mask."""
     kind: Kind | None = None
+    """Documents that the signals apply to: PROSE or CODE, as `identify` classed them; None is all.
+    Elsewhere the columns are null, and no rule on them can drop a document."""
     counts: frozenset[str] = frozenset()
+    """Columns of whole numbers (int64); the others are float32."""

@@ -1,17 +1,17 @@
-"""Reference-likeness: how much of a document defines, measures, cites and arranges.
+"""Informativeness: how much a document defines, measures, cites and has headings.
 
-HyperCLOVA X upsamples data that contains knowledge, after Gopher (Rae et al. 2021), and says
-neither how it was found nor by how much. This signal is ours: marks of reference works, counted per
-thousand characters, each kind with a limit so that a table of numbers alone is no knowledge.
+HyperCLOVA X upsamples data that contains knowledge, after Gopher (Rae et al. 2021); neither the
+signal nor the factor is published. This signal is ours: marks of reference works per thousand
+characters. Each kind of mark has a cap, so that a table of numbers alone does not score high.
 """
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from filters.columnar.kernels import Bytes, Mask, Offsets, kernel
-from filters.columnar.patterns import found_at, may_begin, needles, strings
+from filters.columnar.arrays import Bytes, Doubles, Mask, Offsets
+from filters.columnar.kernels import kernel
+from filters.columnar.patterns import compile_patterns, found_at, may_begin, strings
 from filters.signals.family import PROSE, Family
 
 _DEFINES, _CITES = 1, 2
@@ -28,24 +28,28 @@ _PHRASES = {
         doi.org isbn rfc_ ibid see_also according_to
     """,
 }
-"""What is looked for, in lower case; `_` stands for a space."""
+"""Strings to look for, in lower case; `_` stands for a space."""
 _UNITS = """
     % km kg cm mm hz mb gb kb tb ms bit byte °c ㎞ ㎡ ㎏ 년 월 일 명 개 원 미터 킬로 퍼센트
     세기 도 회 배 위
 """
-_WANTED = needles(
-    [(w.replace("_", " "), kind) for kind, words in _PHRASES.items() for w in words.split()]
+_WANTED = compile_patterns(
+    [
+        (phrase.replace("_", " "), kind)
+        for kind, phrases in _PHRASES.items()
+        for phrase in phrases.split()
+    ]
 )
 _UNIT = strings([(unit, 1) for unit in _UNITS.split()])
 PER = 1000
-"""Characters over which marks are counted."""
-MOST = (4.0, 4.0, 2.0, 3.0)
-"""Marks per PER characters beyond which more of a kind say nothing: definitions, numbers with
-units, citations, headings."""
+"""Marks are counted per so many characters."""
+CAPS = (4.0, 4.0, 2.0, 3.0)
+"""Marks per PER characters that count at most: definitions, numbers with units, citations,
+headings."""
 WEIGHTS = (0.45, 0.15, 0.35, 0.2)
-"""What one mark of each kind adds; the score is 1 - exp(-sum)."""
-LEAST = 1000
-"""A shorter document is counted as if it had so many characters: one definition is no reference."""
+"""What one mark of each kind adds to the sum; the score is 1 - exp(-sum)."""
+MIN_CHARS = 1000
+"""A shorter document counts as this long: one definition does not make a reference work."""
 
 
 @kernel
@@ -91,19 +95,19 @@ def _measure(data, offsets, where, wanted, units):  # type: ignore[no-untyped-de
             at += 1
         total = 0.0
         for kind in range(4):
-            total += WEIGHTS[kind] * min(marks[kind] * PER / max(chars, LEAST), MOST[kind])
+            total += WEIGHTS[kind] * min(marks[kind] * PER / max(chars, MIN_CHARS), CAPS[kind])
         out[row, 0] = 1 - np.exp(-total)
     return out
 
 
-def compute(data: Bytes, offsets: Offsets, where: Mask) -> npt.NDArray[np.float64]:
+def compute(data: Bytes, offsets: Offsets, where: Mask) -> Doubles:
     """Return the column of SIGNALS for each row."""
     return np.asarray(_measure(data, offsets, where, _WANTED, _UNIT))
 
 
 SIGNALS = Family(
     columns={
-        "knowledge": "0 to 1: how much it defines, gives numbers with units, cites, has headings"
+        "knowledge": "0 to 1: density of definitions, numbers with units, citations and headings"
     },
     compute=compute,
     kind=PROSE,

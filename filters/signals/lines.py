@@ -1,7 +1,7 @@
 """Signals of lines and paragraphs (Gopher, C4, FineWeb, StarCoder).
 
-A line is what stands between newlines and holds any text; white space at its end is no part of
-it. A paragraph is a run of lines with no empty line inside.
+A line ends at a newline and holds some text; white space at its end does not belong to it. A
+paragraph is a run of lines without an empty line inside.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _TERMINALS = """
     ff01 ff0e ff1f ff61
 """
 KOREAN_ENDINGS = "다요죠까네음임함됨슴지군나라"
-"""Last syllables of a Korean sentence, plain, polite and clipped."""
+"""Last syllables of Korean sentences in the plain, the polite and the clipped style."""
 BULLETS = "•‣▶◀◦■□▪▫–"
-"""Begin a bullet line alone; `-`, `*` and `·` where a space follows. Gopher names no set."""
+"""Marks that begin a bullet line; `-`, `*` and `·` also do, before a space. Gopher lists none."""
 
 
 def _set(codepoints: list[int]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
@@ -54,7 +54,10 @@ _BULLET = _set([ord(mark) for mark in BULLETS])
 
 @kernel
 def _scan(data, begin, end, line_keys, paragraph_keys, total):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Count the lines and paragraphs of one text into `total` (int64 [15]); keys are zeros."""
+    """Count the lines and paragraphs of one text into `total` (int64 [15]).
+
+    `line_keys` and `paragraph_keys` are empty hash tables (zeros).
+    """
     total[:] = 0
     at = begin
     paragraph = np.uint64(0)
@@ -169,21 +172,21 @@ def compute(data, offsets, where):  # type: ignore[no-untyped-def]  # typed by N
 
 SIGNALS = Family(
     columns={
-        "lines": "lines that hold any text",
-        "mean_line_length": "characters a line (StarCoder: at most 100)",
+        "lines": "lines that hold some text",
+        "mean_line_length": "characters per line (StarCoder: at most 100)",
         "max_line_length": "characters of the longest line (StarCoder: at most 1000)",
         "bullet_lines": "share of lines that begin with a bullet (Gopher: at most 0.9)",
         "ellipsis_lines": "share of lines that end with an ellipsis (Gopher: at most 0.3)",
-        "line_punctuation": "share of lines ended by a sentence mark (FineWeb: at least 0.12)",
-        "sentence_endings": "share of lines ended as a sentence is, in Korean without a mark too",
+        "line_punctuation": "share of lines that end with a sentence mark (FineWeb: at least 0.12)",
+        "sentence_endings": "share of lines that end as a sentence, in Korean also without a mark",
         "short_lines": "share of lines of 30 characters or fewer (FineWeb: at most 0.67)",
         "dup_lines": "share of lines that repeat an earlier line (Gopher: at most 0.3)",
-        "dup_line_chars": "share of characters in lines that repeat one (Gopher: at most 0.2)",
-        "char_duplicates": "the same, newlines left out (FineWeb: at most 0.01; FineWeb2: 0.1)",
-        "paragraphs": "paragraphs",
+        "dup_line_chars": "share of characters in repeated lines (Gopher: at most 0.2)",
+        "char_duplicates": "the same without newlines (FineWeb: at most 0.01; FineWeb2: 0.1)",
+        "paragraphs": "runs of lines without an empty line between them",
         "dup_paragraphs": "share of paragraphs that repeat an earlier one (Gopher: at most 0.3)",
-        "dup_paragraph_chars": "share of characters in such paragraphs (Gopher: at most 0.2)",
-        "newline_ratio": "newlines a character",
+        "dup_paragraph_chars": "share of characters in repeated paragraphs (Gopher: at most 0.2)",
+        "newline_ratio": "newlines per character",
     },
     compute=compute,
     counts=frozenset({"lines", "max_line_length", "paragraphs"}),

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from filters.columnar.counting import MOST_BITS, deal, parts_of
-from filters.columnar.kernels import find_slot, kernel, mix64, next_codepoint, table_size
+from filters.columnar.counting import MAX_BITS, distribute, parts_of
+from filters.columnar.kernels import GOLDEN, find_slot, kernel, mix64, next_codepoint, table_size
 from filters.signals.family import PROSE, Family
 
 GRAM = 10
 """Characters of a window, as in Laurençon et al. 2022 (ROOTS): character repetition ratio."""
-_BASE = np.uint64(0x9E3779B97F4A7C15)
 
 
 @kernel
@@ -22,7 +21,7 @@ def _hash_windows(data, begin, end, hashes, power):  # type: ignore[no-untyped-d
     seen = place = 0
     while at < end:
         cp, at = next_codepoint(data, at)
-        value = value * _BASE + np.uint64(cp) - window[place] * power
+        value = value * GOLDEN + np.uint64(cp) - window[place] * power
         window[place] = np.uint64(cp)
         place = place + 1 if place + 1 < GRAM else 0
         seen += 1
@@ -33,10 +32,10 @@ def _hash_windows(data, begin, end, hashes, power):  # type: ignore[no-untyped-d
 
 @kernel
 def _keep_repeated(hashes, begin, end, once, twice):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Move to `begin` on those of `hashes[begin:end]` that may stand twice; return how many.
+    """Keep those of `hashes[begin:end]` that may occur twice, from `begin` on; return how many.
 
-    Two bit maps say which bits were met and which were met again. What stands once is nearly
-    always left out, so the exact table is small.
+    Two bit maps record which bits were set once and which twice. Hashes that occur once are nearly
+    always left out, so the exact table stays small.
     """
     words = 16
     while words * 64 < 8 * (end - begin):
@@ -62,13 +61,13 @@ def _keep_repeated(hashes, begin, end, once, twice):  # type: ignore[no-untyped-
 
 
 @kernel
-def _share(hashes, windows, dealt, places, starts):  # type: ignore[no-untyped-def]  # typed by Numba
+def _share(hashes, windows, grouped, positions, starts):  # type: ignore[no-untyped-def]  # typed by Numba
     """Return the share of the most frequent windows; the last three arguments are scratch."""
     bits = parts_of(windows)
     if bits:
-        deal(hashes, windows, bits, dealt, places, starts)
+        distribute(hashes, windows, bits, grouped, positions, starts)
     else:
-        dealt = hashes
+        grouped = hashes
         starts[0], starts[1] = 0, windows
     widest = 0
     for part in range(1 << bits):
@@ -79,11 +78,11 @@ def _share(hashes, windows, dealt, places, starts):  # type: ignore[no-untyped-d
     once, twice = np.empty(words, np.uint64), np.empty(words, np.uint64)
     room = 0
     table, counts = np.empty(0, np.uint64), np.empty(0, np.int32)
-    ranks = np.zeros(256, np.int64)  # how many different windows stand k times
+    ranks = np.zeros(256, np.int64)  # how many distinct windows occur k times
     different = windows
     for part in range(1 << bits):
         begin = starts[part]
-        left = _keep_repeated(dealt, begin, starts[part + 1], once, twice)
+        left = _keep_repeated(grouped, begin, starts[part + 1], once, twice)
         if left == 0:
             continue
         size = table_size(left)
@@ -93,26 +92,26 @@ def _share(hashes, windows, dealt, places, starts):  # type: ignore[no-untyped-d
         slots = table[:size]
         slots[:] = 0
         counts[:size] = 0
-        most = 0
+        highest = 0
         for index in range(begin, begin + left):
-            slot = find_slot(slots, dealt[index])
-            slots[slot] = dealt[index]
+            slot = find_slot(slots, grouped[index])
+            slots[slot] = grouped[index]
             counts[slot] += 1
-            most = max(most, counts[slot])
+            highest = max(highest, counts[slot])
             different -= counts[slot] > 1
-        if most >= len(ranks):
-            wider = np.zeros(2 * most, np.int64)
+        if highest >= len(ranks):
+            wider = np.zeros(2 * highest, np.int64)
             wider[: len(ranks)] = ranks
             ranks = wider
         for slot in range(size):
             ranks[counts[slot]] += 1
-    open_places = int(np.sqrt(different))
+    remaining = int(np.sqrt(different))
     taken = 0
     for count in range(len(ranks) - 1, 1, -1):
-        here = min(open_places, ranks[count])
+        here = min(remaining, ranks[count])
         taken += here * count
-        open_places -= here
-        if open_places == 0:
+        remaining -= here
+        if remaining == 0:
             break
     return taken / windows
 
@@ -121,34 +120,33 @@ def _share(hashes, windows, dealt, places, starts):  # type: ignore[no-untyped-d
 def compute(data, offsets, where):  # type: ignore[no-untyped-def]  # typed by Numba
     """Return float64 [rows, 1]: share of character 10-grams that the most frequent ones take.
 
-    As in ROOTS: of the windows' counts, sorted, the sum of the √(different windows) largest
-    over the sum of all. Windows that stand once count nothing towards the numerator. 0 for
-    texts shorter than a window.
+    As in ROOTS: the sum of the √(distinct windows) largest counts over the sum of all counts.
+    Windows that occur once add nothing to the numerator. 0 for texts shorter than a window.
     """
     rows = len(offsets) - 1
     out = np.zeros((rows, 1))
     power = np.uint64(1)
     for _ in range(GRAM):
-        power = power * _BASE
+        power = power * GOLDEN
     longest = 0
     for row in range(rows):
         if where[row]:
             longest = max(longest, offsets[row + 1] - offsets[row])
-    hashes, dealt = np.empty(longest, np.uint64), np.empty(longest, np.uint64)
-    places = np.empty(longest, np.int32)
-    starts = np.empty((1 << MOST_BITS) + 1, np.int64)
+    hashes, grouped = np.empty(longest, np.uint64), np.empty(longest, np.uint64)
+    positions = np.empty(longest, np.int32)
+    starts = np.empty((1 << MAX_BITS) + 1, np.int64)
     for row in range(rows):
         if not where[row]:
             continue
         windows = _hash_windows(data, offsets[row], offsets[row + 1], hashes, power)
         if windows:
-            out[row, 0] = _share(hashes, windows, dealt, places, starts)
+            out[row, 0] = _share(hashes, windows, grouped, positions, starts)
     return out
 
 
 SIGNALS = Family(
     columns={
-        "char_repetition": "share of the most frequent character 10-grams (ROOTS; at most 0.2)",
+        "char_repetition": "share of the most frequent character 10-grams (ROOTS: at most 0.2)",
     },
     compute=compute,
     kind=PROSE,

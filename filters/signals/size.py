@@ -1,10 +1,10 @@
-"""Sizes and character shares: the signals that every document has."""
+"""Sizes and shares of characters: the signals of every document."""
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from filters.columnar.arrays import Bytes, Doubles, Mask, Offsets
 from filters.columnar.kernels import (
     DIGIT,
     HAN,
@@ -15,9 +15,6 @@ from filters.columnar.kernels import (
     MARK,
     OTHER,
     SPACE,
-    Bytes,
-    Mask,
-    Offsets,
     class_counts,
     classify,
     kernel,
@@ -26,12 +23,12 @@ from filters.columnar.kernels import (
 from filters.signals.family import Family
 
 JAMO_RUN = 3
-"""ㅋㅋㅋ and longer count as a run."""
+"""ㅋㅋㅋ and longer is a run."""
 
 
 @kernel
 def jamo_runs(data, offsets, where):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return int64 [rows]: characters that stand in runs of three or more jamo."""
+    """Return int64 [rows]: characters in runs of three or more jamo."""
     rows = len(offsets) - 1
     out = np.zeros(rows, np.int64)
     for row in range(rows):
@@ -52,7 +49,7 @@ def jamo_runs(data, offsets, where):  # type: ignore[no-untyped-def]  # typed by
     return out
 
 
-def compute(data: Bytes, offsets: Offsets, where: Mask) -> npt.NDArray[np.float64]:
+def compute(data: Bytes, offsets: Offsets, where: Mask) -> Doubles:
     """Return the columns of SIGNALS for each row."""
     counts = class_counts(data, offsets, where).astype(np.float64)
     chars = counts.sum(axis=1)

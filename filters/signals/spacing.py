@@ -1,8 +1,8 @@
-"""Health of Korean spacing: words run together, and words taken apart.
+"""Korean spacing: words run together, and words split into syllables.
 
-A word of Hangul (eojeol) has two to five syllables as a rule. Text without spaces (old web forms,
-failed PDF extraction) and text with a space after every syllable (letter-spaced headings, OCR)
-teach a tokenizer what nobody writes.
+Most Korean words (eojeol) have two to five syllables. Text without spaces (old web forms, failed
+PDF extraction) and text with a space after every syllable (letter-spaced headings, OCR) would teach
+a tokenizer pieces that ordinary text does not contain.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from filters.columnar.kernels import HANGUL, SPACE, classify, kernel, next_codep
 from filters.signals.family import PROSE, Family
 
 LONG_WORD = 12
-"""Hangul syllables from which a word counts as several. Ours: of the words of well-spaced Korean
-documentation 0.1 % are as long."""
+"""A word of so many Hangul syllables counts as several run together. Ours: 0.1 % of the words of
+well-spaced Korean documentation are as long."""
 APART = 4
-"""One-syllable words in a row from which they count as a word taken apart. Ours."""
+"""So many one-syllable words in a row count as a word split into syllables. Ours."""
 
 
 @kernel
 def _close(syllables, others, run, longs, aparts):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Close a word; return (length of the run of one-syllable words, longs, aparts)."""
+    """Count the word that ends here; return (one-syllable words in a row, longs, aparts)."""
     if syllables >= LONG_WORD:
         longs += syllables
     if syllables == 1 and others == 0:
@@ -62,8 +62,8 @@ def compute(data, offsets, where):  # type: ignore[no-untyped-def]  # typed by N
 
 SIGNALS = Family(
     columns={
-        "unspaced_hangul": "share of Hangul syllables in words of twelve or more",
-        "spaced_out_hangul": "share of Hangul syllables that stand alone, four or more in a row",
+        "unspaced_hangul": "share of Hangul syllables in words of twelve or more syllables",
+        "spaced_out_hangul": "share of Hangul syllables in rows of four or more one-syllable words",
     },
     compute=compute,
     kind=PROSE,

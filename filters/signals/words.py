@@ -1,15 +1,15 @@
 """Signals of words, units and their repetition (Gopher, FineWeb, FineWeb2).
 
-A *word* stands between white space; in Korean it is an eojeol. A *unit* is about a morpheme
-(filters.text.units), the piece that FineWeb2's thresholds for Korean speak of.
+A *word* is delimited by white space; in Korean it is an eojeol. A *unit* is about a morpheme
+(`filters/text/units.py`), which FineWeb2's thresholds for Korean count.
 """
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from filters.columnar.kernels import Bytes, Mask, Offsets, kernel
+from filters.columnar.arrays import Bytes, Doubles, Mask, Offsets
+from filters.columnar.kernels import kernel
 from filters.signals.family import PROSE, Family
 from filters.text import units as u
 from filters.text.boundaries import load_weights
@@ -30,7 +30,7 @@ def _bits(value):  # type: ignore[no-untyped-def]  # typed by Numba
 
 @kernel
 def _measure(data, offsets, where, weights):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return float64 [rows, COUNTS + 10]: counts of units, shares of n-grams, different units."""
+    """Return float64 [rows, COUNTS + 10]: counts of units, shares of n-grams, distinct units."""
     rows = len(offsets) - 1
     out = np.zeros((rows, _WIDTH))
     longest = 0
@@ -54,7 +54,7 @@ def _measure(data, offsets, where, weights):  # type: ignore[no-untyped-def]  # 
     return out
 
 
-def compute(data: Bytes, offsets: Offsets, where: Mask) -> npt.NDArray[np.float64]:
+def compute(data: Bytes, offsets: Offsets, where: Mask) -> Doubles:
     """Return the columns of SIGNALS for each row."""
     out = _measure(data, offsets, where, load_weights())
     words = np.maximum(out[:, u.WORDS], 1)
@@ -81,19 +81,19 @@ def compute(data: Bytes, offsets: Offsets, where: Mask) -> npt.NDArray[np.float6
 
 SIGNALS = Family(
     columns={
-        "words": "words between white space",
-        "mean_word_length": "characters a word, of words with a letter or digit (Gopher: 3 to 10)",
-        "alpha_words": "share of words that hold a letter (Gopher: at least 0.8)",
-        "symbol_ratio": "hash signs or ellipses a word, the larger (Gopher: at most 0.1)",
-        "stop_words": "different stop words, English or Korean, the larger number (at least 2)",
-        "english_stop_words": "of Gopher's eight English stop words, how many occur, in any case",
-        "korean_stop_words": "of FineWeb2's 21 Korean stop words, how many occur as units",
+        "words": "words, delimited by white space",
+        "mean_word_length": "characters per word with a letter or digit (Gopher: 3 to 10)",
+        "alpha_words": "share of words with a letter (Gopher: at least 0.8)",
+        "symbol_ratio": "hash signs or ellipses per word, the larger (Gopher: at most 0.1)",
+        "stop_words": "distinct stop words, English or Korean, the larger (Gopher: at least 2)",
+        "english_stop_words": "how many of Gopher's eight English stop words occur, in any case",
+        "korean_stop_words": "how many of FineWeb2's 21 Korean stop words occur as units",
         "units": "units with a letter or digit",
-        "mean_unit_length": "characters a unit with a letter or digit (FineWeb2: 1 to 6)",
-        "alpha_units": "share of units that hold a letter (FineWeb2: at least 0.791)",
-        "unit_symbol_ratio": "hash signs or ellipses a unit, the larger (FineWeb2: at most 0.1)",
-        "unit_newlines": "newlines a unit (FineWeb2: at most 0.196; FineWeb: 0.3)",
-        "unique_units": "share of units that are different",
+        "mean_unit_length": "characters per unit with a letter or digit (FineWeb2: 1 to 6)",
+        "alpha_units": "share of units with a letter (FineWeb2: at least 0.791)",
+        "unit_symbol_ratio": "hash signs or ellipses per unit, the larger (FineWeb2: at most 0.1)",
+        "unit_newlines": "newlines per unit (FineWeb2: at most 0.196; FineWeb: 0.3)",
+        "unique_units": "distinct units per unit",
         **{
             f"top_{n}gram": f"share of characters in the most frequent {n}-gram of units (Gopher)"
             for n in TOP

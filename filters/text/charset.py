@@ -1,7 +1,7 @@
-"""Bytes of a page to text: byte-order mark, UTF-8, HTTP header, meta tag, then detection.
+"""Bytes of a page to text, by byte-order mark, UTF-8, HTTP header, meta tag, then detection.
 
-Labels follow the WHATWG Encoding Standard: what the web calls `euc-kr` is cp949 and what it
-calls `iso-8859-1` is cp1252. A label that does not decode the bytes is not believed.
+Labels follow the WHATWG Encoding Standard: the label `euc-kr` means cp949, `iso-8859-1` means
+cp1252. A label whose charset cannot decode the bytes is ignored.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import codecs
 import re
 
 META_WINDOW = 4096
-"""Bytes in which a meta tag is looked for (the standard says 1,024; real pages are later)."""
+"""Bytes that are searched for a meta tag. The standard demands 1,024; real pages have it later."""
 DETECT_WINDOW = 65_536
 
 _BOMS = (
@@ -49,11 +49,11 @@ _META = re.compile(rb"""<meta[^>]{0,256}?charset\s*=\s*["']?\s*([A-Za-z0-9_.:-]{
 _XML = re.compile(rb"""^\s*<\?xml[^>]{0,256}?encoding\s*=\s*["']([A-Za-z0-9_.:-]{2,40})""", re.I)
 _HEADER = re.compile(r"""charset\s*=\s*["']?\s*([A-Za-z0-9_.:-]{2,40})""", re.I)
 _ANY_BYTES = frozenset({"cp1252", "cp1254"})
-"""Charsets that decode nearly anything, so a clean decoding proves nothing."""
+"""Charsets that decode nearly any bytes, so that decoding without an error proves nothing."""
 
 
 def codec_of(label: str | None) -> str | None:
-    """Return Python's codec for a web charset label, or None for one that nobody knows."""
+    """Return Python's codec for a web charset label, or None for an unknown label."""
     if not label:
         return None
     name = _WHATWG.get(label.strip().lower(), label.strip().lower())
@@ -73,10 +73,10 @@ def _decode(data: bytes, codec: str) -> str | None:
 def decode_page(data: bytes, content_type: str | None = None) -> tuple[str, str]:
     """Return (text, codec) of a page's bytes.
 
-    `content_type` is the HTTP header. Bytes that are valid UTF-8 beyond ASCII are UTF-8
-    whatever a label says: other charsets do not form it by chance. Of the labels the first
-    that decodes without an error wins; Latin-1 only if no other does. Last, detection; then
-    UTF-8 with replacement characters.
+    `content_type` is the HTTP header. Bytes that are valid UTF-8 are UTF-8 whatever a label claims:
+    text in other charsets is hardly ever valid UTF-8. Else the first label wins that decodes
+    without an error, a charset of `_ANY_BYTES` only after detection; at last UTF-8 with replacement
+    characters.
     """
     for bom, codec in _BOMS:
         if data.startswith(bom):
@@ -90,24 +90,23 @@ def decode_page(data: bytes, content_type: str | None = None) -> tuple[str, str]
         codec_of(header.group(1) if header else None),
         codec_of(inside.group(1).decode("ascii") if inside else None),
     ]
-    said = [codec for codec in labels if codec and codec != "utf-8"]
-    for codec in sorted(said, key=lambda codec: codec in _ANY_BYTES):
+    labelled = [codec for codec in labels if codec and codec != "utf-8"]
+    for codec in sorted(labelled, key=lambda codec: codec in _ANY_BYTES):
         if codec not in _ANY_BYTES and (text := _decode(data, codec)) is not None:
             return text, codec
     detected = _detect(data)
     if detected is not None:
         return detected
-    for codec in said:
+    for codec in labelled:
         return data.decode(codec, "replace"), codec
     return data.decode("utf-8", "replace"), "utf-8"
 
 
 def _detect(data: bytes) -> tuple[str, str] | None:
-    """Return what unlabelled bytes decode to, or None.
+    """Return (text, codec) of bytes without a label, or None.
 
-    Korean first: a clean cp949 decoding in which most letters are common Hangul syllables
-    (the KS X 1001 rows) is Korean; cp949 also decodes much Chinese and Japanese, but to
-    hanja and rare syllables.
+    Korean first: bytes are Korean if cp949 decodes them and most letters are Hangul syllables.
+    cp949 also decodes much Chinese and Japanese, but to hanja.
     """
     text = _decode(data, "cp949")
     if text is not None:

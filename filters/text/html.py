@@ -8,7 +8,7 @@ from typing import Any
 
 @lru_cache(1)
 def _settings() -> Any:
-    """Return trafilatura's settings: no size floor, since rules decide what is too short."""
+    """Return trafilatura's settings without a minimum size: rules decide what is too short."""
     from trafilatura.settings import use_config
 
     config = use_config()
@@ -21,8 +21,8 @@ def _settings() -> Any:
 def main_text(html: str) -> str:
     """Return the main text of a page, empty if it has none.
 
-    Comments are left out and tables kept. Where the extractor finds nothing, all visible
-    text is taken, so that a short page is dropped by a rule and not by a parser.
+    Comments are left out, tables are kept. Where the extractor finds nothing, all visible text is
+    taken, so that a rule drops a short page and not the parser.
     """
     import trafilatura
 

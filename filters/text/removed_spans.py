@@ -1,6 +1,6 @@
-"""Cuts: passages that stay in the document but never become tokens.
+"""Removed spans: passages that stay in the document but never become tokens.
 
-A stage that finds boilerplate annotates where it lies; the text changes only when tokens are
+A stage that finds boilerplate annotates its position. The text changes only when tokens are
 written, together with the masks of personal data (`filters.pii.mask.apply_spans`).
 """
 
@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from filters.columnar.arrays import Keys, Longs
 from filters.columnar.kernels import mix64
 
-CUTS = pa.list_(
+REMOVED_SPANS = pa.list_(
     pa.struct(
         [
             pa.field("start", pa.int32(), nullable=False),
@@ -24,12 +24,11 @@ CUTS = pa.list_(
         ]
     )
 )
-"""Cuts of a document: UTF-8 byte offsets `[start, end)`, sorted, disjoint, on whole characters.
-
-A cut of whole lines takes their newlines with it. `kind` says what was recognised.
+"""Removed spans of a document: UTF-8 byte offsets `[start, end)`, sorted, disjoint, on whole
+characters. A span of whole lines includes their newlines. `kind` names what was recognised.
 """
 
-Spans = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]
+Spans = tuple[Longs, Longs, Longs]
 
 
 def flat_spans(column: pa.ListArray) -> Spans:
@@ -43,8 +42,13 @@ def flat_spans(column: pa.ListArray) -> Spans:
     )
 
 
-def build_cuts(rows: int, where: Sequence[int], spans: Sequence[tuple[int, int, str]]) -> pa.Array:
-    """Return a CUTS column of `rows` rows, none null, from spans in order of their rows."""
+def build_removed_spans(
+    rows: int, where: Sequence[int], spans: Sequence[tuple[int, int, str]]
+) -> pa.Array:
+    """Return a column of REMOVED_SPANS, `rows` long, without nulls.
+
+    `spans` are (start, end, kind), `where` the row of each, ascending.
+    """
     sizes = np.bincount(np.asarray(where, dtype=np.int64), minlength=rows)
     values = pa.StructArray.from_arrays(
         [
@@ -52,27 +56,27 @@ def build_cuts(rows: int, where: Sequence[int], spans: Sequence[tuple[int, int, 
             pa.array([end for _, end, _ in spans], pa.int32()),
             pa.array([kind for _, _, kind in spans], pa.string()),
         ],
-        fields=list(CUTS.value_type),
+        fields=list(REMOVED_SPANS.value_type),
     )
-    places = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(places), values, type=CUTS)
+    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), values, type=REMOVED_SPANS)
 
 
-def cut_keys(columns: Sequence[pa.ListArray], rows: int) -> npt.NDArray[np.int64]:
-    """Return for each row a hash of its cuts in all `columns`, 0 where there is none.
+def removed_span_keys(columns: Sequence[pa.ListArray], rows: int) -> Longs:
+    """Return for each row a hash of its removed spans in all `columns`, 0 where there are none.
 
-    Tokens carry it, so that those of a document whose cuts changed are known to be stale.
+    It is stored with the tokens, which are stale when the spans of their document change.
     """
     keys = np.zeros(rows, np.uint64)
     for number, column in enumerate(columns):
         where, starts, ends = flat_spans(column)
-        places = (starts.astype(np.uint64) << np.uint64(32)) | ends.astype(np.uint64)
-        hashed = _mix(places) * np.uint64(2 * number + 1)
+        positions = (starts.astype(np.uint64) << np.uint64(32)) | ends.astype(np.uint64)
+        hashed = _mix(positions) * np.uint64(2 * number + 1)
         np.add.at(keys, where, hashed | np.uint64(1))
     return keys.view(np.int64)
 
 
-def _mix(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Return the finaliser of MurmurHash3 over an array; `kernels.mix64` is its scalar form."""
+def _mix(values: Keys) -> Keys:
+    """Return `kernels.mix64` of each value of an array."""
     with np.errstate(over="ignore"):
         return np.asarray(mix64.py_func(values), dtype=np.uint64)

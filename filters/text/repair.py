@@ -1,18 +1,19 @@
-"""Repair of text: what encodings, editors and web pages broke, put right before anything reads it.
+"""Repair of text that encodings, editors and web pages broke, before any other stage reads it.
 
-Documents hold NFC, no NUL, `\\n` line ends and no byte-order mark, always. Text that is not code
-is repaired further, by kinds that the config can leave out:
+Every document is in NFC, with `\\n` line ends, without NUL and byte-order marks. Text that is not
+code is repaired further, by kinds that the config can leave out:
 
-- `controls`: control characters go (tab and newline stay);
-- `zero_width`: zero-width and directional marks and soft hyphens go; a joiner stays between
-  characters of the scripts and emoji that need it;
+- `controls`: control characters are removed (tab and newline stay);
+- `zero_width`: zero-width marks, directional marks and soft hyphens are removed; a joiner stays
+  between characters of the scripts and emoji that need it;
 - `mojibake`: UTF-8 that was read as Latin-1 or Windows-1252, also twice (`ftfy`), and EUC-KR that
   was read as Latin-1 (ÇÑ±Û → 한글), which ftfy leaves;
 - `jamo`: half-width Hangul, and syllables that were typed or stored letter by letter
   (ㅎㅏㄴㄱㅡㄹ → 한글); ㅋㅋ and ㅠㅠ stay;
-- `html`: character references and tags of formatting, in text that is no Markdown.
+- `html`: character references and tags of formatting, in text that is not Markdown.
 
-Counts say how many characters each repair replaced; `measure` makes the column `repaired` of them.
+The characters that each kind replaced are counted; `measure` makes the column `repaired` of the
+counts.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from collections.abc import Callable, Collection
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from filters.columnar.arrays import Doubles
 from schemas.config import Repair
 
 META: Final = "repaired"
@@ -45,8 +46,8 @@ _SUSPECT_LINE = re.compile(
     "\u2013\u2014\u2018-\u201e\u2020-\u2022\u2026\u2030\u2039\u203a\u20ac\u2122]"
 )
 _EUC_KR = re.compile("[\u00a1-\u00fe]{4,}")
-LEAST_SYLLABLES = 3
-"""Hangul syllables in a line that EUC-KR read as Latin-1 must give before it is believed."""
+MIN_SYLLABLES = 3
+"""A line is decoded from EUC-KR read as Latin-1 only if that gives so many Hangul syllables."""
 
 _LEADS = "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ"
 _VOWELS = "ㅏㅐㅑㅒㅓㅔㅕㅖㅗㅘㅙㅚㅛㅜㅝㅞㅟㅠㅡㅢㅣ"
@@ -95,10 +96,10 @@ def repair(text: str, kinds: Collection[Repair]) -> tuple[str, dict[str, int]]:
     """
     text = normalise(text)
     counts: dict[str, int] = {}
-    present = set(text)  # one fast pass tells which repairs have nothing to do
-    for kind, (signs, mend) in _REPAIRS.items():
+    present = set(text)  # one fast pass finds the repairs that have nothing to do
+    for kind, (signs, repair_kind) in _REPAIRS.items():
         if kind in kinds and not signs.isdisjoint(present):
-            text, count = mend(text)
+            text, count = repair_kind(text)
             if count:
                 counts[kind] = count
                 present = set(text)
@@ -111,37 +112,37 @@ def _mojibake(text: str) -> tuple[str, int]:
     count = 0
     lines = text.split("\n")
     for number, line in enumerate(lines):
-        mended = _mend_line(line)
-        if mended != line:
-            lines[number] = mended
-            count += len(line) - _unchanged(line, mended)
+        repaired = _repair_line(line)
+        if repaired != line:
+            lines[number] = repaired
+            count += len(line) - _unchanged(line, repaired)
     return "\n".join(lines), count
 
 
-def _mend_line(line: str) -> str:
+def _repair_line(line: str) -> str:
     if line.isascii():
         return line
-    mended = [line]
+    candidates = [line]
     if _SUSPECT_LINE.search(line):
         import ftfy
 
-        mended.append(ftfy.fix_encoding(line))
+        candidates.append(ftfy.fix_encoding(line))
     if _EUC_KR.search(line):
         decoded, found = _from_euc_kr(line)
-        if found >= LEAST_SYLLABLES:
-            mended.append(decoded)
-    return min(mended, key=_accented)  # either takes the other's mojibake for its own now and then
+        if found >= MIN_SYLLABLES:
+            candidates.append(decoded)
+    return min(candidates, key=_accented)  # each repair sometimes misreads the other's mojibake
 
 
 def _accented(line: str) -> int:
-    """Return how many letters of Latin-1 are left: what every kind of mojibake is full of."""
+    """Return how many Latin letters beyond ASCII a line holds; mojibake has many."""
     return sum("\x80" <= char <= "\u024f" for char in line)
 
 
 def _from_euc_kr(line: str) -> tuple[str, int]:
-    """Return the line with its runs of EUC-KR decoded, and how many Hangul syllables they gave.
+    """Return the line with its runs of EUC-KR decoded, and how many Hangul syllables that gave.
 
-    A run counts where it decodes as a whole and at least four in five characters are Hangul.
+    A run is decoded if all of it decodes and at least four in five characters are Hangul.
     """
     found = 0
 
@@ -161,10 +162,12 @@ def _from_euc_kr(line: str) -> tuple[str, int]:
 
 
 def _unchanged(before: str, after: str) -> int:
-    """Return how many characters both have at their ends in common."""
-    least = min(len(before), len(after))
-    head = next((i for i in range(least) if before[i] != after[i]), least)
-    tail = next((i for i in range(least - head) if before[-1 - i] != after[-1 - i]), least - head)
+    """Return how many characters both share at their beginning and at their end."""
+    shorter = min(len(before), len(after))
+    head = next((i for i in range(shorter) if before[i] != after[i]), shorter)
+    tail = next(
+        (i for i in range(shorter - head) if before[-1 - i] != after[-1 - i]), shorter - head
+    )
     return head + tail
 
 
@@ -248,13 +251,13 @@ _REPAIRS: dict[Repair, tuple[frozenset[str], Callable[[str], tuple[str, int]]]] 
     "jamo": (frozenset(_VOWELS) | _range((0xFFA0, 0xFFDC)), _jamo),
     "html": (frozenset("&<"), _html),
 }
-"""Kind to the characters without one of which there is nothing to repair, and the repair."""
+"""Kind to (characters, repair): text without any of the characters needs no such repair."""
 
 
-def repaired_share(meta: pa.StringArray, chars: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return for each row the characters that were repaired per character that it has.
+def repaired_share(meta: pa.StringArray, chars: Doubles) -> Doubles:
+    """Return for each row the characters that were repaired, over `chars`; 0 without repairs.
 
-    `meta` is the documents' column; a row without repairs has 0.
+    `meta` is the documents' column, `chars` the characters of each row.
     """
     share = np.zeros(len(meta))
     for row in np.flatnonzero(

@@ -1,17 +1,17 @@
 """Units: pieces of text about as long as a morpheme, for counting.
 
-FineWeb2's thresholds for Korean count Kiwi's morphemes, FineWeb's for English spaCy's tokens.
-Either is far too slow to be made of every document. A unit is cut where the class of
-characters changes; a run of Hangul is cut by `filters.text.boundaries`, a small model of where Kiwi
-cuts it, and a syllable that holds two morphemes (한 = 하 + ᆫ) counts in both, as in Kiwi's spans.
-docs/signals.md says how often verdicts over units agree with those over slow tokens.
+FineWeb2's thresholds for Korean count Kiwi's morphemes, FineWeb's for English spaCy's tokens. Both
+tokenizers are too slow to run on every document. Units are cut where the class of characters
+changes; a run of Hangul is cut by `filters/text/boundaries.py`, a small model of where Kiwi cuts. A
+syllable that holds two morphemes (한 = 하 + ᆫ) counts in both, as in Kiwi's spans. docs/signals.md
+reports how often rules over units agree with rules over those tokenizers.
 """
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from filters.columnar.arrays import Bytes
 from filters.columnar.kernels import (
     CLASS_OF,
     DIGIT,
@@ -34,18 +34,20 @@ KOREAN_STOPS = "의 다 이 는 에 을 한 년 하 은 를 했 고 에서 가 �
 ENGLISH_STOPS = ("the", "be", "to", "of", "and", "that", "have", "with")
 """Gopher (Rae et al. 2021, appendix A1.1)."""
 JOINING = "*`_|\\+^%$&~@#"
-"""Marks that in Korean text run together into one unit, whichever they are (as Kiwi has it)."""
+"""Marks of which any sequence is one unit in Korean text (as Kiwi cuts)."""
 REPEATING = "-./:,!?;="
-"""Marks that run together only with themselves."""
-MOST_SUFFIX, LONG = 5, 6
-"""In Korean text `page.md` and `example.com` are one unit, as in Kiwi: up to so many letters."""
+"""Marks of which a sequence is one unit if all are the same mark."""
+MAX_SUFFIX, LONG = 5, 6
+"""Letters behind an inner full stop, at most, in Korean text and in other text: `page.md` and
+`example.com` are one unit, as in Kiwi."""
 HANGUL_STYLE = 1000
-"""A text with a Hangul syllable in so many bytes or fewer is cut as Kiwi cuts; others as spaCy:
-digits, `_` and inner full stops belong to a word, and a mark of JOINING stands alone."""
+"""A text with one Hangul syllable per so many bytes, or more, is cut as Kiwi cuts. Other text is
+cut as spaCy cuts: digits, `_` and inner full stops belong to a word, and a mark of JOINING is a
+unit alone."""
 
 
-def _stop_table() -> npt.NDArray[np.uint8]:
-    """Return for each syllable 1 + the number of the one-syllable stop word that it is, or 0."""
+def _stop_table() -> Bytes:
+    """Return by codepoint 1 + the number of the one-syllable stop word that it is, or 0."""
     table = np.zeros(1 << 16, np.uint8)
     for index, word in enumerate(KOREAN_STOPS.split()):
         if len(word) == 1:
@@ -73,8 +75,8 @@ _REPEATS[[ord(mark) for mark in REPEATING]] = True
 (UNITS, ALPHA_UNITS, NAMED_UNITS, NAMED_UNIT_CHARS, WORDS, ALPHA_WORDS, NAMED_WORDS,
  NAMED_WORD_CHARS, HASHES, ELLIPSES, CHARS, NEWLINES, ENGLISH, KOREAN) = range(14)  # fmt: skip
 COUNTS = 14
-"""Places in the array that `cut_units` fills. A word stands between white space. ALPHA: with a
-letter; NAMED: with a letter or a digit, which is what datatrove counts as no symbol."""
+"""Length of the array that `cut_units` fills. Words are delimited by white space. ALPHA: with a
+letter. NAMED: with a letter or a digit, which datatrove does not count as symbols."""
 
 
 @kernel
@@ -84,7 +86,7 @@ def _syllable(data, at):  # type: ignore[no-untyped-def]  # typed by Numba
 
 @kernel
 def _ascii_letters(data, at, end):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return how many ASCII letters stand from `at` on, LONG where there are more."""
+    """Return how many ASCII letters follow from `at` on, LONG at most."""
     count = 0
     while at + count < end and count < LONG and CLASS_OF[data[at + count]] == LATIN:
         count += 1
@@ -93,9 +95,9 @@ def _ascii_letters(data, at, end):  # type: ignore[no-untyped-def]  # typed by N
 
 @kernel
 def _address_length(data, at, end):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return how many bytes from `at` on are `http://…` or `https://…`, 0 where neither begins.
+    """Return the bytes of a web address (`http://…`, `https://…`) that begins at `at`, 0 for none.
 
-    It ends before white space, brackets, quotes and all that is not ASCII.
+    It ends before white space, brackets, quotes and characters beyond ASCII.
     """
     stop = at + 4
     if stop + 3 >= end or data[at] != 104 or data[at + 1] != 116 or data[at + 2] != 116:
@@ -113,7 +115,7 @@ def _address_length(data, at, end):  # type: ignore[no-untyped-def]  # typed by 
 
 @kernel
 def _tag_length(data, at, end):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return how many bytes from `at` on make a tag after `#`, as in `#include` (Kiwi)."""
+    """Return the bytes of a tag that follows `#` at `at`, as in `#include` (Kiwi), 0 for none."""
     if at >= end or CLASS_OF[data[at]] != LATIN:
         return 0
     stop = at
@@ -141,9 +143,10 @@ def _stop_of(data, start, end):  # type: ignore[no-untyped-def]  # typed by Numb
 def cut_units(data, begin, end, weights, hashes, sums, counts):  # type: ignore[no-untyped-def]  # Numba
     """Cut one text into units; return how many.
 
-    `weights` are of `boundaries.load_weights`. `hashes` (uint64) gets a hash of each unit,
-    `sums` (int64) the characters before it; both hold `end - begin + 1` or more. `counts`
-    (int64 [COUNTS]) gets the totals; ENGLISH and KOREAN are bit sets of the stop words that occur.
+    `weights` are of `boundaries.load_weights`. Written: `hashes` (uint64), a hash of each unit;
+    `sums` (int64), the characters before it, and after the last; `counts` (int64 [COUNTS]), the
+    totals, of which ENGLISH and KOREAN are bit sets of the stop words that occur. `hashes` and
+    `sums` need room for `end - begin + 1`.
     """
     counts[:] = 0
     slots = np.empty(FEATURES, np.int64)
@@ -151,7 +154,7 @@ def cut_units(data, begin, end, weights, hashes, sums, counts):  # type: ignore[
     words = alpha_words = named_words = word_chars = 0
     hashmarks = ellipses = chars = newlines = 0
     english = korean = 0
-    word_length = 0  # of the word that is open; 0: none
+    word_length = 0  # characters of the current word; 0 between words
     word_letter = word_digit = False
     line_begins = True
     sums[0] = 0
@@ -160,7 +163,7 @@ def cut_units(data, begin, end, weights, hashes, sums, counts):  # type: ignore[
     for at in range(begin, end):
         syllables += 0xEA <= data[at] <= 0xED
     korean_style = syllables * HANGUL_STYLE >= end - begin
-    longest_suffix = MOST_SUFFIX if korean_style else LONG
+    longest_suffix = MAX_SUFFIX if korean_style else LONG
     at = begin
     while at < end:
         start = at

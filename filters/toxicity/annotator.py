@@ -1,13 +1,13 @@
 """The `screen` stage: toxicity and spam, both by density over a document.
 
-`toxicity` is the mean, weighted by length, of what the classifier says of each window (a line,
-a few sentences). A comment is one window and gets its own probability. In a long document
-one abusive line counts for its share of the text only, so a page that quotes abuse, a
-statute that forbids it or a long thread with some swearing stays low, and what exceeds a threshold
-of 0.9 is abuse nearly throughout. `toxic_share` counts windows instead: above 0.5, of all.
+`toxicity` is the mean of the classifier's probabilities over the windows (a line, a few sentences),
+weighted by length. A comment is one window and gets its own probability. In a long document an
+abusive line counts only for its share of the text: a page that quotes abuse, a statute that forbids
+it or a long thread with some swearing stays low, and a document above 0.9 is abuse nearly
+throughout. `toxic_share` is the share of windows above 0.5.
 
-Code is scored as it is, comments and strings with it: one of 7,121 source files exceeds 0.9, and
-a syntax for every language would gain nothing.
+Code is scored with its comments and strings: one of 7,121 source files exceeds 0.9, so separating
+them is not worth a parser per language.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DEFAULT_MODEL = Path(__file__).parents[1] / "models" / "toxicity.npz"
 class Screen:
     """Adds `toxicity`, `toxic_share`, `spam` (float32 in [0, 1]) and `lexicon` (list<string>).
 
-    Text without a character scores 0 with an empty `lexicon`.
+    Text without a visible character scores 0 with an empty `lexicon`.
     """
 
     reads: tuple[str, ...] = ("text",)
@@ -40,7 +40,7 @@ class Screen:
     )
 
     def __init__(self, settings: Toxicity) -> None:
-        """Load the model. Raises InputError where `settings.model` is no model file."""
+        """Load the model. Raises InputError where `settings.model` is not a model file."""
         self._model = ngram_model.load(model_path(settings))
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -60,21 +60,21 @@ def is_transformer(settings: Toxicity) -> bool:
 
 
 def model_path(settings: Toxicity) -> Path:
-    """Return the model file that the settings name. Raises InputError if there is none."""
+    """Return the model file that the settings name. Raises InputError if it does not exist."""
     path = DEFAULT_MODEL if settings.model == "default" else Path(settings.model)
     if not path.is_file():
         raise InputError(
-            f"toxicity.model: {path} is no file; write `default`, or make one with "
+            f"toxicity.model: {path}: no such file; write `default`, or make one with "
             "`bibim fit toxicity --data FILE --out PATH.npz`"
         )
     return path
 
 
 def model_files(settings: Toxicity) -> list[Path]:
-    """Return the files on this machine whose content decides the scores.
+    """Return the local files whose content decides the scores.
 
-    Of a transformer those of its folder, and none if it is named as a hub has it. Raises
-    InputError where a path leads nowhere.
+    For a transformer these are the files of its folder, or none for a model id of the Hub. Raises
+    InputError where a path does not exist.
     """
     if not is_transformer(settings):
         return [model_path(settings)]
@@ -83,13 +83,13 @@ def model_files(settings: Toxicity) -> list[Path]:
         return sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
     if path.is_absolute() or settings.model.startswith((".", "~")) or len(path.parts) > 2:
         raise InputError(
-            f"toxicity.model: {path} is no folder; name one that `bibim fit toxicity "
-            "--transformer` wrote, a sequence classifier's, or a hub's name for one"
+            f"toxicity.model: {path}: no such folder; name one that `bibim fit toxicity "
+            "--transformer` wrote, a sequence classifier's, or a model id of the Hub"
         )
     return []
 
 
 def compile_kernels() -> None:
-    """Compile (or fetch from Numba's cache) the kernels, so that no batch waits for it."""
+    """Compile (or load from the cache) the kernels of the n-gram model and of spam."""
     ngram_model.compile_kernels()
     spam.compile_kernels()

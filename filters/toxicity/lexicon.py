@@ -1,13 +1,12 @@
 """Phrases by class, and an automaton that finds all of them in one pass over a window.
 
-Written for this project. A phrase of class X with role `offer` is what only a seller says; one
-with role `topic` is a word that sellers and reporters share; `report` is how news, law and
-encyclopedias speak; `slur` only names the class `hate`. Roles are weighed in
-`filters.toxicity.spam`.
+Written for this project. The role of a phrase: `offer` is used by sellers only; `topic` is used by
+sellers and reporters; `report` is typical of news, law and encyclopedias; `slur` names the class
+`hate`. `filters/toxicity/spam.py` weighs the roles.
 
-Phrases are matched on folded text (filters.toxicity.ngram_model) with punctuation and digits'
-values dropped. Between Hangul, gaps are allowed in phrases of three syllables or more ("카 지 노");
-an English phrase must stand between word edges.
+Phrases are matched on folded text (`filters/columnar/windows.py`) without punctuation and the
+values of digits. Phrases of three Hangul syllables or more may have gaps ("카 지 노"); an English
+phrase must be whole words.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 CLASSES = ("gambling", "adult", "loan", "drugs", "advertising", "hate")
-"""What the `lexicon` column may hold, in its order."""
+"""The values of the column `lexicon`, in its order."""
 OFFER, TOPIC, REPORT, SLUR = range(4)
 
 _LONG_RUN = re.compile(r"(.)\1{2,}")
@@ -115,9 +114,9 @@ class Automaton:
 
     `symbol`: uint16 (65536,), the column of each character, 0 for one in no phrase. `step`:
     int16 (states, columns), the next state. `output`: int16 (states,), the first phrase that
-    ends in the state, or -1; `suffix`: int16 (states,), where to go on looking, 0 at the end.
-    By phrase: `length` in characters, `kind` (index into CLASSES), `role`, `gaps` (how many
-    gaps may lie between its characters).
+    ends in the state, or -1; `suffix`: int16 (states,), the next state to look at for shorter
+    phrases, 0 for none. By phrase: `length` in characters, `kind` (index into CLASSES), `role`, and
+    `gaps` (how many gaps it may have).
     """
 
     symbol: npt.NDArray[np.uint16]
@@ -143,7 +142,7 @@ def phrases() -> list[tuple[str, int, int]]:
 
 @lru_cache
 def automaton() -> Automaton:
-    """Return the automaton of all phrases (Aho and Corasick 1975), made once a process."""
+    """Return the automaton of all phrases (Aho and Corasick 1975), made once per process."""
     rows = phrases()
     symbol = np.zeros(1 << 16, np.uint16)
     for column, letter in enumerate(sorted({c for phrase, _, _ in rows for c in phrase}), 1):

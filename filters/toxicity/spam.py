@@ -1,16 +1,15 @@
-"""Spam: how densely a document advertises gambling, sex, loans, drugs or anything else.
+"""Spam: how densely a document advertises gambling, sex, loans, drugs or other things.
 
-By window (filters.toxicity.ngram_model), evidence is counted and becomes a probability:
+Each window (`filters/columnar/windows.py`) gets a probability from counted evidence:
 
-    evidence = 1.2 · offers + 0.3 · min(topics, 4) + [offers] · contact − 0.8 · reports
-    chance   = 1 − exp(−1.5 · max(evidence, 0))
+    evidence    = 1.2 · offers + 0.3 · min(topics, 4) + [offers] · contact − 0.8 · reports
+    probability = 1 − exp(−1.5 · max(evidence, 0))
 
-`offers`, `topics` and `reports` are phrases found (filters.toxicity.lexicon); `contact` is 0.5 for
-a web address or a telephone number, beside an offer: a page on poker has a link too. The document's
-score is the mean over windows by their characters. The weights were set by hand so that two
-offers, or one with a topic and a contact, make a window spam (over 0.9), bare topics never do (at
-most 0.83: an article on poker), and a report about the trade, which has topics and its own words,
-stays near 0.
+`offers`, `topics` and `reports` count the phrases of `filters/toxicity/lexicon.py`; `contact` is
+0.5 for a web address or a telephone number, only beside an offer, because a page about poker has
+links too. The score of a document is the mean over windows, weighted by characters. The weights
+were set by hand: two offers, or one with a topic and a contact, make a window spam (over 0.9); bare
+topics do not (at most 0.83, an article about poker); a report about the trade stays near 0.
 """
 
 from __future__ import annotations
@@ -19,30 +18,30 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from filters.columnar.arrays import Bytes, Floats, Ints, Longs
 from filters.columnar.kernels import kernel
-from filters.toxicity.lexicon import CLASSES, OFFER, REPORT, TOPIC, automaton
-from filters.toxicity.ngram_model import (
+from filters.columnar.windows import (
     LINE_CHARS,
     MAX_CHARS,
+    SPACE_CODE,
     TARGET_CHARS,
     is_letter,
     read_window,
     utf8_buffers,
 )
+from filters.toxicity.lexicon import CLASSES, OFFER, REPORT, TOPIC, automaton
 
-Floats = npt.NDArray[np.float32]
 Shorts = npt.NDArray[np.int16]
 
 OFFER_WEIGHT = 1.2
 TOPIC_WEIGHT = 0.3
-MOST_TOPICS = 4
+MAX_TOPICS = 4
 CONTACT_WEIGHT = 0.5
 REPORT_WEIGHT = 0.8
 STEEPNESS = 1.5
 TOPICS_FOR_CLASS = 2
-"""A class is named when a document has one of its offers or slurs, or so many of its topics."""
+"""A document is assigned a class for one of its offers or slurs, or for so many of its topics."""
 
-_SPACE = 32
 _DIGIT = 48
 _PHONE_DIGITS = 9
 
@@ -50,8 +49,8 @@ _PHONE_DIGITS = 9
 def spam(text: pa.Array) -> tuple[Floats, pa.ListArray]:
     """Return the spam score (float32 in [0, 1]) and the classes found (list<string>) by text.
 
-    0 and an empty list for empty text and null. `lexicon` says what occurs, `spam` how much
-    of the text is an offer: a page of law has the first and not the second.
+    0 and an empty list for empty text and null. The classes name what occurs, the score how much of
+    the text is an offer: a page of law has classes and a low score.
     """
     data, offsets = utf8_buffers(text)
     score = np.zeros(len(text), np.float32)
@@ -80,17 +79,15 @@ def spam(text: pa.Array) -> tuple[Floats, pa.ListArray]:
 
 
 def compile_kernels() -> None:
-    """Compile (or fetch from Numba's cache) the kernel."""
+    """Compile (or load from the cache) the kernels of this module."""
     spam(pa.array(["가 a"], pa.large_string()))
 
 
 @kernel
-def _squeeze(
-    chars: npt.NDArray[np.int32], count: int, out: npt.NDArray[np.int32], gap: Shorts
-) -> int:
+def _squeeze(chars: Ints, count: int, out: Ints, gap: Shorts) -> int:
     """Copy letters, and digits as 0, to `out`; a space stays beside ASCII letters only.
 
-    `gap[i]`: how many breaks (white space, punctuation) were passed before `out[i]`.
+    `gap[i]` is the number of breaks (white space, punctuation) before `out[i]`.
     """
     used = 0
     breaks = 0
@@ -101,12 +98,12 @@ def _squeeze(
             latin = code < 128
             if open_break or index == 1:
                 breaks += open_break
-                if used == 0 or (out[used - 1] != _SPACE and (latin or out[used - 1] < 128)):
-                    out[used] = _SPACE
+                if used == 0 or (out[used - 1] != SPACE_CODE and (latin or out[used - 1] < 128)):
+                    out[used] = SPACE_CODE
                     gap[used] = breaks
                     used += 1
             elif used > 0 and latin != (out[used - 1] < 128):  # "click여기"
-                out[used] = _SPACE
+                out[used] = SPACE_CODE
                 gap[used] = breaks
                 used += 1
             open_break = False
@@ -115,13 +112,13 @@ def _squeeze(
             used += 1
         else:
             open_break = True
-    out[used] = _SPACE
+    out[used] = SPACE_CODE
     gap[used] = breaks
     return used + 1
 
 
 @kernel
-def _has_contact(chars: npt.NDArray[np.int32], count: int) -> bool:
+def _has_contact(chars: Ints, count: int) -> bool:
     """Return whether the window holds "://", "www." or a number of 9 to 12 grouped digits."""
     digits = 0
     for index in range(count):
@@ -130,7 +127,7 @@ def _has_contact(chars: npt.NDArray[np.int32], count: int) -> bool:
             digits += 1
             if digits >= _PHONE_DIGITS:
                 return True
-        elif code not in (45, 46, 41, _SPACE):  # - . )
+        elif code not in (45, 46, 41, SPACE_CODE):  # - . )
             digits = 0
         if index >= 2 and code == 47 and chars[index - 1] == 47 and chars[index - 2] == 58:
             return True
@@ -141,8 +138,8 @@ def _has_contact(chars: npt.NDArray[np.int32], count: int) -> bool:
 
 @kernel
 def _spam(
-    data: npt.NDArray[np.uint8],
-    offsets: npt.NDArray[np.int64],
+    data: Bytes,
+    offsets: Longs,
     symbol: npt.NDArray[np.uint16],
     step: npt.NDArray[np.int16],
     output: Shorts,
@@ -152,7 +149,7 @@ def _spam(
     role: Shorts,
     gaps: Shorts,
     score: Floats,
-    found: npt.NDArray[np.int32],
+    found: Ints,
 ) -> None:
     chars = np.zeros(MAX_CHARS + 3, np.int32)
     out = np.zeros(2 * MAX_CHARS + 6, np.int32)
@@ -167,7 +164,7 @@ def _spam(
             at, count = read_window(data, at, end, TARGET_CHARS, LINE_CHARS, MAX_CHARS, chars)
             size = 0
             for index in range(count):
-                size += chars[index] != _SPACE
+                size += chars[index] != SPACE_CODE
             if size == 0:
                 continue
             total += size
@@ -182,7 +179,7 @@ def _spam(
                     phrase = output[ends]
                     if phrase >= 0:
                         first = index - length[phrase] + 1
-                        if code == _SPACE or gap[index] - gap[first] <= gaps[phrase]:
+                        if code == SPACE_CODE or gap[index] - gap[first] <= gaps[phrase]:
                             roles[role[phrase]] += 1
                             if role[phrase] == TOPIC:
                                 found[row, kind[phrase]] += 1
@@ -191,7 +188,7 @@ def _spam(
                     ends = suffix[ends]
             if roles[OFFER] + roles[TOPIC] == 0:
                 continue
-            evidence = OFFER_WEIGHT * roles[OFFER] + TOPIC_WEIGHT * min(roles[TOPIC], MOST_TOPICS)
+            evidence = OFFER_WEIGHT * roles[OFFER] + TOPIC_WEIGHT * min(roles[TOPIC], MAX_TOPICS)
             evidence -= REPORT_WEIGHT * roles[REPORT]
             if roles[OFFER] > 0 and _has_contact(chars, count):
                 evidence += CONTACT_WEIGHT

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from filters.columnar.kernels import Mask
-from filters.dedup.common_lines import Numbers, cut_repeats, document_keys, split_passages
+from filters.columnar.arrays import Longs, Mask
+from filters.dedup.common_lines import document_keys, removed_repeats, split_passages
 from filters.text.removed_spans import flat_spans
 from pipelines.dedup.clusters import duplicate_rows, work_folder
 from pipelines.engine.context import Context
@@ -119,7 +119,7 @@ def repeats_of(
     where = kept & prose(batch)
     lines, paragraphs = split_passages(batch.column("text"), where)
     langs = batch.column("lang").to_pylist()
-    cuts = cut_repeats(
+    cuts = removed_repeats(
         lines,
         paragraphs,
         _documents(counts, lines.keys),
@@ -134,7 +134,7 @@ def repeats_of(
     return cuts, pa.array(removed / sizes, pa.float32(), mask=~kept)
 
 
-def _documents(counts: npt.NDArray[np.void], keys: npt.NDArray[np.uint64]) -> Numbers:
+def _documents(counts: npt.NDArray[np.void], keys: npt.NDArray[np.uint64]) -> Longs:
     """Return the counts of `keys`; 1 for those that are not listed."""
     found = np.ones(len(keys), np.int64)
     if len(counts):
@@ -144,6 +144,6 @@ def _documents(counts: npt.NDArray[np.void], keys: npt.NDArray[np.uint64]) -> Nu
     return found
 
 
-def _limits(limits: dict[str, int], langs: list[str | None]) -> Numbers:
+def _limits(limits: dict[str, int], langs: list[str | None]) -> Longs:
     usual = limits["default"]
     return np.array([limits.get(lang or "", usual) for lang in langs], np.int64)

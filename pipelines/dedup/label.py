@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from filters.columnar.arrays import fixed_binary
-from filters.text.removed_spans import build_cuts
+from filters.text.removed_spans import build_removed_spans
 from pipelines.dedup.clusters import KINDS, entries, work_folder
 from pipelines.dedup.common_lines import READS, kept_rows, repeats_of
 from pipelines.dedup.numbers import rows_of
@@ -51,7 +51,7 @@ class Label(beam.DoFn):
             if settings.enabled:
                 repeats = repeats_of(batch, kept[start : start + count], counts, settings)
             else:
-                repeats = (build_cuts(count, (), ()), pa.nulls(count, pa.float32()))
+                repeats = (build_removed_spans(count, (), ()), pa.nulls(count, pa.float32()))
             start += count
             yield _labelled(count, at, here, repeats)
 

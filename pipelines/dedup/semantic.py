@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from filters.columnar.arrays import fixed_binary, fixed_matrix
-from filters.dedup.semantic import PER_CELL, Floats, fit_cells, nearest_cell, semantic_duplicates
+from filters.columnar.arrays import Floats, fixed_binary, fixed_matrix
+from filters.dedup.semantic import PER_CELL, fit_cells, nearest_cell, semantic_duplicates
 from pipelines.dedup.numbers import bounds_of, documents_of, rows_of
 from pipelines.engine.context import Context
 from pipelines.engine.exchange import Exchange, Slice, load_array, save_array

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from filters.text.removed_spans import CUTS
+from filters.text.removed_spans import REMOVED_SPANS
 from pipelines.stages.base import Stage, without
 from pipelines.storage.layout import CONFIG, DOCUMENTS, annotation_manifests
 from pipelines.storage.store import as_path
@@ -21,7 +21,7 @@ DEDUP = pa.schema(
         pa.field("duplicate_kind", pa.string()),  # exact, url, near, or earlier: of a prior run
         pa.field("cluster_id", pa.binary(16)),  # smallest id of the cluster; null outside one
         pa.field("cluster_size", pa.int32(), nullable=False),  # 1 outside a cluster
-        pa.field("repeats", CUTS, nullable=False),  # passages that many documents contain
+        pa.field("repeats", REMOVED_SPANS, nullable=False),  # passages that many documents hold
         pa.field("repeated", pa.float32()),  # their share of the bytes; null unless counted
     ]
 )

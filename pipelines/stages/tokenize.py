@@ -23,7 +23,7 @@ the spans removed before (0: none). All are null where the document has never su
 
 
 def cut_columns(config: Config) -> list[str]:
-    """Return the columns of spans (CUTS) that are removed before encoding."""
+    """Return the columns of removed spans (`filters.text.removed_spans`), which encoding skips."""
     tails = ["tails"] if config.measure.cut_tails else []
     return [*tails, "repeats"] if config.dedup.lines.enabled else tails
 

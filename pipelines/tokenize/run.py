@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from filters.pii.mask import apply_spans
-from filters.text.removed_spans import cut_keys
+from filters.text.removed_spans import removed_span_keys
 from mixtures.keys import base_keys, id_matrix
 from mixtures.shards.token_runs import (
     Run,
@@ -311,13 +311,15 @@ def _encode(
 
 
 def _cut_keys(ctx: Context, task: ShardTask) -> npt.NDArray[np.int64]:
-    """Return per row a hash of the spans to remove (`filters.text.removed_spans.cut_keys`)."""
+    """Return for each row a hash of what is to be cut from it (see
+    `filters.text.removed_spans.removed_span_keys`)."""
     columns = cut_columns(ctx.config)
     if not columns:
         return np.zeros(task.rows, np.int64)
     batches = ctx.read(task.name, columns, task.documents_sha256)
     return np.concatenate(
-        [np.zeros(0, np.int64)] + [cut_keys(batch.columns, batch.num_rows) for batch in batches]
+        [np.zeros(0, np.int64)]
+        + [removed_span_keys(batch.columns, batch.num_rows) for batch in batches]
     )
 
 

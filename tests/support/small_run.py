@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import xxhash
 
-from filters.text.removed_spans import CUTS
+from filters.text.removed_spans import REMOVED_SPANS
 from pipelines.engine.context import Context
 from pipelines.stages.tokenize import TOKENS
 from pipelines.storage.columns import Columns
@@ -37,7 +37,7 @@ GIVEN = pa.schema(
         pa.field("bytes", pa.int64()),
         pa.field("exact_hash", pa.binary(16)),
         pa.field("pii_spans", pa.list_(SPAN)),
-        pa.field("tails", CUTS),
+        pa.field("tails", REMOVED_SPANS),
         pa.field("kept", pa.bool_()),
     ]
 )

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from filters.toxicity.annotator import DEFAULT_MODEL, ngram_model
-from filters.toxicity.small_transformer import Shape, SmallModel, make_network, save
+from filters.toxicity.network import Shape, make_network
+from filters.toxicity.small_transformer import SmallModel, save
 
 SENTENCES = [
     "오늘은 날씨가 좋아서 공원을 산책했습니다.",

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filters.columnar.kernels import buffers
-from filters.columnar.patterns import found_at, found_between, needles
+from filters.columnar.patterns import compile_patterns, found_at, found_between
 
 WORDS = ("cookie", "쿠키", "(c)", "이란 ", "©2", "use of cookies", "무단 전재")
-WANTED = needles([(word, 1 << place) for place, word in enumerate(WORDS)])
+WANTED = compile_patterns([(word, 1 << place) for place, word in enumerate(WORDS)])
 pieces = st.lists(
     st.one_of(st.sampled_from([*WORDS, "Cookie", "COOKIE", "쿠", "키", " "]), st.text(max_size=3))
 )
@@ -42,7 +42,7 @@ def test_a_needle_that_the_end_cuts_is_not():
 
 def test_too_short_a_needle_is_refused():
     with pytest.raises(ValueError, match="three bytes"):
-        needles([("©", 1)])
+        compile_patterns([("©", 1)])
 
 
 def test_an_empty_text_holds_nothing():

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters.dedup.common_lines import Passages, cut_repeats, document_keys, split_passages
+from filters.dedup.common_lines import Passages, document_keys, removed_repeats, split_passages
 
 TEXT = st.text("ab 가\n\r\t ", max_size=60)
 
@@ -41,7 +41,7 @@ def after_cuts(
         return np.array([counts.get(text, 1) for text in flat], np.int64)
 
     limits = [np.full(len(texts), limit, np.int64) for limit in (rare, common)]
-    cuts = cut_repeats(
+    cuts = removed_repeats(
         lines, paragraphs, known(lines), known(paragraphs), limits[0], limits[1], above
     ).to_pylist()
     left = []

@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters.dedup.semantic import Floats, fit_cells, nearest_cell, semantic_duplicates
+from filters.columnar.arrays import Floats
+from filters.dedup.semantic import fit_cells, nearest_cell, semantic_duplicates
 
 
 def unit(rows: Floats) -> Floats:

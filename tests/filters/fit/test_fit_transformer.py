@@ -10,11 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from filters.fit.labelled import Row, is_held
+from filters.fit.labelled import Row, is_held_out
 from filters.fit.logistic import figures
 from filters.fit.transformer import fit_transformer, make_targets
 from filters.toxicity.classifier import ScreenByTransformer
-from filters.toxicity.small_transformer import CARD, NGRAM, WEIGHTS, Shape, load
+from filters.toxicity.network import Shape
+from filters.toxicity.small_transformer import CARD, NGRAM, WEIGHTS, load
 from schemas.config import Toxicity
 from schemas.errors import InputError
 
@@ -45,13 +46,13 @@ def test_a_planted_word_is_learned_and_the_card_tells_the_truth(tmp_path: Path):
     data = write(tmp_path / "rows.jsonl", rows)
     more = write(tmp_path / "more.jsonl", [{"text": "강 길 집 꽃 별 눈 비 산"}] * 20)
     out = tmp_path / "slow"
-    said: list[str] = []
+    reports: list[str] = []
     card = fit_transformer(
-        [data], out, [more], epochs=2, shape=SHAPE, licence="CC0-1.0", say=said.append
+        [data], out, [more], epochs=2, shape=SHAPE, licence="CC0-1.0", report=reports.append
     )
-    assert said[-1] == "pass 2/2 over the labels"
+    assert reports[-1] == "pass 2/2 over the labels"
     assert {path.name for path in out.iterdir()} == {WEIGHTS, NGRAM, CARD}
-    held = [row for row in rows if is_held(row["id"])]
+    held = [row for row in rows if is_held_out(row["id"])]
     assert card["rows"] == len(rows) - len(held)
     score = load(out, "cpu")(
         pa.array([row["text"] for row in held], pa.large_string()), np.zeros(len(held), np.int32)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from filters.fit.junk_data import labelled_rows
-from filters.fit.labelled import is_held, read_labelled, read_texts
+from filters.fit.labelled import is_held_out, read_labelled, read_texts
 from filters.fit.linear import fit_quality, fit_toxicity
 from filters.fit.logistic import figures, fit_logistic, platt
 from filters.quality.annotator import Score
@@ -68,7 +68,7 @@ def test_the_card_says_what_was_measured_and_how_to_make_it_again(tmp_path: Path
     assert "bibim fit toxicity --data rows.jsonl --out model.npz" in text
     assert "CC0-1.0" in text
     assert str(tmp_path) not in text
-    held = [row for row in rows if is_held(row["id"])]
+    held = [row for row in rows if is_held_out(row["id"])]
     assert card["rows"] == len(rows) - len(held)
     model = ngram_model.load(tmp_path / "model.npz")
     for kind, odd in (("Hangul", 1), ("other", 0)):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filters.language.annotator import Identify, windows
+from filters.language.annotator import Identify, clean_excerpts
 from filters.language.lid import MODEL
 from schemas.config import Identify as Settings
 from tests.support.columns import odd_text, records, texts
@@ -117,12 +117,12 @@ def test_what_says_nothing_is_undetermined(annotate: Identify, text: str):
 
 def test_windows_leave_out_code_front_matter_and_addresses():
     text = "---\ntitle: x\n---\n한 줄\n```cpp\nint a;\n```\nhttps://a.example/b 두 줄"
-    assert windows(text.encode()) == ["한 줄 두 줄"]
+    assert clean_excerpts(text.encode()) == ["한 줄 두 줄"]
 
 
 def test_windows_of_a_long_text_are_three_short_ones():
     long = ("가나 다라 " * 200_000).encode()
-    assert [len(window) for window in windows(long)] == pytest.approx([600] * 3, abs=2)
+    assert [len(window) for window in clean_excerpts(long)] == pytest.approx([600] * 3, abs=2)
 
 
 @settings(deadline=None, max_examples=60)

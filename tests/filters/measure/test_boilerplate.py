@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filters.columnar.kernels import buffers, everywhere
-from filters.measure.boilerplate import find_tails, line_kind
+from filters.measure.boilerplate import find_boilerplate, line_kind
 from filters.pii.annotator import SPANS
 from filters.pii.mask import apply_spans
-from filters.text.removed_spans import CUTS, cut_keys
+from filters.text.removed_spans import REMOVED_SPANS, removed_span_keys
 from schemas.config import Pii
 
 BODY = (
@@ -24,7 +24,7 @@ BODY = (
 
 def tails(*texts: str) -> pa.ListArray:
     data, offsets = buffers(pa.array(texts, pa.large_string()))
-    return find_tails(data, offsets, everywhere(offsets))
+    return find_boilerplate(data, offsets, everywhere(offsets))
 
 
 def left(text: str) -> str:
@@ -129,7 +129,10 @@ def test_spans_and_cuts_that_overlap_remove_every_byte_that_either_covers(
         return pa.array([rows], kind)
 
     result = apply_spans(
-        pa.array([text], pa.large_string()), column(SPANS, False), Pii(), [column(CUTS, True)]
+        pa.array([text], pa.large_string()),
+        column(SPANS, False),
+        Pii(),
+        [column(REMOVED_SPANS, True)],
     )[0].as_py()
     covered = np.zeros(len(text), bool)
     for start, end in places[True][1:] + places[False][1:]:
@@ -145,9 +148,9 @@ def test_rows_have_the_tails_that_they_have_alone() -> None:
 
 def test_a_key_tells_cuts_apart_and_is_0_without_any() -> None:
     one = tails(BODY + "ⓒ 누리일보, 무단 전재 금지\n", BODY)
-    keys = cut_keys([one], 2)
+    keys = removed_span_keys([one], 2)
     assert keys[0] != 0
     assert keys[1] == 0
     other = tails(BODY + "x\nⓒ 누리일보, 무단 전재 금지\n", BODY)
-    assert cut_keys([other], 2)[0] != keys[0]
-    assert cut_keys([one, one], 2)[0] != keys[0]
+    assert removed_span_keys([other], 2)[0] != keys[0]
+    assert removed_span_keys([one, one], 2)[0] != keys[0]

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters.fit.labelled import is_held
+from filters.fit.labelled import is_held_out
 from filters.text.boundaries import BITS, FEATURES, features, judge, load_weights
 from tests.support.columns import records
 
@@ -51,7 +51,7 @@ def test_boundaries_are_kiwis_in_nineteen_of_twenty_on_documents_not_learned_fro
     kiwi = Kiwi()
     right = total = 0
     for name in ("ko_docs", "ko_reviews"):
-        held = [r["text"] for r in records(f"corpora/{name}", every=40) if is_held(r["id"])]
+        held = [r["text"] for r in records(f"corpora/{name}", every=40) if is_held_out(r["id"])]
         for text in held[:25]:
             shown = text[:1000]
             crossed = np.zeros(len(shown) + 1, np.int64)

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from filters.columnar.windows import split_windows
 from filters.toxicity.annotator import DEFAULT_MODEL, Screen, model_files, ngram_model
 from filters.toxicity.classifier import ScreenByTransformer, load_classifier
-from filters.toxicity.small_transformer import NGRAM, WEIGHTS, chances, read, save, tokenise
+from filters.toxicity.small_transformer import NGRAM, WEIGHTS, ngram_probability, read, save
+from filters.toxicity.tokens import tokenise
 from schemas.config import Toxicity
 from schemas.errors import InputError
 from tests.support.tiny_models import SENTENCES, save_checkpoint, save_small
@@ -61,7 +63,7 @@ def test_columns_and_rows_are_those_of_the_fast_model(models: dict[str, str], na
 
 def test_a_long_document_is_the_mean_of_its_windows_by_length(models: dict[str, str]):
     settings = Toxicity(model=models["two"])
-    windows = ngram_model.windows(pa.array([LONG], pa.large_string()))
+    windows = split_windows(pa.array([LONG], pa.large_string()))
     texts = windows.texts(pa.array([LONG], pa.large_string()))
     assert len(texts) > 10
     assert "".join(texts.to_pylist()) == LONG
@@ -85,8 +87,8 @@ def test_a_long_document_is_the_mean_of_its_windows_by_length(models: dict[str, 
 def test_windows_are_those_of_the_fast_model(texts: list[str]):
     column = pa.array(texts, pa.large_string())
     model = ngram_model.load(DEFAULT_MODEL)
-    windows = ngram_model.windows(column)
-    score, share = windows.density(chances(model, windows.texts(column)), len(texts))
+    windows = split_windows(column)
+    score, share = windows.density(ngram_probability(model, windows.texts(column)), len(texts))
     assert score == pytest.approx(model.score(column)[0], abs=1e-5)
     assert share == pytest.approx(model.score(column)[1], abs=1e-6)
 
@@ -95,10 +97,10 @@ def test_windows_of_other_scripts_keep_the_ngram_models_probability(models: dict
     text = pa.array(
         ["A line of plain English.", "오늘은 날씨가 좋아요", "꺼져 123"], pa.large_string()
     )
-    kind = ngram_model.windows(text).kind
+    kind = split_windows(text).kind
     assert kind.tolist() == [1, 0, 0]
     said = load_classifier(Toxicity(model=models["ours"]))(text, kind)
-    plain = chances(ngram_model.load(Path(models["ours"]) / NGRAM), text)
+    plain = ngram_probability(ngram_model.load(Path(models["ours"]) / NGRAM), text)
     assert said[0] == plain[0]
     assert (said[1:] != plain[1:]).all()
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filters.toxicity.ngram_model import MAX_CHARS, NgramModel, features, load, save, utf8_buffers
+from filters.columnar.windows import MAX_CHARS, utf8_buffers
+from filters.toxicity.ngram_model import NgramModel, features, load, save
 from schemas.errors import InputError
 
 ANY_TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=600)

@@ -13,7 +13,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filters.fit.labelled import is_held
+from filters.fit.labelled import is_held_out
 from filters.fit.logistic import figures
 from filters.toxicity.annotator import DEFAULT_MODEL, Screen, model_files
 from filters.toxicity.lexicon import CLASSES, phrases
@@ -167,7 +167,7 @@ def rows(name: str) -> list[dict[str, object]]:
 def test_the_shipped_model_keeps_its_cards_promise_on_held_out_rows(
     name: str, auc: float, macro_f1: float
 ):
-    held = [row for row in rows(f"labelled/{name}.jsonl.zst") if is_held(str(row["id"]))]
+    held = [row for row in rows(f"labelled/{name}.jsonl.zst") if is_held_out(str(row["id"]))]
     found = screen(*(str(row["text"]) for row in held))
     measured = figures(
         np.array([row["toxicity"] for row in found]),
