@@ -1,7 +1,7 @@
-"""The books, checked by program: nothing is lost, nothing appears from nowhere.
+"""Checks of a run: the totals of each stage reconcile, and every file matches its manifest.
 
-Each check reads the data again. A check that fails names what differs and by how much. One whose
-files cannot be read is not made, and says which file that is; the others are.
+Each check reads the data again. A check that fails names what differs and by how much. A check
+whose files cannot be read is not made and names the file; the others are made.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 from pydantic import BaseModel
 
 from audit.accounting.ledger import Flow, Ledger, ledger, sum_counts
-from audit.accounting.recount import Balance, balance_parts
-from audit.accounting.stats import written_stats
+from audit.accounting.recount import Recount, recount_parts
+from audit.accounting.stats import STATS, written_stats
 from audit.query.reading import (
     Damaged,
     decided,
@@ -34,11 +34,7 @@ from audit.query.reading import (
 from mixtures.shards.token_runs import run_path
 from pipelines.stages.catalog import active_stages, effective_rules
 from pipelines.stages.dedup import STAGE as DEDUP
-from pipelines.stages.ingest import STAGE as INGEST
-from pipelines.stages.measure import STAGE as MEASURE
-from pipelines.stages.mix import STAGE as MIX
 from pipelines.storage.layout import (
-    AUDIT_STATS,
     DOCUMENTS,
     MIXTURE,
     REJECTS,
@@ -57,13 +53,13 @@ SHOWN = 5
 
 
 class Check(BaseModel):
-    """One thing that has to hold. `detail` has the figures, or what is wrong."""
+    """One condition of a sound run. `detail` gives the figures, or what is wrong."""
 
     name: str
     holds: bool
     detail: str
     made: bool = True
-    """False where a file that it needs cannot be read: nobody knows whether it holds."""
+    """False where a file that it needs cannot be read, so that the answer is unknown."""
 
 
 def check_run(out: Path, config: Config) -> list[Check]:
@@ -73,18 +69,18 @@ def check_run(out: Path, config: Config) -> list[Check]:
     def made(name: str, make: Callable[[], list[Check]]) -> list[Check]:
         return _made(name, make, damaged=not files.holds)
 
-    books: list[Ledger] = []
+    accounts: list[Ledger] = []
 
     def count() -> list[Check]:
-        books.append(ledger(out, config, mixed=False))
-        return [*check_conservation(books[0]), check_stats(out, config, books[0])]
+        accounts.append(ledger(out, config, mixed=False))
+        return [*check_conservation(accounts[0]), check_stats(out, config, accounts[0])]
 
     checks = [
         files,
         *made("conservation", count),
         check_splits(out),
         check_rows(out, config),
-        *check_stages(out, config, books[0] if books else None, damaged=not files.holds),
+        *check_stages(out, config, accounts[0] if accounts else None, damaged=not files.holds),
     ]
     if DEDUP.name in finished_steps(out, config):
         name = "every duplicate has a survivor"
@@ -96,14 +92,14 @@ def check_run(out: Path, config: Config) -> list[Check]:
 
 
 def _made(name: str, make: Callable[[], list[Check]], damaged: bool) -> list[Check]:
-    """Return what `make` gives, or `name` as not made. `damaged`: some file is known to differ."""
+    """Return the checks of `make`, or `name` as not made. `damaged`: a file is known to differ."""
     try:
         return make()
     except Damaged as error:
         detail = f"needs {error.short}"
     except RunFault as error:
         detail = str(error)
-    except Exception as error:  # what a damaged file does to its reader, nobody can list
+    except Exception as error:  # a damaged file can raise anything in its reader
         if not damaged:
             raise
         detail = str(error) if isinstance(error, BibimError) else f"{type(error).__name__}: {error}"
@@ -111,7 +107,7 @@ def _made(name: str, make: Callable[[], list[Check]], damaged: bool) -> list[Che
 
 
 def check_files(out: Path, config: Config) -> Check:
-    """Every file that a manifest names is there with its size and SHA-256, and no other."""
+    """Check that each folder holds the files of its manifest and no others, by size and SHA-256."""
     files, wrong = _mixture_files(out)
     wrong += _gaps(out, config)
     folders = [out / DOCUMENTS, out / REJECTS, *annotation_folders(out)]
@@ -138,7 +134,7 @@ def check_files(out: Path, config: Config) -> Check:
 
 
 def _gaps(out: Path, config: Config) -> Iterator[str]:
-    """Yield the steps' folders in which nothing is although a later step has finished."""
+    """Yield the empty folders of steps before the last finished step."""
     missing: list[str] = []
     for folder in (each.folder for each in active_stages(config)[1:]):
         if read_manifest(out / folder) is not None:
@@ -167,46 +163,49 @@ def _mixture_files(out: Path) -> tuple[int, list[str]]:
         return 0, [str(error)]
 
 
-def check_conservation(books: Ledger) -> list[Check]:
-    """For each source: read = kept + dropped + rejected, in documents and in bytes."""
+def check_conservation(accounts: Ledger) -> list[Check]:
+    """Check per source that read = kept + dropped + rejected, in documents and in bytes."""
     checks = []
-    for source, book in sorted(books.sources.items()):
-        gone = sum_counts(list(book.dropped.values()))
-        bad = sum_counts(list(book.rejected.values()))
-        documents = book.kept.documents + gone.documents + bad.documents
-        raw = book.kept.raw_bytes + gone.raw_bytes + bad.raw_bytes + book.structural_bytes
+    for source, account in sorted(accounts.sources.items()):
+        gone = sum_counts(list(account.dropped.values()))
+        bad = sum_counts(list(account.rejected.values()))
+        documents = account.kept.documents + gone.documents + bad.documents
+        raw = account.kept.raw_bytes + gone.raw_bytes + bad.raw_bytes + account.structural_bytes
         wrong = []
-        if documents != book.read.documents:
-            wrong.append(f"documents: read {book.read.documents}, accounted {documents}")
-        if raw != book.read.raw_bytes:
-            wrong.append(f"bytes: read {book.read.raw_bytes}, accounted {raw}")
+        if documents != account.read.documents:
+            wrong.append(f"documents: read {account.read.documents}, accounted {documents}")
+        if raw != account.read.raw_bytes:
+            wrong.append(f"bytes: read {account.read.raw_bytes}, accounted {raw}")
         detail = (
-            f"{book.read.documents:,} read = {book.kept.documents:,} kept + {gone.documents:,} "
-            f"dropped + {bad.documents:,} rejected; {book.read.raw_bytes:,} bytes = "
-            f"{book.kept.raw_bytes:,} + {gone.raw_bytes:,} + {bad.raw_bytes:,} "
-            f"(+ {book.structural_bytes:,} structural)"
+            f"{account.read.documents:,} read = {account.kept.documents:,} kept + "
+            f"{gone.documents:,} dropped + {bad.documents:,} rejected; "
+            f"{account.read.raw_bytes:,} bytes = "
+            f"{account.kept.raw_bytes:,} + {gone.raw_bytes:,} + {bad.raw_bytes:,} "
+            f"(+ {account.structural_bytes:,} structural)"
         )
         checks.append(_check(f"conservation of {source}", wrong, detail))
     return checks
 
 
-def check_stats(out: Path, config: Config, books: Ledger) -> Check:
-    """The figures that the run wrote are those of its data; old ones are not asked."""
+def check_stats(out: Path, config: Config, accounts: Ledger) -> Check:
+    """Check that `audit/stats.json` agrees with the data, unless the data was written later."""
     stored = written_stats(out)
     name = "figures as written agree with the data"
     if stored is None:
-        return _check(name, [], "none written since the data, so they are counted when asked for")
+        return _check(name, [], "not written since the data, so `bibim audit show` counts them")
     wrong = []
-    for source in sorted({*stored.sources, *books.sources}):
-        if stored.sources.get(source) != books.sources.get(source):
-            wrong.append(f"{AUDIT_STATS}: source {source}: other sums than its documents have")
-    if stored.lines != books.lines:
-        wrong.append(f"{AUDIT_STATS}: other verdicts by component and language")
-    flows = [flow for flow in stored.stages if flow.stage != MIX.name]
-    for stage in dict.fromkeys(flow.stage for flow in [*books.stages, *flows]):
-        sides = [[flow for flow in all_ if flow.stage == stage] for all_ in (flows, books.stages)]
+    for source in sorted({*stored.sources, *accounts.sources}):
+        if stored.sources.get(source) != accounts.sources.get(source):
+            wrong.append(f"{STATS}: source {source}: its sums differ from its documents")
+    if stored.lines != accounts.lines:
+        wrong.append(f"{STATS}: its verdicts by component and language differ from the data")
+    flows = [flow for flow in stored.stages if flow.stage != "mix"]
+    for stage in dict.fromkeys(flow.stage for flow in [*accounts.stages, *flows]):
+        sides = [
+            [flow for flow in all_ if flow.stage == stage] for all_ in (flows, accounts.stages)
+        ]
         if sides[0] != sides[1]:
-            wrong.append(f"{AUDIT_STATS}: stage {stage}: other sums than its annotations give")
+            wrong.append(f"{STATS}: stage {stage}: its sums differ from its annotations")
     return _check(name, wrong, f"{len(flows)} rows of stages, {len(stored.lines)} of verdicts")
 
 
@@ -215,22 +214,22 @@ RECOUNTED = {"documents": "documents", "characters": "chars", "bytes": "text_byt
 """What `audit.accounting.recount` counts, and what the ledger calls it."""
 
 
-def check_handover(books: Ledger, balance: Balance) -> Check:
-    """For each source, what a stage leaves is what the next one enters, in documents and bytes.
+def check_handover(accounts: Ledger, recount: Recount) -> Check:
+    """Check per source that what leaves a stage enters the next one, in documents and bytes.
 
-    The ledger's rows are compared with one another and with the recount in `balance`. What
-    enters a row has to leave it, or to be dropped or edited.
+    The ledger's rows are compared with one another and with `recount`. What enters a row must
+    leave it, or be dropped or edited.
     """
-    wrong = [fault for flow in books.stages for fault in _leaks(flow)]
-    stages = list(dict.fromkeys(flow.stage for flow in books.stages))
+    wrong = [fault for flow in accounts.stages for fault in _leaks(flow)]
+    stages = list(dict.fromkeys(flow.stage for flow in accounts.stages))
     for before, after in pairwise(stages):
-        counted = balance.entered(after)
-        for source in sorted({flow.source for flow in books.stages}):
-            left = sum_counts(f.left for f in _flows(books, before, source))
-            entered = sum_counts(f.entered for f in _flows(books, after, source))
-            # The ledger knows lengths from `identify` on, where `measure` has counted them.
-            known = COUNTS[:2] if before == INGEST.name else COUNTS[:4]
-            lengths = before != INGEST.name and MEASURE.name in books.steps
+        counted = recount.entered(after)
+        for source in sorted({flow.source for flow in accounts.stages}):
+            left = sum_counts(f.left for f in _flows(accounts, before, source))
+            entered = sum_counts(f.entered for f in _flows(accounts, after, source))
+            # The ledger has lengths from `identify` on, once `measure` has counted them.
+            known = COUNTS[:2] if before == "ingest" else COUNTS[:4]
+            lengths = before != "ingest" and "measure" in accounts.steps
             pairs = [(count, getattr(entered, count)) for count in known] + [
                 (count, counted.get((source, name), 0))
                 for name, count in RECOUNTED.items()
@@ -245,8 +244,8 @@ def check_handover(books: Ledger, balance: Balance) -> Check:
     return _check("what a stage leaves enters the next", wrong, f"{len(stages)} stages")
 
 
-def _flows(books: Ledger, stage: str, source: str) -> list[Flow]:
-    return [flow for flow in books.stages if (flow.stage, flow.source) == (stage, source)]
+def _flows(accounts: Ledger, stage: str, source: str) -> list[Flow]:
+    return [flow for flow in accounts.stages if (flow.stage, flow.source) == (stage, source)]
 
 
 def _leaks(flow: Flow) -> Iterator[str]:
@@ -262,37 +261,37 @@ def _leaks(flow: Flow) -> Iterator[str]:
 
 
 def check_stages(
-    out: Path, config: Config, books: Ledger | None = None, damaged: bool = False
+    out: Path, config: Config, accounts: Ledger | None = None, damaged: bool = False
 ) -> list[Check]:
-    """For each stage: what entered is what left, was dropped or edited; see
-    `audit.accounting.recount`.
+    """Check per stage that what entered left, was dropped or was edited.
 
-    With `books`, the ledger, also that nothing is lost from one stage to the next.
+    See `audit.accounting.recount`. With `accounts`, the ledger, check the handover between
+    stages too.
     """
-    balance = Balance()
+    recount = Recount()
 
-    def take(count: Callable[[], Balance]) -> list[Check]:
-        balance.take(count())
+    def take(count: Callable[[], Recount]) -> list[Check]:
+        recount.take(count())
         return []
 
     missing: list[Check] = []
     half: set[str] = set()
-    for stages, count in balance_parts(out, config):
+    for stages, count in recount_parts(out, config):
         if lost := _made(f"ledger of {', '.join(stages)}", partial(take, count), damaged):
             missing += lost
             half.update(stages)
-    wrong: dict[str, list[str]] = {stage: [] for stage in balance.stages()}
-    for residue in balance.residues():
+    wrong: dict[str, list[str]] = {stage: [] for stage in recount.stages()}
+    for residue in recount.residues():
         wrong[residue.stage].append(str(residue))
     return [
         _check(f"ledger of {stage}", wrong[stage], f"{count:,} sums agree")
-        for stage, count in balance.stages().items()
+        for stage, count in recount.stages().items()
         if wrong[stage] or stage not in half
-    ] + [*([check_handover(books, balance)] if books is not None else []), *missing]
+    ] + [*([check_handover(accounts, recount)] if accounts is not None else []), *missing]
 
 
 def check_splits(out: Path) -> Check:
-    """The splits of one file together hold each of its records once."""
+    """Check that the splits of a file together hold each of its records once."""
     whole: dict[str, set[tuple[int, int]]] = defaultdict(set)
     parts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     for shard in documents_of(out).shards:
@@ -304,14 +303,14 @@ def check_splits(out: Path) -> Check:
     wrong = []
     for name, totals in whole.items():
         if len(totals) > 1:
-            wrong.append(f"{name}: its splits saw {len(totals)} different lengths")
+            wrong.append(f"{name}: its splits report {len(totals)} different lengths of the file")
         elif (owned := tuple(parts[name])) != (total := next(iter(totals))):
-            wrong.append(f"{name}: {total} records and bytes, its splits own {owned}")
+            wrong.append(f"{name}: {total} records and bytes, its splits hold {owned}")
     return _check("splits partition their files", wrong, f"{len(whole)} files")
 
 
 def check_rows(out: Path, config: Config) -> Check:
-    """Every annotation shard has its document shard's rows and names its hash."""
+    """Check that every annotation shard has the rows of its document shard and names its hash."""
     wrong = []
     count = 0
     for step in finished_steps(out, config):
@@ -337,9 +336,9 @@ def check_rows(out: Path, config: Config) -> Check:
 
 
 def check_survivors_of_clusters(out: Path, config: Config) -> Check:
-    """Every duplicate names a document that is not itself a duplicate, and that was a candidate.
+    """Check that every duplicate names a document that was a candidate and is not a duplicate.
 
-    What an earlier run holds (`dedup.against`) is not here to be looked for.
+    Documents of an earlier run (`dedup.against`) are not in this folder and are left out.
     """
     before = effective_rules(config, DEDUP.name, stored_schemas(out, config))
     survivors: list[pa.Array] = []
@@ -358,7 +357,7 @@ def check_survivors_of_clusters(out: Path, config: Config) -> Check:
 
 
 def check_mixture(out: Path, config: Config) -> Check:
-    """The mixture's documents survive, its tokens add up."""
+    """Check that the mixture holds survivors only, each with its tokens."""
     tokens: dict[bytes, int] = {}
     for group in decided(out, config, rules_of(out, config), ["id", "tokens"]):
         columns = group.columns.filter(pa.array(group.kept))
@@ -374,7 +373,7 @@ def check_mixture(out: Path, config: Config) -> Check:
         strangers = sum(1 for document in ids if document not in tokens)
         different = sum(1 for d, n in zip(ids, counts, strict=True) if tokens.get(d, n) != n)
         if strangers:
-            wrong.append(f"{path.name}: {strangers} sequences of documents that do not survive")
+            wrong.append(f"{path.name}: {strangers} sequences of documents that were dropped")
         if different:
             wrong.append(f"{path.name}: {different} sequences differ in length from tokenize")
         epochs = np.asarray(table.column("epoch"))
@@ -384,12 +383,12 @@ def check_mixture(out: Path, config: Config) -> Check:
 
 
 OVERALL, SHARD, WINDOW = 0.001, 0.01, 0.03
-"""How far a component's share may be from its target, relative to the target: over all, in a
+"""Largest deviation of a component's share from its target, relative to the target: overall, per
 shard, and in any window of `mixture.window` tokens."""
 
 
 def check_balance(out: Path) -> Check:
-    """Every component has its share over all, in each shard and in every window."""
+    """Check that every component has its share overall, in each shard and in every window."""
     from mixtures.shards.megatron import balance
 
     with naming_damage(out, side_cars(out)):

@@ -1,7 +1,7 @@
 """Two runs side by side: what changed between them, and why.
 
-The other run is the one before: `dropped` means kept there and dropped here. Documents are the
-same where their ids are, that is, where source and origin are.
+The other run is the earlier one: `dropped` means kept there and dropped here. Two documents are
+the same if their ids are equal, that is, their source and origin.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel
 
-from audit.accounting.ledger import KEPT_NAME, SourceBooks, ledger, sum_counts
+from audit.accounting.ledger import KEPT_NAME, SourceAccount, ledger, sum_counts
 from audit.query.reading import decided, finished_steps, mixture_of, rules_of
 from filters.rules.decide import KEPT
 from pipelines.stages.tokenize import STAGE as TOKENIZE
-from pipelines.storage.layout import RUNS, source_of
+from pipelines.storage.layout import source_of
 from schemas.config import Config
 
 SHOWN = 3
@@ -28,7 +28,7 @@ SHOWN = 3
 
 
 class Pair(BaseModel):
-    """A value before (the other run's) and after (this run's); None where there is none."""
+    """A value before (the other run's) and after (this run's); None where it is missing."""
 
     name: str
     before: Any
@@ -39,7 +39,7 @@ class Pair(BaseModel):
         return bool(self.before != self.after)
 
     def moved(self) -> float:
-        """Return by how much a number moved, relative to before; 1 where one side is nothing."""
+        """Return the relative change of a number; 1 where one side is missing or 0."""
         if not self.differs:
             return 0.0
         if not self.before or self.after is None:
@@ -62,7 +62,7 @@ class Move(BaseModel):
 
 
 class Difference(BaseModel):
-    """What changed from `before` to `after`, causes first."""
+    """What changed from `before` to `after`: causes first, then data."""
 
     before: str
     after: str
@@ -70,19 +70,19 @@ class Difference(BaseModel):
     code: list[Pair]
     """Packages by version, and steps by a hash of their code (`step measure`)."""
     rules: list[Pair]
-    """By reason and scope; None: no such rule."""
+    """By scope and reason; None where the run does not have the rule."""
     sources: list[Pair]
-    """`SOURCE read`, `SOURCE kept`, `SOURCE tokens`: all of them, whether they differ or not."""
+    """`SOURCE read`, `SOURCE rejected`, `SOURCE kept`, `SOURCE tokens`, equal or not."""
     shares: list[Pair]
-    """`COMPONENT share` and `COMPONENT tokens` of the mixture, whether they differ or not."""
+    """`COMPONENT share` and `COMPONENT tokens` of the mixture, equal or not."""
     moves: list[Move]
     rewritten: dict[str, int]
-    """By source: documents whose text is not what it was."""
+    """By source: documents whose text differs."""
 
     def changes(self, tolerance: float = 0.0) -> list[str]:
-        """Return what of the data changed by more than `tolerance`, a line each.
+        """Return the data that changed by more than `tolerance`, one line each.
 
-        `tolerance` is relative to the run before; causes (config, code) alone are no change.
+        `tolerance` is relative to the run before. Causes (config, code) alone do not count.
         Documents that changed sides count against the documents that were read.
         """
         found = [
@@ -109,7 +109,7 @@ def _plain(value: Any) -> str:
 
 def compare_runs(after: tuple[Path, Config], before: tuple[Path, Config]) -> Difference:
     """Return what changed between two runs, each as far as it got."""
-    books = [ledger(*run).sources for run in (before, after)]
+    accounts = [ledger(*run).sources for run in (before, after)]
     rules = [_rules(*run) for run in (before, after)]
     settings = [_flat(run[1].model_dump(mode="json")) for run in (before, after)]
     ruled = _pairs(*rules)
@@ -120,7 +120,7 @@ def compare_runs(after: tuple[Path, Config], before: tuple[Path, Config]) -> Dif
         config=[pair for pair in _pairs(*settings) if pair.differs],
         code=[pair for pair in _pairs(_code(before[0]), _code(after[0])) if pair.differs],
         rules=[pair for pair in ruled if pair.differs],
-        sources=_pairs(_figures(books[0]), _figures(books[1])),
+        sources=_pairs(_figures(accounts[0]), _figures(accounts[1])),
         shares=_pairs(_shares(before[0]), _shares(after[0])),
         moves=moves,
         rewritten=rewritten,
@@ -144,8 +144,8 @@ def _flat(value: Any, path: str = "") -> dict[str, Any]:
 
 
 def _code(out: Path) -> dict[str, Any]:
-    """Return the versions that the last run in `out` noted: packages, and steps' code."""
-    path = out / RUNS
+    """Return the versions that the last run in `out` recorded: packages, and steps' code."""
+    path = out / "run.json"
     if not path.exists():
         return {}
     last = json.loads(path.read_text("utf-8"))["runs"][-1]
@@ -160,13 +160,13 @@ def _rules(out: Path, config: Config) -> dict[str, str]:
     return {name: " and ".join(texts) for name, texts in found.items()}
 
 
-def _figures(books: dict[str, SourceBooks]) -> dict[str, int]:
+def _figures(accounts: dict[str, SourceAccount]) -> dict[str, int]:
     figures: dict[str, int] = {}
-    for source, book in sorted(books.items()):
-        figures[f"{source} read"] = book.read.documents
-        figures[f"{source} rejected"] = sum_counts(book.rejected.values()).documents
-        figures[f"{source} kept"] = book.kept.documents
-        figures[f"{source} tokens"] = book.kept.tokens
+    for source, account in sorted(accounts.items()):
+        figures[f"{source} read"] = account.read.documents
+        figures[f"{source} rejected"] = sum_counts(account.rejected.values()).documents
+        figures[f"{source} kept"] = account.kept.documents
+        figures[f"{source} tokens"] = account.kept.tokens
     return figures
 
 
@@ -200,11 +200,11 @@ def _moves(
             place = joined.schema.get_field_index(name)
             joined = joined.set_column(place, name, pc.fill_null(joined[name], "absent"))
         joined = joined.filter(pc.not_equal(joined["verdict"], joined["verdict_after"]))
-        moves += _told(source, joined.sort_by("id"), ruled)
+        moves += _described(source, joined.sort_by("id"), ruled)
     return moves, rewritten
 
 
-def _told(source: str, joined: pa.Table, ruled: list[Pair]) -> Iterator[Move]:
+def _described(source: str, joined: pa.Table, ruled: list[Pair]) -> Iterator[Move]:
     grouped = joined.group_by(["verdict", "verdict_after"]).aggregate(
         [("tokens", "sum"), ("tokens_after", "sum"), ([], "count_all")]
     )
@@ -228,23 +228,23 @@ def _told(source: str, joined: pa.Table, ruled: list[Pair]) -> Iterator[Move]:
 
 
 def _why(before: str, after: str, ruled: list[Pair]) -> str:
-    """Say which changed rule moved documents, as far as a rule did."""
+    """Return which changed rule moved documents, if one did."""
     if "absent" in (before, after):
         return "the source has other documents"
-    told = []
+    causes = []
     for pair in ruled:
         reason = pair.name.partition(".")[2]
         if reason in (before, after):
             if pair.before is None:
-                told.append(f"new rule {pair.after}")
+                causes.append(f"new rule {pair.after}")
             elif pair.after is None:
-                told.append(f"no rule {pair.before} any more")
+                causes.append(f"rule {pair.before} removed")
             else:
-                told.append(f"{pair.before} became {pair.after}")
-    if told:
-        return "; ".join(told)
+                causes.append(f"{pair.before} became {pair.after}")
+    if causes:
+        return "; ".join(causes)
     if "duplicate" in (before, after):
-        return "other documents are kept, so clusters and their survivors are others"
+        return "other documents are kept, so clusters have other survivors"
     return "no rule of that reason changed: its column has other values"
 
 

@@ -1,7 +1,7 @@
-"""What is edited when tokens are written: passages cut, personal data masked.
+"""What is edited when tokens are written: spans cut, personal data masked.
 
 Documents never change. An edit is counted in bytes of the original text that it covers, each
-byte once: where a cut and a value of personal data meet, what comes first has it, as in
+byte once: where a cut and a value of personal data overlap, the first has it, as in
 `filters.pii.mask.apply_spans`.
 """
 
@@ -25,7 +25,7 @@ UNTOUCHED = ("keep", "drop")
 
 @dataclass(frozen=True)
 class Edits:
-    """Edited passages of a batch: row, label (such as `masked EMAIL_ADDRESS`), bytes covered."""
+    """Edited spans of a batch: row, label (such as `masked EMAIL_ADDRESS`), bytes covered."""
 
     row: npt.NDArray[np.int64]
     label: list[str]
@@ -44,12 +44,12 @@ def edits_of(columns: pa.RecordBatch, cuts: list[str], config: Config) -> Edits:
         if name == "pii_spans":
             kinds = flat.field("type").to_pylist()
             actions = {kind: action_of(config.pii, kind) for kind in set(kinds)}
-            held = np.array([actions[kind] not in UNTOUCHED for kind in kinds], dtype=bool)
-            rows, starts, ends = rows[held], starts[held], ends[held]
+            changed = np.array([actions[kind] not in UNTOUCHED for kind in kinds], dtype=bool)
+            rows, starts, ends = rows[changed], starts[changed], ends[changed]
             verb = {"mask": "masked", "pseudonymise": "pseudonymised"}
             labels += [
                 f"{verb[actions[kind]]} {kind}"
-                for kind, here in zip(kinds, held.tolist(), strict=True)
+                for kind, here in zip(kinds, changed.tolist(), strict=True)
                 if here
             ]
         else:

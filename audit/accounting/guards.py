@@ -1,4 +1,4 @@
-"""Guards: what in a run's figures deserves a second look, with the numbers that say so.
+"""Guards: figures of a run that need a person's decision or look, with their numbers.
 
 The limits are the config's section `guards`. Every figure comes from the ledger, from stored
 columns or from the mixture's manifest; no signal is computed.
@@ -25,19 +25,18 @@ from audit.query.reading import decided, mixture_of, rules_of
 from filters.rules.decide import in_scope
 from filters.rules.evaluate import breaks, valued
 from pipelines.stages.catalog import rule_columns
-from pipelines.stages.dedup import STAGE as DEDUP
 from schemas.config import Config, GuardName, Guards
 from schemas.documents import AUTO
 from schemas.rules import Rule
 
 STEP = Decimal("0.1")
-"""How far a threshold is moved to see how steep its neighbourhood is, relative to itself."""
-MOST_CLUSTERS = 5
-"""Large clusters that are told one by one, largest first."""
+"""Relative change of a threshold that measures how many documents are near it."""
+MAX_CLUSTERS = 5
+"""Large clusters that are reported one by one, largest first."""
 
 
 class Finding(BaseModel):
-    """What a guard found. A `note` asks for a look, a `warning` for a decision."""
+    """A guard's finding. A `warning` needs a decision, a `note` a look."""
 
     guard: GuardName
     severity: Literal["warning", "note"]
@@ -48,20 +47,20 @@ class Finding(BaseModel):
     figures: dict[str, int | float | str]
 
 
-def find(out: Path, config: Config, books: Ledger) -> list[Finding]:
-    """Return what the guards find in the run in `out`, whose ledger is `books`.
+def run_guards(out: Path, config: Config, accounts: Ledger) -> list[Finding]:
+    """Return the findings of all guards for the run in `out`, whose ledger is `accounts`.
 
     Warnings come before notes; the order is otherwise that of the guards in the config.
     """
     limits = config.guards
-    found = list(_source_loss(config, books))
+    found = list(_source_loss(config, accounts))
     if limits.idle_rule or limits.steep_rule is not None:
         tallies = _tally(out, config)
         if limits.idle_rule:
-            found += _idle_rules(config, books, tallies)
+            found += _idle_rules(config, accounts, tallies)
         if limits.steep_rule is not None:
             found += _steep_rules(limits, limits.steep_rule, tallies)
-    if limits.large_cluster is not None and DEDUP.name in books.steps:
+    if limits.large_cluster is not None and "dedup" in accounts.steps:
         found += _large_clusters(out, config, limits.large_cluster)
     found += _short_components(out, limits)
     return sorted(found, key=lambda finding: finding.severity == "note")
@@ -72,18 +71,18 @@ def failing(findings: list[Finding], config: Config) -> list[Finding]:
     return [finding for finding in findings if finding.guard in config.guards.fail_on]
 
 
-def _source_loss(config: Config, books: Ledger) -> Iterator[Finding]:
+def _source_loss(config: Config, accounts: Ledger) -> Iterator[Finding]:
     limit = config.guards.source_loss
-    for source, book in sorted(books.sources.items()):
-        read = book.read.documents
+    for source, account in sorted(accounts.sources.items()):
+        read = account.read.documents
         if limit is None or read < config.guards.least_documents:
             continue
         auto = source in config.sources and config.sources[source].component == AUTO
-        for reason, count in (*book.dropped.items(), *book.rejected.items()):
+        for reason, count in (*account.dropped.items(), *account.rejected.items()):
             share = count.documents / read
             if share <= limit or (auto and reason == "no_component"):
                 continue
-            verb = "could not be read" if reason in book.rejected else "dropped"
+            verb = "could not be read" if reason in account.rejected else "dropped"
             yield Finding(
                 guard="source_loss",
                 severity="warning",
@@ -103,16 +102,19 @@ def _source_loss(config: Config, books: Ledger) -> Iterator[Finding]:
 
 @dataclass
 class Tally:
-    """What one rule meets: its documents are those in its scope that it can drop, which are those
-    with a value in its column and, where null drops, those without."""
+    """Counts of one rule over the documents that it can drop.
+
+    These are the documents of its scope with a value in its column and, where null drops, those
+    without.
+    """
 
     rule: Rule
     documents: int = 0
     broken: int = 0
     fired: int = 0
-    """Documents of which it is the reason, the first rule that they break."""
+    """Documents that break it first, so that it is their reason."""
     judged: int = 0
-    """Documents with a value, on which every other rule is content; of rules with a threshold."""
+    """Documents with a value that pass every other rule; of rules with a threshold."""
     tighter: Rule | None = None
     looser: Rule | None = None
     least: float = np.inf
@@ -168,8 +170,8 @@ def _move(moved: Counter[str], source: pa.Array, rows: npt.NDArray[np.bool_]) ->
 def neighbours(rule: Rule, column: pa.DataType) -> tuple[Rule | None, Rule | None]:
     """Return the rule with its threshold a tenth tighter and a tenth looser.
 
-    A column of whole numbers moves by one at least. (None, None) where a tenth is nothing, or the
-    threshold is infinite.
+    A column of whole numbers moves by one at least. (None, None) where the threshold is 0 in a
+    column of fractions, infinite, or missing.
     """
     if rule.threshold is None or not math.isfinite(rule.threshold):
         return None, None
@@ -187,7 +189,7 @@ def _number(value: Decimal) -> int | float:
     return int(value) if value == value.to_integral_value() else float(value)
 
 
-def _idle_rules(config: Config, books: Ledger, tallies: list[Tally]) -> Iterator[Finding]:
+def _idle_rules(config: Config, accounts: Ledger, tallies: list[Tally]) -> Iterator[Finding]:
     for tally in tallies:
         rule = tally.rule
         if rule.column not in config.rules.get(rule.scope, {}) or tally.fired:
@@ -199,23 +201,26 @@ def _idle_rules(config: Config, books: Ledger, tallies: list[Tally]) -> Iterator
         severity: Literal["warning", "note"] = "note"
         if not tally.documents:
             severity = "warning"
-            said = f"{rule} decides nothing: no document of {rule.scope} has a {rule.column}"
+            message = (
+                f"{rule} decides nothing: no document of {rule.scope} has a {rule.column}; "
+                "remove the rule or change its scope"
+            )
         elif tally.documents < config.guards.least_documents:
             continue
         elif tally.broken:
-            said = (
+            message = (
                 f"{rule} is never the reason: the {tally.broken:,} documents that break it "
                 "break an earlier rule"
             )
         else:
-            said = f"{rule} drops none of {tally.documents:,} documents"
+            message = f"{rule} drops none of {tally.documents:,} documents"
             if np.isfinite(tally.least):
                 figures |= {"least": tally.least, "most": tally.most}
                 low = rule.op in (">", ">=")
                 nearest = tally.least if low else tally.most
-                said += f"; the {'lowest' if low else 'highest'} value is {nearest:.4g}"
+                message += f"; the {'lowest' if low else 'highest'} value is {nearest:.4g}"
         yield Finding(
-            guard="idle_rule", severity=severity, rule=str(rule), message=said, figures=figures
+            guard="idle_rule", severity=severity, rule=str(rule), message=message, figures=figures
         )
 
 
@@ -224,7 +229,7 @@ def _steep_rules(limits: Guards, limit: float, tallies: list[Tally]) -> Iterator
         tighter, looser = tally.tighter, tally.looser
         if tally.judged < limits.least_documents or tighter is None or looser is None:
             continue
-        # Past its column's last value a threshold drops all: that is no neighbour.
+        # A threshold beyond the column's last value drops everything: it is not a neighbour.
         beyond = tally.least if "<" in tighter.op else tally.most
         inside = tighter.value <= beyond if ">" in tighter.op else tighter.value >= beyond  # type: ignore[operator]
         dropped = tally.newly_dropped.total() if inside else 0
@@ -271,7 +276,7 @@ def _large_clusters(out: Path, config: Config, limit: int) -> Iterator[Finding]:
             sizes[cluster] += 1
             sources.setdefault(cluster, Counter())[source] += 1
     ranked = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))
-    for cluster, size in ranked[:MOST_CLUSTERS]:
+    for cluster, size in ranked[:MAX_CLUSTERS]:
         by_source = ", ".join(f"{n:,} of {name}" for name, n in sources[cluster].most_common(3))
         yield Finding(
             guard="large_cluster",
@@ -302,7 +307,7 @@ def _short_components(out: Path, limits: Guards) -> Iterator[Finding]:
                 guard="short_component",
                 severity="warning",
                 component=name,
-                message=f"{name}: {achieved:,} tokens of {target:,} wanted, {lacking:.1%} short; "
+                message=f"{name}: {achieved:,} of {target:,} target tokens, {lacking:.1%} short; "
                 "give it more sources, raise mixture.max_epochs or lower its weight",
                 figures={
                     "target": target,

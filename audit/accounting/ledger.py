@@ -16,7 +16,7 @@ import pyarrow as pa
 from pydantic import BaseModel
 
 from audit.accounting.edits import edits_of
-from audit.accounting.taken import Taken, read_taken
+from audit.accounting.mixture_use import MixtureUse, read_mixture_use
 from audit.query.reading import (
     decided,
     documents_of,
@@ -32,7 +32,7 @@ from pipelines.stages.ingest import STAGE as INGEST
 from pipelines.stages.mix import STAGE as MIX
 from pipelines.stages.tokenize import STAGE as TOKENIZE
 from pipelines.stages.tokenize import cut_columns
-from pipelines.storage.layout import REJECTS, source_of
+from pipelines.storage.layout import REJECTS
 from schemas.config import Config
 from schemas.manifest import read_manifest
 from schemas.rules import Rule
@@ -41,7 +41,7 @@ KEPT_NAME = "kept"
 
 
 class Count(BaseModel):
-    """Documents, bytes as they were read, characters and bytes of text, tokens where known."""
+    """Documents, bytes as read, characters and bytes of text, tokens where known."""
 
     documents: int = 0
     raw_bytes: int = 0
@@ -77,8 +77,8 @@ class Line(BaseModel):
     count: Count
 
 
-class SourceBooks(BaseModel):
-    """What was read of a source and where it went."""
+class SourceAccount(BaseModel):
+    """Documents read of a source, and their verdicts."""
 
     read: Count
     structural_bytes: int
@@ -91,9 +91,9 @@ class SourceBooks(BaseModel):
 class Flow(BaseModel):
     """What a stage did to one source, component and language.
 
-    entered + added = left + dropped + edited, in documents, characters, bytes and tokens; only
-    `edited` knows no characters, since spans are bytes. Before `identify` component and
-    language are not known. Tokens are counted from `tokenize` on, which adds them.
+    entered + added = left + dropped + edited, in documents, characters, bytes and tokens; but
+    `edited` has no characters, since spans are bytes. Before `identify` component and language
+    are unknown. Tokens are counted from `tokenize` on, which adds them.
     """
 
     stage: str
@@ -104,7 +104,7 @@ class Flow(BaseModel):
     added: dict[str, Count] = {}
     """`encoded` by tokenize; `repeated` by mix: the copies beyond a document's first."""
     dropped: dict[str, Count] = {}
-    """By reason; in `ingest` what was rejected, in `mix` what the mixture had no room for."""
+    """By reason; in `ingest` what was rejected, in `mix` what the mixture did not use."""
     edited: dict[str, Count] = {}
     """Passages cut or masked when tokens are written: documents touched, bytes of the original
     covered. See `audit.accounting.edits`."""
@@ -112,11 +112,11 @@ class Flow(BaseModel):
 
 
 class Ledger(BaseModel):
-    """The books of a run. `steps` says how far it got; `rules` in the order they decide."""
+    """The accounting of a run. `steps`: those that finished; `rules`: in the order they decide."""
 
     steps: list[str]
     rules: list[str]
-    sources: dict[str, SourceBooks]
+    sources: dict[str, SourceAccount]
     lines: list[Line]
     stages: list[Flow] = []
 
@@ -131,11 +131,11 @@ class StageTotal(BaseModel):
     left: Count
 
 
-def by_stage(books: Ledger) -> list[StageTotal]:
+def by_stage(accounts: Ledger) -> list[StageTotal]:
     """Return the sums of each stage's flows, in the order of the stages."""
     totals = []
-    for stage in dict.fromkeys(flow.stage for flow in books.stages):
-        flows = [flow for flow in books.stages if flow.stage == stage]
+    for stage in dict.fromkeys(flow.stage for flow in accounts.stages):
+        flows = [flow for flow in accounts.stages if flow.stage == stage]
         totals.append(
             StageTotal(
                 stage=stage,
@@ -148,42 +148,42 @@ def by_stage(books: Ledger) -> list[StageTotal]:
     return totals
 
 
-Place = tuple[str, str | None, str | None]
-"""Source, component, language."""
+Cell = tuple[str, str | None, str | None]
+"""Source, component, language: one row of a stage in the ledger."""
 
 
 def ledger(out: Path, config: Config, mixed: bool = True) -> Ledger:
-    """Return the books of the run in `out`, as far as it got; `mixed`: with the stage `mix`."""
+    """Return the ledger of the run in `out`, as far as it got; `mixed`: with the stage `mix`."""
     steps = finished_steps(out, config)
     rules = rules_of(out, config)
     cuts = cut_columns(config)
-    taken = read_taken(out) if mixed and TOKENIZE.name in steps else None
+    use = read_mixture_use(out) if mixed and "tokenize" in steps else None
     columns = ["source", "assigned", "lang", "raw_bytes"]
     columns += ["chars", "bytes"] if "measure" in steps else []
-    columns += ["tokens", *cuts, "pii_spans"] if TOKENIZE.name in steps else []
-    columns += ["id"] if taken else []
-    totals: dict[tuple[Place, int], Count] = defaultdict(Count)
-    edited: dict[tuple[Place, str], Count] = defaultdict(Count)
-    moved: dict[tuple[Place, str], Count] = defaultdict(Count)
+    columns += ["tokens", *cuts, "pii_spans"] if "tokenize" in steps else []
+    columns += ["id"] if use else []
+    totals: dict[tuple[Cell, int], Count] = defaultdict(Count)
+    edited: dict[tuple[Cell, str], Count] = defaultdict(Count)
+    moved: dict[tuple[Cell, str], Count] = defaultdict(Count)
     for group in decided(out, config, rules, columns):
-        for place, verdict, count in _group(group.columns, group.verdict):
-            totals[place, verdict] = totals[place, verdict].plus(count)
-        if TOKENIZE.name in steps:
+        for cell, verdict, count in _group(group.columns, group.verdict):
+            totals[cell, verdict] = totals[cell, verdict].plus(count)
+        if "tokenize" in steps:
             kept = group.columns.filter(pa.array(group.kept))
             for key, count in _edited(kept, cuts, config):
                 edited[key] = edited[key].plus(count)
-            for key, count in _mixed(kept, taken) if taken else ():
+            for key, count in _mixed(kept, use) if use else ():
                 moved[key] = moved[key].plus(count)
     ranked = sorted(totals.items(), key=lambda item: [str(part) for part in item[0][0]])
     lines = [
         Line(
-            source=place[0],
-            component=place[1],
-            language=place[2],
+            source=cell[0],
+            component=cell[1],
+            language=cell[2],
             verdict=KEPT_NAME if verdict == KEPT else rules[verdict].reason,
             count=count,
         )
-        for (place, verdict), count in ranked
+        for (cell, verdict), count in ranked
     ]
     sources = _by_source(out, lines)
     flows = _read_flows(sources, lines)
@@ -192,8 +192,8 @@ def ledger(out: Path, config: Config, mixed: bool = True) -> Ledger:
     for step in steps:
         edits = edited if step == TOKENIZE.name else {}
         flows += _step_flows(step, ranked, rules, stage_of, edits)
-    if taken:
-        flows += _mix_flows([flow for flow in flows if flow.stage == TOKENIZE.name], moved)
+    if use:
+        flows += _mix_flows([flow for flow in flows if flow.stage == "tokenize"], moved)
     return Ledger(
         steps=steps,
         rules=[f"{rule} ({rule.reason})" for rule in rules],
@@ -205,7 +205,7 @@ def ledger(out: Path, config: Config, mixed: bool = True) -> Ledger:
 
 def _group(
     columns: pa.RecordBatch, verdict: np.ndarray[tuple[int], np.dtype[np.int16]]
-) -> list[tuple[Place, int, Count]]:
+) -> list[tuple[Cell, int, Count]]:
     """Sum a row group by source, component, language and verdict."""
     table = pa.Table.from_batches([columns]).append_column("verdict", pa.array(verdict))
     sums = [n for n in ("raw_bytes", "chars", "bytes", "tokens") if n in table.column_names]
@@ -227,58 +227,58 @@ def _group(
     ]
 
 
-def _places(columns: pa.RecordBatch) -> list[Place]:
+def _cells(columns: pa.RecordBatch) -> list[Cell]:
     names = ("source", "assigned", "lang")
     return list(zip(*(columns.column(name).to_pylist() for name in names), strict=True))
 
 
 def _edited(
     kept: pa.RecordBatch, cuts: list[str], config: Config
-) -> Iterator[tuple[tuple[Place, str], Count]]:
-    """Yield (place, label) and what of the survivors of a row group is cut or masked."""
+) -> Iterator[tuple[tuple[Cell, str], Count]]:
+    """Yield (cell, label) and what is cut or masked of a row group's survivors."""
     edits = edits_of(kept, cuts, config)
-    places = _places(kept.take(pa.array(edits.row))) if len(edits.row) else []
-    touched: dict[tuple[Place, str], set[int]] = defaultdict(set)
-    covered: dict[tuple[Place, str], int] = defaultdict(int)
-    for place, label, row, size in zip(
-        places, edits.label, edits.row.tolist(), edits.covered.tolist(), strict=True
+    cells = _cells(kept.take(pa.array(edits.row))) if len(edits.row) else []
+    touched: dict[tuple[Cell, str], set[int]] = defaultdict(set)
+    covered: dict[tuple[Cell, str], int] = defaultdict(int)
+    for cell, label, row, size in zip(
+        cells, edits.label, edits.row.tolist(), edits.covered.tolist(), strict=True
     ):
-        touched[place, label].add(row)
-        covered[place, label] += size
+        touched[cell, label].add(row)
+        covered[cell, label] += size
     for key, rows in touched.items():
         yield key, Count(documents=len(rows), text_bytes=covered[key])
 
 
-def _mixed(kept: pa.RecordBatch, taken: Taken) -> Iterator[tuple[tuple[Place, str], Count]]:
-    """Yield (place, "unused" or "repeated") and what of a row group's survivors that is."""
-    copies, tokens = taken.of(id_matrix(kept.column("id")))
+def _mixed(kept: pa.RecordBatch, use: MixtureUse) -> Iterator[tuple[tuple[Cell, str], Count]]:
+    """Yield (cell, "unused" or "repeated") and the count of a row group's survivors."""
+    copies, tokens = use.of(id_matrix(kept.column("id")))
     once = np.asarray(kept.column("tokens").fill_null(0)).astype(np.int64)
     extra = kept.set_column(
         kept.schema.get_field_index("tokens"), "tokens", pa.array(np.maximum(tokens - once, 0))
     )
     for rows, what in ((kept.filter(pa.array(copies == 0)), "unused"), (extra, "repeated")):
-        for place, _, count in _group(rows, np.full(rows.num_rows, KEPT, np.int16)):
+        for cell, _, count in _group(rows, np.full(rows.num_rows, KEPT, np.int16)):
             if what == "unused" or count.tokens:
                 tokens_only = Count(tokens=count.tokens)
-                yield (place, what), count if what == "unused" else tokens_only
+                yield (cell, what), count if what == "unused" else tokens_only
 
 
-def _read_flows(sources: dict[str, SourceBooks], lines: list[Line]) -> list[Flow]:
-    """Return the flows of `ingest`, one a source."""
+def _read_flows(sources: dict[str, SourceAccount], lines: list[Line]) -> list[Flow]:
+    """Return the flows of `ingest`, one per source."""
     flows = []
-    for source, book in sorted(sources.items()):
+    for source, account in sorted(sources.items()):
         left = sum_counts(line.count for line in lines if line.source == source)
         left = Count(documents=left.documents, raw_bytes=left.raw_bytes)
-        dropped = dict(book.rejected)
-        if book.structural_bytes:
-            dropped["structure"] = Count(raw_bytes=book.structural_bytes)
+        dropped = dict(account.rejected)
+        if account.structural_bytes:
+            dropped["structure"] = Count(raw_bytes=account.structural_bytes)
         flows.append(
             Flow(
                 stage=INGEST.name,
                 source=source,
                 component=None,
                 language=None,
-                entered=book.read,
+                entered=account.read,
                 dropped=dropped,
                 left=left,
             )
@@ -288,25 +288,25 @@ def _read_flows(sources: dict[str, SourceBooks], lines: list[Line]) -> list[Flow
 
 def _step_flows(
     step: str,
-    totals: list[tuple[tuple[Place, int], Count]],
+    totals: list[tuple[tuple[Cell, int], Count]],
     rules: list[Rule],
     stage_of: list[int],
-    edited: dict[tuple[Place, str], Count],
+    edited: dict[tuple[Cell, str], Count],
 ) -> list[Flow]:
     """Return the flows of one annotating step: those that earlier steps' rules let through.
 
-    `stage_of`: the place among the steps of the one whose column each rule reads.
+    `stage_of`: for each rule, the position of the step whose column it reads.
     """
     number = position(step)
-    flows: dict[Place, Flow] = {}
-    for (place, verdict), whole in totals:
+    flows: dict[Cell, Flow] = {}
+    for (cell, verdict), whole in totals:
         count = whole.model_copy(update={"tokens": 0})
         if verdict != KEPT and stage_of[verdict] < number:
             continue
-        flow = flows.get(place)
+        flow = flows.get(cell)
         if flow is None:
-            source, component, language = place
-            flow = flows[place] = Flow(
+            source, component, language = cell
+            flow = flows[cell] = Flow(
                 stage=step,
                 source=source,
                 component=component,
@@ -323,20 +323,20 @@ def _step_flows(
             flow.left = flow.left.plus(whole)
         else:
             flow.left = flow.left.plus(count)
-    for (place, label), count in sorted(edited.items(), key=lambda item: item[0][1]):
-        flow = flows[place]
+    for (cell, label), count in sorted(edited.items(), key=lambda item: item[0][1]):
+        flow = flows[cell]
         flow.edited[label] = count
         flow.left.text_bytes -= count.text_bytes
     return list(flows.values())
 
 
-def _mix_flows(tokenized: list[Flow], mixed: dict[tuple[Place, str], Count]) -> list[Flow]:
+def _mix_flows(tokenized: list[Flow], mixed: dict[tuple[Cell, str], Count]) -> list[Flow]:
     """Return the flows of `mix` from those of `tokenize`, in documents and tokens."""
     flows = []
     for before in tokenized:
-        place = (before.source, before.component, before.language)
+        cell = (before.source, before.component, before.language)
         entered = Count(documents=before.left.documents, tokens=before.left.tokens)
-        unused, repeated = mixed.get((place, "unused")), mixed.get((place, "repeated"))
+        unused, repeated = mixed.get((cell, "unused")), mixed.get((cell, "repeated"))
         left = entered.model_copy()
         flow = Flow(
             stage=MIX.name,
@@ -357,34 +357,36 @@ def _mix_flows(tokenized: list[Flow], mixed: dict[tuple[Place, str], Count]) -> 
     return flows
 
 
-def _by_source(out: Path, lines: list[Line]) -> dict[str, SourceBooks]:
-    """Bring together what the readers counted, the rejects and the verdicts, by source."""
-    books: dict[str, SourceBooks] = {}
+def _by_source(out: Path, lines: list[Line]) -> dict[str, SourceAccount]:
+    """Return the readers' counts, the rejects and the verdicts, by source."""
+    accounts: dict[str, SourceAccount] = {}
 
-    def of(source: str) -> SourceBooks:
-        if source not in books:
-            books[source] = SourceBooks(
+    def of(source: str) -> SourceAccount:
+        if source not in accounts:
+            accounts[source] = SourceAccount(
                 read=Count(), structural_bytes=0, kept=Count(), dropped={}, rejected={}, faults=0
             )
-        return books[source]
+        return accounts[source]
 
     for shard in documents_of(out).shards:
-        book = of(source_of(shard.name))
+        account = of(shard.name.rsplit("-", 1)[0])
         stats = shard.stats
         read = Count(documents=stats["records"], raw_bytes=stats["raw_bytes"])
-        book.read = book.read.plus(read)
-        book.structural_bytes += stats["structural_bytes"]
+        account.read = account.read.plus(read)
+        account.structural_bytes += stats["structural_bytes"]
     for line in lines:
-        book = of(line.source)
+        account = of(line.source)
         if line.verdict == KEPT_NAME:
-            book.kept = book.kept.plus(line.count)
+            account.kept = account.kept.plus(line.count)
         else:
-            book.dropped[line.verdict] = book.dropped.get(line.verdict, Count()).plus(line.count)
+            account.dropped[line.verdict] = account.dropped.get(line.verdict, Count()).plus(
+                line.count
+            )
     for source, reason, fault, count in rejects(out):
-        book = of(source)
-        book.rejected[reason] = book.rejected.get(reason, Count()).plus(count)
-        book.faults += count.documents if fault else 0
-    return books
+        account = of(source)
+        account.rejected[reason] = account.rejected.get(reason, Count()).plus(count)
+        account.faults += count.documents if fault else 0
+    return accounts
 
 
 def rejects(out: Path) -> list[tuple[str, str, bool, Count]]:

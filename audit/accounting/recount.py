@@ -1,9 +1,8 @@
 """The ledger's other side: every stage counted again in another way, and what differs.
 
-What `audit.accounting.ledger` sums from annotations is compared here with the texts themselves,
-with the
-readers' own counts, with what each stage had to work on, with the bytes that tokens stand for,
-and with the mixture's files. A difference is a `Residue`: it names stage, source and count.
+The sums that `audit.accounting.ledger` takes from annotations are compared here with the texts,
+the readers' counts, the survivors of the stages before, the bytes that tokens stand for, and the
+mixture's files. A difference is a `Residue`: it names stage, source and count.
 """
 
 from __future__ import annotations
@@ -39,12 +38,12 @@ from pipelines.stages.mix import STAGE as MIX
 from pipelines.stages.redact import STAGE as REDACT
 from pipelines.stages.tokenize import STAGE as TOKENIZE
 from pipelines.stages.tokenize import cut_columns
-from pipelines.storage.layout import MIXTURE, TOKENIZER, source_of
+from pipelines.storage.layout import MIXTURE, TOKENIZER
 from schemas.config import Config
 from schemas.manifest import read_manifest
 from schemas.secret import Secret
 
-Place = tuple[str, str | None, str | None]
+Cell = tuple[str, str | None, str | None]
 Ints = npt.NDArray[np.int64]
 ENTERED = "entered, left or dropped"
 """The equation of each annotating stage; its first side is what entered."""
@@ -55,7 +54,7 @@ CONTINUATION = 0x80
 
 
 class Residue(BaseModel):
-    """A count that differs: `expected` by what stands before the stage, `found` after it."""
+    """A count that differs: `expected` from before the stage, `found` after it."""
 
     stage: str
     source: str
@@ -69,22 +68,22 @@ class Residue(BaseModel):
     found: int
 
     def __str__(self) -> str:
-        place = "/".join(part or "–" for part in (self.source, self.component, self.language))
-        place = place.removesuffix("/–").removesuffix("/–")
+        cell = "/".join(part or "–" for part in (self.source, self.component, self.language))
+        cell = cell.removesuffix("/–").removesuffix("/–")
         by = self.found - self.expected
         side = f"{by:,} too many" if by > 0 else f"{-by:,} missing"
         return (
-            f"{self.stage}: source {place}, {self.count}: {self.what}: "
+            f"{self.stage}: source {cell}, {self.count}: {self.what}: "
             f"{self.expected:,} against {self.found:,}, {side}"
         )
 
 
-Key = tuple[str, Place, str, str]
-"""Stage, place, count, what."""
+Key = tuple[str, Cell, str, str]
+"""Stage, cell, count, what."""
 
 
-class Balance:
-    """Sums of two sides that ought to agree."""
+class Recount:
+    """Pairs of sums that must be equal, by stage, cell, count and how it was counted."""
 
     def __init__(self) -> None:
         self._sides: dict[Key, list[int]] = defaultdict(lambda: [0, 0])
@@ -96,33 +95,33 @@ class Balance:
         sides[1] += found
 
     def residues(self) -> list[Residue]:
-        """Return the equations that do not hold, in the order in which they were first met."""
+        """Return the equations that do not hold, in the order they were added."""
         return [
             Residue(
                 stage=stage,
-                source=place[0],
-                component=place[1],
-                language=place[2],
+                source=cell[0],
+                component=cell[1],
+                language=cell[2],
                 count=count,
                 what=what,
                 expected=expected,
                 found=found,
             )
-            for (stage, place, count, what), (expected, found) in self._sides.items()
+            for (stage, cell, count, what), (expected, found) in self._sides.items()
             if expected != found
         ]
 
-    def take(self, other: Balance) -> None:
+    def take(self, other: Recount) -> None:
         """Add another's equations."""
         for key, (expected, found) in other._sides.items():
             self.add(key, expected, found)
 
     def entered(self, stage: str) -> dict[tuple[str, str], int]:
-        """Return (source, count) → what was counted again as entering an annotating stage."""
+        """Return (source, count) → the recounted sum that enters an annotating stage."""
         found: dict[tuple[str, str], int] = defaultdict(int)
-        for (name, place, count, what), (expected, _) in self._sides.items():
+        for (name, cell, count, what), (expected, _) in self._sides.items():
             if (name, what) == (stage, ENTERED):
-                found[place[0], count] += expected
+                found[cell[0], count] += expected
         return dict(found)
 
     def stages(self) -> dict[str, int]:
@@ -133,18 +132,18 @@ class Balance:
         return dict(found)
 
 
-def balance_run(out: Path, config: Config) -> Balance:
+def recount_run(out: Path, config: Config) -> Recount:
     """Return both sides of every equation of the run in `out`, as far as it got."""
-    balance = Balance()
-    for _, count in balance_parts(out, config):
-        balance.take(count())
-    return balance
+    recount = Recount()
+    for _, count in recount_parts(out, config):
+        recount.take(count())
+    return recount
 
 
-def balance_parts(
+def recount_parts(
     out: Path, config: Config
-) -> Iterator[tuple[tuple[str, ...], Callable[[], Balance]]]:
-    """Yield the stages of each part of the books, and what counts it; parts read other files."""
+) -> Iterator[tuple[tuple[str, ...], Callable[[], Recount]]]:
+    """Yield (stages, function that counts them) for each part that reads other files."""
     steps = finished_steps(out, config)
     yield (INGEST.name, *steps), lambda: _documents(out, config, steps)
     if TOKENIZE.name in steps:
@@ -153,44 +152,44 @@ def balance_parts(
         yield (MIX.name,), lambda: _mixture(out, config)
 
 
-def _readers(balance: Balance, out: Path, first: str | None) -> None:
-    """Note what the readers wrote by their own count. `first`: the stage that takes all of it."""
+def _readers(recount: Recount, out: Path, first: str | None) -> None:
+    """Add what the readers counted. `first`: the stage that all of it enters."""
     for shard in documents_of(out).shards:
-        place = (source_of(shard.name), None, None)
+        cell = (shard.name.rsplit("-", 1)[0], None, None)
         stats = shard.stats
         for name, count in (("text_chars", "characters"), ("text_bytes", "bytes")):
-            balance.add(
-                (INGEST.name, place, count, "written by the reader, in documents"), stats[name], 0
+            recount.add(
+                ("ingest", cell, count, "written by the reader, in documents"), stats[name], 0
             )
         read = "read, made documents or rejected"
         made = stats["documents"] + stats["rejects"]
-        balance.add((INGEST.name, place, "documents", read), stats["records"], made)
+        recount.add(("ingest", cell, "documents", read), stats["records"], made)
         for name, count in (("documents", "documents"), ("text_bytes", "bytes")):
             if first is not None:
-                balance.add((first, place, count, TAKEN), stats[name], 0)
+                recount.add((first, cell, count, TAKEN), stats[name], 0)
 
 
-class Groups:
-    """The rows of a row group by source, component and language."""
+class Cells:
+    """The rows of a row group by cell."""
 
     def __init__(self, columns: pa.RecordBatch) -> None:
         names = ("source", "assigned", "lang")
         rows = list(zip(*(columns.column(name).to_pylist() for name in names), strict=True))
-        self.places: list[Place] = list(dict.fromkeys(rows))
-        number = {place: index for index, place in enumerate(self.places)}
+        self.cells: list[Cell] = list(dict.fromkeys(rows))
+        number = {cell: index for index, cell in enumerate(self.cells)}
         self._row = np.fromiter((number[row] for row in rows), np.int64, len(rows))
 
-    def sums(self, values: npt.NDArray[np.generic]) -> Iterator[tuple[Place, int]]:
-        """Yield each place with the sum of its rows' values."""
-        totals = np.zeros(len(self.places), np.int64)
+    def sums(self, values: npt.NDArray[np.generic]) -> Iterator[tuple[Cell, int]]:
+        """Yield each cell with the sum of its rows' values."""
+        totals = np.zeros(len(self.cells), np.int64)
         np.add.at(totals, self._row, values.astype(np.int64))
-        yield from zip(self.places, totals.tolist(), strict=True)
+        yield from zip(self.cells, totals.tolist(), strict=True)
 
 
-def _documents(out: Path, config: Config, steps: list[str]) -> Balance:
-    """Count every document again: its text, who entered each stage, what was written of it."""
-    balance = Balance()
-    _readers(balance, out, steps[0] if steps else None)
+def _documents(out: Path, config: Config, steps: list[str]) -> Recount:
+    """Count every document again: its text, the stages that it entered, what was written of it."""
+    recount = Recount()
+    _readers(recount, out, steps[0] if steps else None)
     rules = rules_of(out, config)
     cuts = cut_columns(config)
     stored = stored_schemas(out, config)
@@ -205,30 +204,30 @@ def _documents(out: Path, config: Config, steps: list[str]) -> Balance:
     run: Run | None = None
     shard = ""
     for group in decided(out, config, rules, list(dict.fromkeys(columns))):
-        groups = Groups(group.columns)
+        cells = Cells(group.columns)
         text = group.columns.column("text")
         chars, size = np.asarray(pc.utf8_length(text)), np.asarray(pc.binary_length(text))
-        _texts(balance, groups, group, chars, size, "measure" in steps)
+        _texts(recount, cells, group, chars, size, "measure" in steps)
         values = {name: group.columns.column(name) for name in rule_columns(rules)}
         sums = {"documents": np.ones(len(text), np.int64), "characters": chars, "bytes": size}
         entered = {step: decide(values, rules[: prefixes[step]]) == KEPT for step in steps}
         if steps:
-            _first(balance, group, steps[0], entered[steps[0]], sums)
+            _first(recount, group, steps[0], entered[steps[0]], sums)
         for step, after in zip(steps, [*steps[1:], None], strict=True):
             left = entered[after] if after else group.kept
             last = prefixes[after] if after else len(rules)
             dropped = (group.verdict >= prefixes[step]) & (group.verdict < last)
             missing = entered[step] & np.asarray(group.columns.column(firsts[step]).is_null())
             for count, amounts in sums.items():
-                for place, value in groups.sums(amounts * entered[step]):
-                    balance.add((step, place, count, ENTERED), value, 0)
-                for place, value in groups.sums(amounts * (left.astype(np.int64) + dropped)):
-                    balance.add((step, place, count, ENTERED), 0, value)
-            if not stage(step).whole:  # a null there says that a document stays
-                for place, value in groups.sums(entered[step].astype(np.int64)):
-                    balance.add((step, place, "documents", "entered, annotated"), value, value)
-                for place, value in groups.sums(missing):
-                    balance.add((step, place, "documents", "entered, annotated"), 0, -value)
+                for cell, value in cells.sums(amounts * entered[step]):
+                    recount.add((step, cell, count, ENTERED), value, 0)
+                for cell, value in cells.sums(amounts * (left.astype(np.int64) + dropped)):
+                    recount.add((step, cell, count, ENTERED), 0, value)
+            if not stage(step).whole:  # a null there means that a document stays
+                for cell, value in cells.sums(entered[step].astype(np.int64)):
+                    recount.add((step, cell, "documents", "entered, annotated"), value, value)
+                for cell, value in cells.sums(missing):
+                    recount.add((step, cell, "documents", "entered, annotated"), 0, -value)
         if sizes is not None:
             if group.shard != shard:
                 if run is not None:
@@ -236,39 +235,39 @@ def _documents(out: Path, config: Config, steps: list[str]) -> Balance:
                 shard = group.shard
                 run = Run(run_path(out / TOKENIZE.folder / shard))
             assert run is not None
-            _written(balance, groups, group, config, cuts, sizes, run)
+            _written(recount, cells, group, config, cuts, sizes, run)
     if run is not None:
         run.close()
-    return balance
+    return recount
 
 
 def _first(
-    balance: Balance,
+    recount: Recount,
     group: Decided,
     step: str,
     entered: npt.NDArray[np.bool_],
     sums: dict[str, Ints],
 ) -> None:
-    """Note what of a row group enters the first stage, which is to be all that the reader wrote."""
-    place = (source_of(group.shard), None, None)
+    """Add what enters the first stage of a row group: all that the reader wrote."""
+    cell = (group.shard.rsplit("-", 1)[0], None, None)
     for count in ("documents", "bytes"):
-        balance.add((step, place, count, TAKEN), 0, int(sums[count][entered].sum()))
+        recount.add((step, cell, count, TAKEN), 0, int(sums[count][entered].sum()))
 
 
 def _texts(
-    balance: Balance, groups: Groups, group: Decided, chars: Ints, size: Ints, measured: bool
+    recount: Recount, cells: Cells, group: Decided, chars: Ints, size: Ints, measured: bool
 ) -> None:
-    """Compare the texts with what the readers and `measure` said of them."""
-    source = source_of(group.shard)
+    """Compare the texts with the counts of the readers and of `measure`."""
+    source = group.shard.rsplit("-", 1)[0]
     for count, amounts, column in (("characters", chars, "chars"), ("bytes", size, "bytes")):
-        key = (INGEST.name, (source, None, None), count, "written by the reader, in documents")
-        balance.add(key, 0, int(amounts.sum()))
+        key = ("ingest", (source, None, None), count, "written by the reader, in documents")
+        recount.add(key, 0, int(amounts.sum()))
         if measured:
             noted = np.asarray(group.columns.column(column).fill_null(0))
-            for place, value in groups.sums(amounts):
-                balance.add(("measure", place, count, "in documents, annotated"), value, 0)
-            for place, value in groups.sums(noted):
-                balance.add(("measure", place, count, "in documents, annotated"), 0, value)
+            for cell, value in cells.sums(amounts):
+                recount.add(("measure", cell, count, "in documents, annotated"), value, 0)
+            for cell, value in cells.sums(noted):
+                recount.add(("measure", cell, count, "in documents, annotated"), 0, value)
 
 
 class Sizes:
@@ -283,8 +282,8 @@ class Sizes:
 
 
 def _written(
-    balance: Balance,
-    groups: Groups,
+    recount: Recount,
+    cells: Cells,
     group: Decided,
     config: Config,
     cuts: list[str],
@@ -312,38 +311,38 @@ def _written(
         for side, values in enumerate((np.asarray(expected), total[ends] - total[ends - counts])):
             every = np.zeros(len(kept), np.int64)
             every[kept] = values
-            for place, value in groups.sums(every):
-                balance.add((TOKENIZE.name, place, count, what), *((value, 0), (0, value))[side])
+            for cell, value in cells.sums(every):
+                recount.add(("tokenize", cell, count, what), *((value, 0), (0, value))[side])
 
 
-def _runs(out: Path) -> Balance:
+def _runs(out: Path) -> Recount:
     """Compare the tokens of every document with the token run beside its shard."""
-    balance = Balance()
-    folder = out / TOKENIZE.folder
+    recount = Recount()
+    folder = out / "annotations/tokenize"
     for shard in documents_of(out).shards:
-        place = (source_of(shard.name), None, None)
+        cell = (shard.name.rsplit("-", 1)[0], None, None)
         counts = read_columns(out, folder / shard.name, ["tokens"]).column("tokens")
         with Run(run_path(folder / shard.name)) as run:
             header = run.header
         what = "annotated, in the token run"
         documents = len(counts) - counts.null_count
-        balance.add((TOKENIZE.name, place, "documents", what), documents, header.documents)
+        recount.add(("tokenize", cell, "documents", what), documents, header.documents)
         total = pc.sum(counts).as_py() or 0
-        balance.add((TOKENIZE.name, place, "tokens", what), total, header.tokens)
-    return balance
+        recount.add(("tokenize", cell, "tokens", what), total, header.tokens)
+    return recount
 
 
-def _mixture(out: Path, config: Config) -> Balance:
+def _mixture(out: Path, config: Config) -> Recount:
     """Compare the mixture's manifest with `tokenize`, with side-cars and with the index files."""
-    balance = Balance()
+    recount = Recount()
     manifest = mixture_of(out) or {}
     survivors: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     columns = ["source", "assigned", "lang", "tokens"]
     for group in decided(out, config, rules_of(out, config), columns):
-        groups = Groups(group.columns)
+        cells = Cells(group.columns)
         tokens = np.asarray(group.columns.column("tokens").fill_null(0)) * group.kept
         for index, values in enumerate((group.kept, tokens)):
-            for (_, component, _), value in groups.sums(values):
+            for (_, component, _), value in cells.sums(values):
                 survivors[component or ""][index] += value
     taken: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
     for number, shard in enumerate(manifest["shards"]):
@@ -356,27 +355,27 @@ def _mixture(out: Path, config: Config) -> Balance:
             sides = taken[row["source"], row["component"]]
             sides[0] += row["count_all"]
             sides[1] += row["tokens_sum"]
-        place: Place = (f"shard {number}", None, None)
+        cell: Cell = (f"shard {number}", None, None)
         total = pc.sum(table.column("tokens")).as_py() or 0
         lengths = np.diff(read_starts(out / MIXTURE / shard["name"])[0])
         for what, documents, found in (
             ("in the side-car, in the manifest", shard["sequences"], shard["tokens"]),
             ("in the side-car, in the index", len(lengths), int(lengths.sum())),
         ):
-            balance.add((MIX.name, place, "sequences", what), table.num_rows, documents)
-            balance.add((MIX.name, place, "tokens", what), total, found)
+            recount.add(("mix", cell, "sequences", what), table.num_rows, documents)
+            recount.add(("mix", cell, "tokens", what), total, found)
     entries = manifest["sources"]
     for source, component in sorted({(e["source"], e["component"]) for e in entries} | set(taken)):
-        place = (source, component, None)
+        cell = (source, component, None)
         given = [e for e in entries if (e["source"], e["component"]) == (source, component)]
         what = "in side-cars, in the manifest"
         for index, (count, name) in enumerate((("sequences", "sequences"), ("tokens", "achieved"))):
             found = sum(entry[name] for entry in given)
-            balance.add((MIX.name, place, count, what), taken[source, component][index], found)
-    if config.mixture.stages:  # each stage is offered what its own conditions let through
-        return balance
+            recount.add(("mix", cell, count, what), taken[source, component][index], found)
+    if config.mixture.stages:  # each stage has conditions of its own
+        return recount
     for component, have in sorted(survivors.items()):
-        place = ("all", component, None)
+        cell = ("all", component, None)
         given = [e for e in entries if e["component"] == component]
         left_out = manifest["left_out"].get(component, {"documents": 0, "tokens": 0})
         for index, (count, name) in enumerate(
@@ -384,5 +383,5 @@ def _mixture(out: Path, config: Config) -> Balance:
         ):
             offered = sum(entry[name] for entry in given) + left_out[count]
             what = "survivors, offered to the mixture or left out"
-            balance.add((MIX.name, place, count, what), have[index], offered)
-    return balance
+            recount.add(("mix", cell, count, what), have[index], offered)
+    return recount

@@ -46,7 +46,7 @@ class Judged(BaseModel):
     holds: bool | None
 
 
-class Placed(BaseModel):
+class MixtureCopy(BaseModel):
     """A copy of the document in the mixture: shard, sequence and its tokens."""
 
     shard: str
@@ -57,7 +57,7 @@ class Placed(BaseModel):
 
 
 class Explanation(BaseModel):
-    """Everything the run knows of one document. PII values are never part of it."""
+    """All that the run stores of one document, without values of personal data."""
 
     id: str
     document: dict[str, Any]
@@ -66,7 +66,7 @@ class Explanation(BaseModel):
     verdict: str
     rules: list[Judged]
     duplicates: list[str]
-    placed: list[Placed]
+    placed: list[MixtureCopy]
 
 
 def locate(out: Path, document: str) -> tuple[str, int, str]:
@@ -152,7 +152,7 @@ def explain_document(out: Path, config: Config, document: str) -> Explanation:
         verdict=verdict,
         rules=judged,
         duplicates=_cluster(out, cluster, str(values["id"])) if cluster else [],
-        placed=_placed(out, bytes.fromhex(str(values["id"]))),
+        placed=_copies(out, bytes.fromhex(str(values["id"]))),
     )
 
 
@@ -168,8 +168,8 @@ def _excerpt(batch: pa.RecordBatch, config: Config, seen: bool) -> str:
     return str(text[:EXCERPT])
 
 
-def _cluster(out: Path, cluster: bytes, own: str, most: int = 20) -> list[str]:
-    """Return the ids of the other members of a duplicate cluster, `most` at the most."""
+def _cluster(out: Path, cluster: bytes, own: str, limit: int = 20) -> list[str]:
+    """Return the ids of up to `limit` other members of a duplicate cluster."""
     members: list[str] = []
     for shard in documents_of(out).shards:
         file = out / DEDUP.folder / shard.name
@@ -182,11 +182,11 @@ def _cluster(out: Path, cluster: bytes, own: str, most: int = 20) -> list[str]:
             file = out / DOCUMENTS / shard.name
             ids = read_columns(out, file, ["id"]).column("id")
             members += [ids[int(hit)].as_py().hex() for hit in hits]
-    return [member for member in members if member != own][:most]
+    return [member for member in members if member != own][:limit]
 
 
-def _placed(out: Path, document: bytes) -> list[Placed]:
-    """Return where the document's copies stand in the mixture."""
+def _copies(out: Path, document: bytes) -> list[MixtureCopy]:
+    """Return the document's copies in the mixture."""
     placed = []
     for path in side_cars(out):
         table = read_columns(out, path, ["id", "epoch", "tokens"])
@@ -198,7 +198,7 @@ def _placed(out: Path, document: bytes) -> list[Placed]:
         starts = np.concatenate([[0], np.cumsum(tokens)])
         for hit in hits:
             placed.append(
-                Placed(
+                MixtureCopy(
                     shard=path.stem,
                     sequence=int(hit),
                     epoch=table.column("epoch")[int(hit)].as_py(),

@@ -1,7 +1,7 @@
-"""The frame's columns as one file beside the run, mapped into memory instead of read anew.
+"""The frame's columns as one file beside the run, mapped into memory instead of read again.
 
-It is derived: whoever deletes it loses seconds, no figures. Its key names everything that it was
-made from, so an index of other data or other rules is never taken.
+It is derived: without it a command takes seconds longer and gives the same figures. Its key
+hashes everything that it was made from, so an index of other data or rules is never read.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pipelines.storage.layout import DOCUMENTS, annotation_folder
 from schemas.manifest import MANIFEST
 
 VERSION = 3
-"""Raised whenever the frame puts something else into the file."""
+"""Increased whenever the content of the file changes."""
 KEY, NOTES = b"bibim.key", b"bibim.notes"
 
 KINDS: dict[pa.DataType, np.dtype[Any]] = {
@@ -36,7 +36,7 @@ Columns = dict[str, npt.NDArray[Any]]
 
 
 def index_key(out: Path, steps: Iterable[str], rules: Iterable[str]) -> str:
-    """Return a key of the run's manifests and rules: other shards, another key."""
+    """Return a key of the run's manifests and rules: other shards or rules give another key."""
     digest = hashlib.sha256(json.dumps([VERSION, *rules]).encode())
     for folder in (DOCUMENTS, *map(annotation_folder, steps)):
         digest.update(hashlib.sha256((out / folder / MANIFEST).read_bytes()).digest())
@@ -52,7 +52,7 @@ def write_index(path: Path, key: str, columns: Columns, notes: dict[str, Any]) -
 
 
 def read_index(path: Path, key: str) -> tuple[Columns, dict[str, Any]] | None:
-    """Return the columns and notes under `key`, mapped; None where there is no such index."""
+    """Return the columns and notes under `key`, mapped; None if there is no such index."""
     try:
         file = pa.ipc.open_file(pa.memory_map(str(path)))
         metadata = file.schema.metadata or {}
@@ -61,7 +61,7 @@ def read_index(path: Path, key: str) -> tuple[Columns, dict[str, Any]] | None:
         table = file.read_all()
         notes = json.loads(metadata[NOTES])
     except (OSError, pa.ArrowInvalid, ValueError, KeyError):
-        return None  # none yet, or cut short: the frame is read and the index written again
+        return None  # missing or truncated: the frame reads the run and writes the index again
     return {name: _mapped(table.column(name)) for name in table.column_names}, notes
 
 

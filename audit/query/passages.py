@@ -1,8 +1,8 @@
-"""Where in a text a signal comes from: the passages that a reader should look at first.
+"""The passages of a text that a signal comes from.
 
-For people, not for decisions: a passage shows what the signal counts, most telling first. The
-values themselves come from `filters`; nothing here is stored or compared with a threshold.
-Sentences that a classifier objects to are found in `audit.query.texts`.
+They are for display, not for decisions: a passage shows what the signal counts. The values come
+from `filters`; nothing here is stored or compared with a threshold. Sentences with a high score
+of a classifier are found in `audit.query.texts`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from collections.abc import Callable
 Span = tuple[int, int]
 """Characters `[start, end)` of a text."""
 
-MOST = 12
+MAX_PASSAGES = 12
 """Passages that are marked in one text."""
 SCANNED = 200_000
-"""Characters of a text that are looked at."""
+"""Characters of a text that are searched."""
 
 _LINE = re.compile(r"[^\n]+")
 _LETTERS = re.compile(r"[^\W\d_]+")
@@ -27,12 +27,12 @@ _WORD = re.compile(r"\S+")
 
 
 def passages(column: str, text: str) -> list[Span]:
-    """Return the spans of `text` that `column` comes from, in order; often there is none."""
+    """Return the spans of `text` that `column` comes from, in order; often empty."""
     text = text[:SCANNED]
     find = _FINDERS.get(column) or next(
         (finder for start, finder in _FAMILIES if column.startswith(start)), None
     )
-    return sorted(find(text)[:MOST]) if find else []
+    return sorted(find(text)[:MAX_PASSAGES]) if find else []
 
 
 def _found(pattern: str, longest: bool = True) -> Callable[[str], list[Span]]:
@@ -58,7 +58,7 @@ def _short_lines(text: str) -> list[Span]:
 
 
 def _repeated(parts: list[Span], text: str) -> list[Span]:
-    """Return the parts that were there before, those of the commonest first."""
+    """Return the parts that occurred before, the most frequent first."""
     times = Counter(text[a:b].strip() for a, b in parts)
     seen: set[str] = set()
     again = []
@@ -84,7 +84,7 @@ def _repeated_words(size: int) -> Callable[[str], list[Span]]:
 
 
 def _repeated_chars(text: str) -> list[Span]:
-    """Return runs of one character, then ten characters that were there before."""
+    """Return runs of one character, then ten characters that occurred before."""
     runs = _found(r"(.)\1{9,}")(text)
     grams = [(i, i + 10) for i in range(0, min(len(text), 20_000) - 9)]
     return _merged(sorted(runs + _repeated(grams, text)))

@@ -40,7 +40,7 @@ class Damaged(RunFault):
         first = "" if fault == MISSING else "delete it: "
         super().__init__(
             f"{path} {fault}; {first}`bibim run … --out {out}` writes it again, "
-            f"`bibim audit check {out}` names everything that is damaged"
+            f"`bibim audit check {out}` lists every damaged file"
         )
 
 
@@ -48,7 +48,7 @@ MISSING = "is missing"
 
 
 def fault_of(path: Path) -> str | None:
-    """Return what keeps a Parquet file from being read whole; None where nothing does."""
+    """Return why a Parquet file cannot be read as a whole; None if it can."""
     try:
         read_parquet(path)
     except FileNotFoundError:
@@ -60,12 +60,12 @@ def fault_of(path: Path) -> str | None:
 
 @contextmanager
 def naming_damage(out: Path, files: Sequence[Path]) -> Iterator[None]:
-    """Raise Damaged for whatever reading `files` raises, where one of them is damaged."""
+    """Raise Damaged in place of any error of reading `files`, if one of them is damaged."""
     try:
         yield
     except BibimError:
         raise
-    except Exception as error:  # Arrow, DuckDB and NumPy each say it in their own way
+    except Exception as error:  # Arrow, DuckDB and NumPy raise different errors
         for path in files:
             if (fault := fault_of(path)) is not None:
                 raise Damaged(out, path, fault) from error
@@ -113,8 +113,8 @@ def mixture_of(out: Path) -> dict[str, Any] | None:
 def stored_schemas(out: Path, config: Config) -> dict[str, pa.Schema]:
     """Return the columns of each finished step, in order, as its first shard has them.
 
-    The run's own word, and a quick one: the code's (`stage_schemas`) imports every annotator. That
-    is asked only where a run has no shards.
+    Reading a shard's schema is quick. `stage_schemas` imports every annotator, so it is used only
+    where a run has no shards.
     """
     steps, shards = finished_steps(out, config), documents_of(out).shards
     if not shards:

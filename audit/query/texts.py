@@ -1,7 +1,6 @@
-"""Texts as they may be shown: personal data masked, the passages that decide marked.
+"""Texts for display: personal data masked, the passages that decide marked.
 
-A text leaves this module as pieces `[string, kind]`, so that a page builds nodes of text and
-never markup. Documents that `redact` never saw are looked at here before they are shown.
+Documents that `redact` did not annotate are searched for personal data before they are shown.
 """
 
 from __future__ import annotations
@@ -21,14 +20,8 @@ if TYPE_CHECKING:
     from filters.pii.annotator import Redact
     from filters.toxicity.annotator import Screen
 
-Piece = tuple[str, str]
-"""A stretch of text and what it is: "" for plain, `pass` for a deciding passage, a PII type."""
-
-EXCERPT = 700
-BEFORE = 180
-"""Characters of an excerpt, and of those before the first passage."""
-WHOLE = 100_000
-"""Characters of a document that a page shows at most."""
+SHOWN_COLUMNS = ("id", "source", "assigned", "lang", "url", "origin")
+"""What a page shows of a document besides its text."""
 MARKED_SENTENCES = 3
 _SENTENCE = re.compile(r"[^\n.!?。]+[.!?。]*")
 _MASKED = re.compile(
@@ -39,14 +32,14 @@ _MASKED = re.compile(
 
 @dataclass(frozen=True)
 class Shown:
-    """A document's text as it may be shown, and the columns that were asked for."""
+    """A document's text for display, and the requested columns."""
 
     text: str
     values: dict[str, Any]
 
 
 class Texts:
-    """Reads documents of a frame for showing. `show_pii` leaves personal data as it stands."""
+    """Reads documents of a frame for display. `show_pii` leaves personal data unmasked."""
 
     def __init__(self, frame: Frame, show_pii: bool = False) -> None:
         self.frame = frame
@@ -97,7 +90,7 @@ class Texts:
         return [str(text) for text in apply_spans(column, held, settings).to_pylist()]
 
     def prepare(self) -> None:
-        """Load what masks and marks texts, so that the first one does not wait for it."""
+        """Load what masks and marks texts, so that the first request does not wait."""
         if not self.show_pii:
             with self._loading:
                 self._load()
@@ -125,7 +118,7 @@ class Texts:
         return passages(column, text)
 
     def _sentences(self, column: str, text: str) -> list[Span]:
-        """Return the sentences for which the classifier's own score is highest."""
+        """Return the sentences with the classifier's highest scores."""
         from filters.toxicity.annotator import Screen
 
         spans = [match.span() for match in _SENTENCE.finditer(text[:SCANNED])]
@@ -142,20 +135,3 @@ class Texts:
         ranked = sorted(zip(scores.to_pylist(), spans, strict=True), key=lambda e: -(e[0] or 0))
         worst = [span for score, span in ranked[:MARKED_SENTENCES] if score and score >= 0.5]
         return sorted(worst or [ranked[0][1]])
-
-
-def pieces(text: str, marks: Sequence[Span], length: int = EXCERPT) -> list[Piece]:
-    """Return up to `length` characters of `text` around the first mark, cut at the marks."""
-    start = max(0, marks[0][0] - BEFORE) if marks and marks[0][0] > length // 2 else 0
-    end = min(len(text), start + length)
-    found: list[Piece] = [("…", "cut")] if start else []
-    at = start
-    for first, last in marks:
-        low, high = max(first, at), min(last, end)
-        if low >= high:
-            continue
-        found += [(text[at:low], "")] if low > at else []
-        found.append((text[low:high], "pass"))
-        at = high
-    found += [(text[at:end], "")] if at < end else []
-    return found + ([("…", "cut")] if end < len(text) else [])

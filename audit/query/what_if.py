@@ -2,20 +2,19 @@
 
 Exact wherever the annotations are there, and bounded where they are not:
 
-- A document that the changed rules keep, but that a later stage never looked at, is *unknown*.
-- Duplicates are judged by the clusters as they are. Where a changed rule decides before the
-  duplicates are found and drops a cluster's survivor, its copies that pass may come back: they
-  are unknown too.
-- A newcomer may turn out to be a copy, or be preferred to one that is kept now: the count stays,
+- A document that the changed rules keep, but that a later stage did not annotate, is *unknown*.
+- Clusters of duplicates stay as they are. Where a changed rule decides before `dedup` and drops
+  a cluster's survivor, its copies that pass may be kept: they are unknown too.
+- A newly kept document may be a copy, or replace the survivor of a cluster: the count stays,
   the copy changes.
 
-Tokens of documents that were never encoded are estimated from their bytes, as their source's and
-component's kept documents have them.
+Tokens of documents that were not encoded are estimated from their bytes, at the tokens per byte
+of the kept documents of the same source and component.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -24,21 +23,22 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic import BaseModel
 
-from audit.query.frame import Frame, breaks_values, first_bit, is_null
+from audit.query.columns import Bools, Ints, Masks, breaks_values, is_null
+from audit.query.frame import Frame
+from audit.query.groups import first_bit
 from pipelines.stages.catalog import STAGES, check_types, position, rule_stage
 from pipelines.stages.dedup import STAGE as DEDUP
-from pipelines.stages.tokenize import STAGE as TOKENIZE
 from schemas.config import Config
 from schemas.errors import InputError
 from schemas.load import rule_scopes
 from schemas.rules import Rule, parse_rules, replaces
 
-MOST_CHANGES = 8
+MAX_CHANGES = 8
 DEDUP_STEP = next(at for at, stage in enumerate(STAGES) if stage.whole)
 
 
 class Change(BaseModel):
-    """What moves in one source: documents, bytes of text and tokens."""
+    """Changes of one source: documents, bytes of text and tokens."""
 
     kept_before: int = 0
     kept_before_bytes: int = 0
@@ -49,9 +49,9 @@ class Change(BaseModel):
     newly_kept: int = 0
     newly_kept_bytes: int = 0
     newly_kept_tokens: int = 0
-    """Counted where the document was encoded once, else estimated from its bytes."""
+    """Counted where the document has been encoded, else estimated from its bytes."""
     unknown: int = 0
-    """Would pass the changed rules, but later stages never looked at them."""
+    """Documents that pass the changed rules but have no annotation of a later stage."""
     unknown_bytes: int = 0
 
 
@@ -121,7 +121,7 @@ def altered(
 
 
 def asked(texts: Sequence[str]) -> list[Rule]:
-    """Return the rules of `texts`. Raises InputError for what is none."""
+    """Return the rules of `texts`. Raises InputError for a text that is not a rule."""
     try:
         return [rule for text in texts for rule in parse_rules(text)]
     except ValueError as error:
@@ -129,7 +129,7 @@ def asked(texts: Sequence[str]) -> list[Rule]:
 
 
 def check_scopes(config: Config, rules: Sequence[Rule]) -> None:
-    """Raise InputError where a rule's scope is no component and no source of the config."""
+    """Raise InputError where a rule's scope is neither a component nor a source of the config."""
     known = rule_scopes(config)
     for rule in rules:
         if rule.scope not in known:
@@ -146,18 +146,33 @@ def compare_rules(out: Path, config: Config, texts: Sequence[str], examples: int
 
 @dataclass
 class _Moved:
-    """Rows whose answer to a changed rule differs, summed by group and new answers."""
+    """Rows whose answer to a changed rule differs, summed by group and new answers.
 
-    group: list[npt.NDArray[np.int64]] = field(default_factory=list)
-    code: list[npt.NDArray[np.int64]] = field(default_factory=list)
-    sums: list[npt.NDArray[np.int64]] = field(default_factory=list)
+    `code`: bit b is the new answer to change b. `sums`: documents, bytes, tokens, and bytes of
+    the documents that have tokens. `lost`: rows that a change before dedup drops.
+    """
+
+    group: list[Ints] = field(default_factory=list)
+    code: list[Ints] = field(default_factory=list)
+    sums: list[Ints] = field(default_factory=list)
     dropped: list[int] = field(default_factory=list)
     kept: list[int] = field(default_factory=list)
-    lost: list[npt.NDArray[np.int64]] = field(default_factory=list)
+    lost: list[Ints] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Transitions:
+    """What each (group, code) as one number means: whether rows move, and between which sides."""
+
+    width: int
+    mask: Masks
+    moves: Bools
+    drops: Bools
+    keeps: Bools
 
 
 class WhatIf:
-    """Answers for one frame. What the clusters need is read at the first question and kept."""
+    """Answers questions about one frame."""
 
     def __init__(self, frame: Frame) -> None:
         self.frame = frame
@@ -177,8 +192,8 @@ class WhatIf:
         check_scopes(frame.config, asked(texts))
         new = altered(before, texts, frame.schemas)
         changed = new.changed(before)
-        if len(changed) > MOST_CHANGES:
-            raise InputError(f"--rule: {len(changed)} changes; give {MOST_CHANGES} at most at once")
+        if len(changed) > MAX_CHANGES:
+            raise InputError(f"--rule: {len(changed)} changes; give {MAX_CHANGES} at most at once")
         for index in changed:
             rule = new.rules[index]
             frame.folder_of(rule.column)
@@ -187,7 +202,7 @@ class WhatIf:
         moved = self._moved(new, changed, masks, examples)
         return self._result(new, changed, masks, moved)
 
-    def _masks(self, new: Altered, changed: Sequence[int]) -> npt.NDArray[np.uint64]:
+    def _masks(self, new: Altered, changed: Sequence[int]) -> Masks:
         """Return the new mask of (group, code): bit b of the code is the answer to change b."""
         groups = self.frame.groups
         kept = self._renumbered(new, [i for i in range(len(new.rules)) if i not in changed])
@@ -199,7 +214,7 @@ class WhatIf:
             masks |= hit.astype(np.uint64) << np.uint64(index)
         return masks
 
-    def _renumbered(self, new: Altered, numbers: Iterable[int]) -> npt.NDArray[np.uint64]:
+    def _renumbered(self, new: Altered, numbers: Iterable[int]) -> Masks:
         """Return the old mask of each group, with new numbers: the rules of `numbers` alone."""
         mask = self.frame.groups.mask
         found = np.zeros(len(mask), np.uint64)
@@ -210,135 +225,95 @@ class WhatIf:
                 found |= bit << np.uint64(index)
         return found
 
-    def _moved(
-        self,
-        new: Altered,
-        changed: Sequence[int],
-        masks: npt.NDArray[np.uint64],
-        examples: int,
-    ) -> _Moved:
+    def _moved(self, new: Altered, changed: Sequence[int], masks: Masks, examples: int) -> _Moved:
+        """Return the rows that the rules `changed` move, summed, with a few of them by number."""
         frame = self.frame
-        after = new.rules
         moved = _Moved()
         if not changed:
             return moved
         width = 1 << len(changed)
-        early = [index for index in changed if frame.step_index(after[index]) < DEDUP_STEP]
-        tokens = frame.sizes("tokens") if TOKENIZE.name in frame.steps else None
-        sizes = frame.sizes("bytes")
-        streams = [frame.broken(after[index]) for index in changed]
-        origins = [new.origin[index] for index in changed]
-        olds = [frame.broken(frame.rules[o]) if o is not None else None for o in origins]
-        # By (group, code) as one number: whether rows move at all, and between what.
         mask = masks.ravel()
-        moves = (masks != self._renumbered(new, range(len(after)))[:, None]).ravel()
+        # Out of every changed rule's scope nothing moves.
+        moves = (masks != self._renumbered(new, range(len(new.rules)))[:, None]).ravel()
         was, now = np.repeat(self._was, width), mask == 0
-        drops, keeps = was & ~now, now & ~was
+        meaning = _Transitions(width, mask, moves, was & ~now, now & ~was)
+        early = [index for index in changed if frame.step_index(new.rules[index]) < DEDUP_STEP]
+        bits = np.uint64(sum(1 << index for index in early))
         with frame.lock:
-            for answers in zip(*streams, strict=True):
-                part = answers[0][0]
-                code = np.zeros(len(answers[0][1]), np.int64)
-                differs = np.zeros(len(code), bool)
-                for number, (_, broken) in enumerate(answers):
-                    code |= broken.astype(np.int64) << number
-                    stream = olds[number]
-                    differs |= broken ^ next(stream)[1] if stream is not None else broken
-                rows = np.flatnonzero(differs)
+            for differing, code in self._differing(new, changed):
+                keys = frame.group[differing].astype(np.int64) * width + code
+                shift = meaning.moves[keys]
+                rows, key = differing[shift], keys[shift]
                 if not len(rows):
                     continue
-                key = frame.group[part][rows].astype(np.int64) * width + code[rows]
-                shift = moves[key]  # out of every changed rule's scope nothing moves
-                rows, key = rows[shift], key[shift]
-                if not len(rows):
-                    continue
-                # Keys are few: counting them is faster than sorting the rows by them.
-                count = np.bincount(key, minlength=len(moves))
-                distinct = np.flatnonzero(count)
-                sums = np.zeros((4, len(distinct)), np.int64)
-                sums[0] = count[distinct]
-                size = np.maximum(sizes[part][rows], 0).astype(np.float64)
-                sums[1] = np.bincount(key, size, len(moves))[distinct]
-                if tokens is not None:
-                    encoded = tokens[part][rows]
-                    size[is_null(encoded)] = 0
-                    sums[2] = np.bincount(key, np.maximum(encoded, 0), len(moves))[distinct]
-                    sums[3] = np.bincount(key, size, len(moves))[distinct]
-                moved.group.append(distinct // width)
-                moved.code.append(distinct % width)
-                moved.sums.append(sums)
-                for found, where in ((moved.dropped, drops), (moved.kept, keeps)):
-                    room = max(examples - len(found), 0)
-                    if room:
-                        found.extend(
-                            (rows[np.flatnonzero(where[key])[:room]] + part.start).tolist()
-                        )
-                if early and DEDUP.name in frame.steps:
-                    bits = np.uint64(sum(1 << index for index in early))
-                    moved.lost.append(rows[(mask[key] & bits) > 0] + part.start)
+                self._sum(moved, meaning, rows, key)
+                for examples_of, where in (
+                    (moved.dropped, meaning.drops),
+                    (moved.kept, meaning.keeps),
+                ):
+                    room = max(examples - len(examples_of), 0)
+                    examples_of.extend(rows[np.flatnonzero(where[key])[:room]].tolist())
+                if early and "dedup" in frame.steps:
+                    moved.lost.append(rows[(meaning.mask[key] & bits) > 0])
         return moved
 
+    def _differing(self, new: Altered, changed: Sequence[int]) -> Iterator[tuple[Ints, Ints]]:
+        """Yield (rows, their codes) where an answer differs, block by block."""
+        frame = self.frame
+        streams = [frame.broken(new.rules[index]) for index in changed]
+        origins = [new.origin[index] for index in changed]
+        olds = [frame.broken(frame.rules[o]) if o is not None else None for o in origins]
+        for answers in zip(*streams, strict=True):
+            part = answers[0][0]
+            code = np.zeros(len(answers[0][1]), np.int64)
+            differs = np.zeros(len(code), bool)
+            for number, (_, broken) in enumerate(answers):
+                code |= broken.astype(np.int64) << number
+                stream = olds[number]
+                differs |= broken ^ next(stream)[1] if stream is not None else broken
+            rows = np.flatnonzero(differs)
+            if len(rows):
+                yield rows + part.start, code[rows]
+
+    def _sum(self, moved: _Moved, meaning: _Transitions, rows: Ints, key: Ints) -> None:
+        """Add the sizes of `rows` to `moved`, by their keys (group and code as one number)."""
+        frame = self.frame
+        # Keys are few: counting them is faster than sorting the rows by them.
+        count = np.bincount(key, minlength=len(meaning.moves))
+        distinct = np.flatnonzero(count)
+        sums = np.zeros((4, len(distinct)), np.int64)
+        sums[0] = count[distinct]
+        size = np.maximum(frame.sizes("bytes")[rows], 0).astype(np.float64)
+        sums[1] = np.bincount(key, size, len(count))[distinct]
+        if "tokenize" in frame.steps:
+            tokens = frame.sizes("tokens")[rows]
+            size[is_null(tokens)] = 0
+            sums[2] = np.bincount(key, np.maximum(tokens, 0), len(count))[distinct]
+            sums[3] = np.bincount(key, size, len(count))[distinct]
+        moved.group.append(distinct // meaning.width)
+        moved.code.append(distinct % meaning.width)
+        moved.sums.append(sums)
+
     def _result(
-        self,
-        new: Altered,
-        changed: Sequence[int],
-        masks: npt.NDArray[np.uint64],
-        moved: _Moved,
+        self, new: Altered, changed: Sequence[int], masks: Masks, moved: _Moved
     ) -> Comparison:
-        frame, groups = self.frame, self.frame.groups
-        before, after = frame.rules, new.rules
-        sources = [str(name) for name in frame.sources.names[1:]]
-        changes = {name: Change() for name in sorted(sources)}
-        for source, name in enumerate(frame.sources.names):
-            if name is None:
-                continue
-            here = self._was & (groups.source == source)
-            changes[name].kept_before = int(groups.documents[here].sum())
-            changes[name].kept_before_bytes = int(groups.bytes[here].sum())
-            changes[name].kept_before_tokens = int(groups.tokens[here].sum())
-        counts = np.zeros(len(after) + 1, np.int64)
-        old_counts = np.zeros(len(before) + 1, np.int64)
-        first_old = groups.first()
-        np.add.at(old_counts, first_old, groups.documents)
-        # Each group's rows stay, less those that moved.
-        place = np.array([*map(new.origin.index, range(len(before))), -1])
-        np.add.at(counts, place[first_old], groups.documents)
-        if moved.group:
-            group = np.concatenate(moved.group)
-            code = np.concatenate(moved.code)
-            sums = np.concatenate(moved.sums, axis=1)
-            mask = masks[group, code]
-            np.add.at(counts, place[first_old[group]], -sums[0])
-            np.add.at(counts, first_bit(mask), sums[0])
-            was, now = self._was[group], mask == 0
-            gone, come = was & ~now, now & ~was & ~self._missed[group]
-            unknown = now & ~was & self._missed[group]
-            rate = self._tokens_per_byte()[group]
-            estimated = np.rint(sums[2] + (sums[1] - sums[3]) * rate).astype(np.int64)
-            for source, name in enumerate(frame.sources.names):
-                if name is None:
-                    continue
-                here = groups.source[group] == source
-                change = changes[name]
-                change.newly_dropped = int(sums[0][here & gone].sum())
-                change.newly_dropped_bytes = int(sums[1][here & gone].sum())
-                change.newly_dropped_tokens = int(sums[2][here & gone].sum())
-                change.newly_kept = int(sums[0][here & come].sum())
-                change.newly_kept_bytes = int(sums[1][here & come].sum())
-                change.newly_kept_tokens = int(estimated[here & come].sum())
-                change.unknown = int(sums[0][here & unknown].sum())
-                change.unknown_bytes = int(sums[1][here & unknown].sum())
-        self._add_copies(after, moved, changes)
+        frame = self.frame
+        changes = self._kept_before()
+        counts = self._first_reasons(new, masks, moved, changes)
+        self._add_copies(new.rules, moved, changes)
         kept_before = sum(c.kept_before for c in changes.values())
         kept_after = kept_before + sum(c.newly_kept - c.newly_dropped for c in changes.values())
+        before = np.zeros(len(frame.rules) + 1, np.int64)
+        np.add.at(before, frame.groups.first(), frame.groups.documents)
         reasons: dict[str, tuple[int, int]] = {}
-        for rules, figures, side in ((before, old_counts, 0), (after, counts, 1)):
+        for rules, figures, side in ((frame.rules, before, 0), (new.rules, counts, 1)):
             for index, rule in enumerate(rules):
                 pair = list(reasons.get(rule.reason, (0, 0)))
                 pair[side] += int(figures[index])
                 reasons[rule.reason] = (pair[0], pair[1])
         ids = [row["id"].hex() for row in frame.take(moved.dropped + moved.kept, ["id"])]
         return Comparison(
-            rules=[str(after[index]) for index in changed],
+            rules=[str(new.rules[index]) for index in changed],
             replaced=new.replaced,
             kept_before=kept_before,
             kept_after=kept_after,
@@ -349,8 +324,64 @@ class WhatIf:
             examples_kept=ids[len(moved.dropped) :],
         )
 
+    def _kept_before(self) -> dict[str, Change]:
+        """Return a change per source that holds what the run keeps now."""
+        groups = self.frame.groups
+        changes = {}
+        for name, source in self._sources():
+            here = self._was & (groups.source == source)
+            changes[name] = Change(
+                kept_before=int(groups.documents[here].sum()),
+                kept_before_bytes=int(groups.bytes[here].sum()),
+                kept_before_tokens=int(groups.tokens[here].sum()),
+            )
+        return changes
+
+    def _sources(self) -> list[tuple[str, int]]:
+        """Return the names of the sources and their codes, by name."""
+        names = self.frame.sources.names
+        return sorted((name, code) for code, name in enumerate(names) if name is not None)
+
+    def _first_reasons(
+        self, new: Altered, masks: Masks, moved: _Moved, changes: dict[str, Change]
+    ) -> Ints:
+        """Return the documents by the first of the new rules that each breaks, kept ones last.
+
+        Adds to `changes`, by source, what moves between dropped and kept.
+        """
+        groups = self.frame.groups
+        counts = np.zeros(len(new.rules) + 1, np.int64)
+        first = groups.first()
+        # The rows of each group stay where its rule is now, less those that moved.
+        now_at = np.array([*map(new.origin.index, range(len(self.frame.rules))), -1])
+        np.add.at(counts, now_at[first], groups.documents)
+        if not moved.group:
+            return counts
+        group = np.concatenate(moved.group)
+        sums = np.concatenate(moved.sums, axis=1)
+        mask = masks[group, np.concatenate(moved.code)]
+        np.add.at(counts, now_at[first[group]], -sums[0])
+        np.add.at(counts, first_bit(mask), sums[0])
+        was, now = self._was[group], mask == 0
+        gone, come = was & ~now, now & ~was & ~self._missed[group]
+        unknown = now & ~was & self._missed[group]
+        rate = self._tokens_per_byte()[group]
+        estimated = np.rint(sums[2] + (sums[1] - sums[3]) * rate).astype(np.int64)
+        for name, source in self._sources():
+            here = groups.source[group] == source
+            change = changes[name]
+            change.newly_dropped = int(sums[0][here & gone].sum())
+            change.newly_dropped_bytes = int(sums[1][here & gone].sum())
+            change.newly_dropped_tokens = int(sums[2][here & gone].sum())
+            change.newly_kept = int(sums[0][here & come].sum())
+            change.newly_kept_bytes = int(sums[1][here & come].sum())
+            change.newly_kept_tokens = int(estimated[here & come].sum())
+            change.unknown = int(sums[0][here & unknown].sum())
+            change.unknown_bytes = int(sums[1][here & unknown].sum())
+        return counts
+
     def _tokens_per_byte(self) -> npt.NDArray[np.float64]:
-        """Return for each group how many tokens a byte of its source's kept documents makes."""
+        """Return for each group the tokens per byte of its source's kept documents."""
         groups = self.frame.groups
         pool = groups.source.astype(np.int64) * len(self.frame.components.names) + groups.component
         size = int(pool.max(initial=0)) + 1
@@ -374,7 +405,7 @@ class WhatIf:
         passing = np.ones(len(rows), bool)
         source = frame.groups.source[frame.group[rows]]
         component = frame.groups.component[frame.group[rows]]
-        for rule in after:  # of the others each copy passed those that decide before
+        for rule in after:  # each copy passed the other rules that decide before
             if rule in frame.rules or frame.step_index(rule) >= DEDUP_STEP:
                 continue
             if frame.numeric(rule.column):

@@ -79,8 +79,8 @@
     if (!answer.ok) throw new Error(body.error || answer.statusText);
     return body;
   }
-  /** The ledger's sums and findings: asked once, and not waited for. */
-  const books = () => asking ||= ask("books");
+  /** The ledger's sums and findings: asked once; the page does not wait for them. */
+  const accounting = () => asking ||= ask("accounting");
   const fault = (error) => h("p", { class: "warning", role: "alert" }, `${t("error")}: ${error.message}`);
   /** Fill `box` with what `make` gives for the answer. */
   async function fill(box, view, parameters, make) {
@@ -125,8 +125,8 @@
     const { all, kept } = counted(signal, component);
     const total = all.reduce((a, b) => a + b, 0);
     box.setAttribute("role", "img");
-    const said = lines().map(([value]) => `${t("threshold")} ${number(value)}`).join(", ");
-    box.setAttribute("aria-label", [t("hist", signal.name, component === "*" ? t("total") : component, count(total)), said].filter(Boolean).join("; "));
+    const thresholds = lines().map(([value]) => `${t("threshold")} ${number(value)}`).join(", ");
+    box.setAttribute("aria-label", [t("hist", signal.name, component === "*" ? t("total") : component, count(total)), thresholds].filter(Boolean).join("; "));
     const xs = all.map((_, i) => i);
     const bars = (fill) => ({ paths: uPlot.paths.bars({ size: [0.92, 60], align: 1 }), fill: () => colour(fill), width: 0, points: { show: false } });
     const axis = { stroke: () => colour("--soft"), grid: { stroke: () => colour("--line"), width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
@@ -203,7 +203,7 @@
   /** What the guards found: decisions first, then what only asks for a look. */
   function findings() {
     const box = h("div", null, h("p", { class: "quiet" }, t("counting")));
-    books().then(({ findings: all }) => box.replaceChildren(...(all.length
+    accounting().then(({ findings: all }) => box.replaceChildren(...(all.length
       ? all.map((f) => h("div", { class: f.severity }, h("strong", null, t(f.severity)), ` ${f.guard}: `, f.message)) : [h("p", { class: "good" }, t("noFindings"))]))).catch((error) => box.replaceChildren(fault(error)));
     return section("findings", t("findings"), t("findingsLead"), box);
   }
@@ -252,7 +252,7 @@
   }
   function stages() {
     const box = h("div", null, h("p", { class: "quiet" }, t("counting")));
-    books().then(({ stages: sums }) => box.replaceChildren(table(t("byStage"), sums.heads.map((head) => t(head)), sums.rows))).catch((error) => box.replaceChildren(fault(error)));
+    accounting().then(({ stages: sums }) => box.replaceChildren(table(t("byStage"), sums.heads.map((head) => t(head)), sums.rows))).catch((error) => box.replaceChildren(fault(error)));
     return [h("h3", null, t("byStage")), box];
   }
   function shares() {

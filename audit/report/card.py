@@ -1,8 +1,8 @@
 """A mixture's description for people and programs: a dataset card, and Croissant metadata.
 
-`README.md` is a Hugging Face dataset card, `croissant.json` is JSON-LD as MLCommons Croissant 1.0
-has it (Akhtar et al. 2024, arXiv 2403.19546). Both belong beside the shards. All figures are the
-ledger's; no path, text or value of personal data is among them.
+`README.md` is a Hugging Face dataset card; `audit.report.croissant` makes `croissant.json`. Both
+belong beside the shards. All figures are the ledger's; no path, text or value of personal data is
+in them.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from audit.accounting.ledger import KEPT_NAME, Count, sum_counts
 from audit.accounting.stats import Stats, stats
 from audit.query.reading import decided, mixture_of, rules_of, stored_schemas
+from audit.report.croissant import croissant
 from pipelines.stages.catalog import rule_stage
 from pipelines.stages.mix import STAGE as MIX
 from pipelines.storage.files import write_text
@@ -52,63 +53,11 @@ LICENCES = frozenset(
         "unlicense",
     )
 )
-"""Those that a card may name; any other is `other` there and named in full in the text."""
+"""Ids that a card may name; any other is `other` in its metadata and named in the text."""
 SIZES = ((1_000, "1K"), (10_000, "10K"), (100_000, "100K"), (1_000_000, "1M"), (10_000_000, "10M"))
 UNSTATED = "none stated"
 FEW = 0.001
 """Share of the documents below which a language is in the card's table, not in its metadata."""
-CONTEXT: dict[str, Any] = {
-    "@language": "en",
-    "@vocab": "https://schema.org/",
-    "citeAs": "cr:citeAs",
-    "column": "cr:column",
-    "conformsTo": "dct:conformsTo",
-    "cr": "http://mlcommons.org/croissant/",
-    "rai": "http://mlcommons.org/croissant/RAI/",
-    "data": {"@id": "cr:data", "@type": "@json"},
-    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
-    "dct": "http://purl.org/dc/terms/",
-    "equivalentProperty": "cr:equivalentProperty",
-    "examples": {"@id": "cr:examples", "@type": "@json"},
-    "extract": "cr:extract",
-    "field": "cr:field",
-    "fileProperty": "cr:fileProperty",
-    "fileObject": "cr:fileObject",
-    "fileSet": "cr:fileSet",
-    "format": "cr:format",
-    "includes": "cr:includes",
-    "isLiveDataset": "cr:isLiveDataset",
-    "jsonPath": "cr:jsonPath",
-    "key": "cr:key",
-    "md5": "cr:md5",
-    "parentField": "cr:parentField",
-    "path": "cr:path",
-    "recordSet": "cr:recordSet",
-    "references": "cr:references",
-    "regex": "cr:regex",
-    "repeated": "cr:repeated",
-    "replace": "cr:replace",
-    "samplingRate": "cr:samplingRate",
-    "sc": "https://schema.org/",
-    "separator": "cr:separator",
-    "source": "cr:source",
-    "subField": "cr:subField",
-    "transform": "cr:transform",
-}
-"""The context that the specification asks for, word for word."""
-COLUMNS = (
-    ("source", "sc:Text", "The source that the document is of."),
-    ("component", "sc:Text", "The component of the mixture that it feeds."),
-    ("epoch", "sc:Integer", "How many copies of the document the mixture had before, from 0."),
-    ("tokens", "sc:Integer", "Tokens of the sequence, its end included."),
-)
-FORMATS = {
-    ".parquet": "application/x-parquet",
-    ".json": "application/json",
-    ".bin": "application/octet-stream",
-    ".idx": "application/octet-stream",
-    ".mds": "application/octet-stream",
-}
 
 
 def write_card(out: Path, config: Config, folder: Path) -> list[Path]:
@@ -120,7 +69,10 @@ def write_card(out: Path, config: Config, folder: Path) -> list[Path]:
     if manifest is None:
         raise InputError(f"{out}: no mixture yet; run `bibim run … --out {out}` to its end first")
     facts = facts_of(out, config, manifest)
-    texts = {CARD: dataset_card(facts), CROISSANT: croissant(facts, manifest)}
+    texts = {
+        CARD: dataset_card(facts),
+        CROISSANT: croissant(facts, manifest, front_matter(facts)["language"]),
+    }
     for name, text in texts.items():
         write_text(folder / name, text)
     return [folder / name for name in texts]
@@ -161,11 +113,11 @@ def facts_of(out: Path, config: Config, manifest: dict[str, Any]) -> dict[str, A
             {
                 "name": source,
                 "licences": _by_number(licences.get(source, {})),
-                "kept": book.kept.documents,
-                "read": book.read.documents,
-                "tokens": book.kept.tokens,
+                "kept": account.kept.documents,
+                "read": account.read.documents,
+                "tokens": account.kept.tokens,
             }
-            for source, book in sorted(figures.sources.items())
+            for source, account in sorted(figures.sources.items())
         ],
         "languages": _languages(figures),
         "filters": _filters(out, config, figures),
@@ -256,8 +208,8 @@ def _filters(out: Path, config: Config, figures: Stats) -> list[dict[str, Any]]:
 
 def _rejected(figures: Stats) -> list[tuple[str, int]]:
     found: dict[str, int] = defaultdict(int)
-    for book in figures.sources.values():
-        for reason, count in book.rejected.items():
+    for account in figures.sources.values():
+        for reason, count in account.rejected.items():
             found[reason] += count.documents
     return sorted(found.items(), key=lambda item: (-item[1], item[0]))
 
@@ -329,70 +281,3 @@ def card_licences(names: list[str]) -> list[str]:
     known = sorted(ids & LICENCES)
     known += ["other"] if ids - LICENCES - {UNSTATED} else []
     return known + (["unknown"] if UNSTATED in ids or not ids else [])
-
-
-def croissant(facts: dict[str, Any], manifest: dict[str, Any]) -> str:
-    """Return the Croissant metadata: every file with its hash, and the sequences as records."""
-    listed = [file for shard in manifest["shards"] for file in shard["files"]]
-    files = [*listed, *manifest["files"]]
-    side_cars = [file for file in files if _is_side_car(file["name"])]
-    record = {
-        "@context": CONTEXT,
-        "@type": "sc:Dataset",
-        "conformsTo": "http://mlcommons.org/croissant/1.0",
-        "name": facts["name"],
-        "description": (
-            f"{facts['tokens']:,} tokens in {facts['shards']} shards from "
-            f"{facts['documents']:,} documents: "
-            + ", ".join(f"{part['name']} {part['share']:.2%}" for part in facts["components"])
-            + ". Curated by Bibim; README.md tells how."
-        ),
-        "license": facts["licences"],
-        "version": "1.0.0",
-        "inLanguage": front_matter(facts)["language"],
-        "keywords": ["pretraining", "token mixture"],
-        "distribution": [
-            *(
-                {
-                    "@type": "cr:FileObject",
-                    "@id": file["name"],
-                    "name": file["name"],
-                    "contentUrl": file["name"],
-                    "contentSize": f"{file['bytes']} B",
-                    "encodingFormat": FORMATS[Path(file["name"]).suffix],
-                    "sha256": file["sha256"],
-                }
-                for file in files
-            ),
-        ],
-        "recordSet": [
-            {
-                "@type": "cr:RecordSet",
-                "@id": f"sequences-{number}",
-                "name": f"sequences-{number}",
-                "description": f"The documents of shard {number}, in the order of their tokens.",
-                "field": [
-                    {
-                        "@type": "cr:Field",
-                        "@id": f"sequences-{number}/{name}",
-                        "name": name,
-                        "description": description,
-                        "dataType": kind,
-                        "source": {
-                            "fileObject": {"@id": file["name"]},
-                            "extract": {"column": name},
-                        },
-                    }
-                    for name, kind, description in COLUMNS
-                ],
-            }
-            for number, file in enumerate(side_cars)
-        ],
-    }
-    if facts["date"]:
-        record["datePublished"] = facts["date"]
-    return json.dumps(record, indent=1, ensure_ascii=False) + "\n"
-
-
-def _is_side_car(name: str) -> bool:
-    return name.startswith("shard-") and name.endswith(".parquet")

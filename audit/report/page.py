@@ -12,7 +12,8 @@ from pathlib import Path
 
 import orjson
 
-from audit.query.views import Json, Views
+from audit.query.plain import Json
+from audit.query.views import Views
 from pipelines.storage.files import write_text
 
 HERE = Path(__file__).parent
@@ -28,12 +29,12 @@ SERVER_POLICY = (
 
 
 def report_data(views: Views) -> Json:
-    """Return the answers of all views, as the page finds them in the file."""
+    """Return the answers of all views, as the page reads them."""
     names = [signal["name"] for signal in views.signals()]
     views.frame.preload(names)
     return {
         "overview": views.overview(),
-        "books": views.books(),
+        "accounting": views.accounting(),
         "overlap": views.overlap(),
         "signal": {name: views.signal(name) for name in names},
         "samples": [views.samples(index) for index in range(len(views.frame.rules))],
@@ -73,7 +74,7 @@ def server_page() -> str:
 
 
 def _filled(parts: dict[str, str]) -> str:
-    """Return the page with its marks replaced, in one pass: what goes in is never looked at."""
+    """Return the page with its marks replaced in one pass; inserted text is not searched."""
     rest = (HERE / "page.html").read_text("utf-8")
     out = []
     for mark, text in parts.items():

@@ -1,8 +1,8 @@
 """The audit's server: the page and its views over one run, read-only, for one reader.
 
-It listens on the loopback unless told otherwise, answers GET only, and only where the Host
-header names it, so that a page elsewhere cannot reach it by a name of its own (DNS rebinding).
-No address names a file: assets come from a fixed table, documents by id from the run.
+It listens on the loopback unless `--host` names another address. It answers GET only, and only
+where the Host header names it, so that another page cannot reach it by its own name (DNS
+rebinding). No address names a file: assets come from a fixed table, documents by id from the run.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ HEADERS = {
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 LONGEST = 2_000
 """Characters of a query that are read."""
-MOST_RULES = 16
+MAX_RULES = 16
 
 
 class Guard:
-    """Answers only for the hosts it is told, and adds the safety headers to every answer."""
+    """Answers requests for the allowed hosts only, and adds the safety headers to every answer."""
 
     def __init__(self, app: ASGIApp, hosts: frozenset[str]) -> None:
         self._app = app
@@ -79,7 +79,7 @@ def application(views: Views, hosts: tuple[str, ...] = LOOPBACK) -> Starlette:
 
     given: dict[str, Callable[[Request], Any]] = {
         "overview": lambda request: views.overview(),
-        "books": lambda request: views.books(),
+        "accounting": lambda request: views.accounting(),
         "overlap": lambda request: views.overlap(),
         "signal": lambda request: views.signal(_text(request, "of")),
         "samples": lambda request: views.samples(_number(request, "of")),
@@ -97,8 +97,8 @@ def application(views: Views, hosts: tuple[str, ...] = LOOPBACK) -> Starlette:
     return app
 
 
-def serve(views: Views, host: str, port: int, said: Callable[[str], None]) -> None:
-    """Serve until interrupted. `said` is told the address. Raises InputError if it is taken."""
+def serve(views: Views, host: str, port: int, announce: Callable[[str], None]) -> None:
+    """Serve until interrupted. Calls `announce` with the address; InputError if it is in use."""
     import uvicorn
 
     try:
@@ -106,11 +106,13 @@ def serve(views: Views, host: str, port: int, said: Callable[[str], None]) -> No
             (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
         )
     except OSError as error:
-        raise InputError(f"--host {host} --port {port}: {error.strerror}; give another") from None
-    # Loaded beside the first questions, it would make them wait.
+        raise InputError(
+            f"--host {host} --port {port}: {error.strerror}; give another --port or --host"
+        ) from None
+    # Loaded with the first request, it would delay the answer.
     views.texts.prepare()
     shown = f"[{host}]" if ":" in host else host
-    said(f"http://{shown}:{listening.getsockname()[1]}/")
+    announce(f"http://{shown}:{listening.getsockname()[1]}/")
     config = uvicorn.Config(
         application(views, (*LOOPBACK, shown)), log_level="error", access_log=False
     )
@@ -139,6 +141,6 @@ def _number(request: Request, name: str) -> int:
 
 def _rules(request: Request) -> list[str]:
     rules = request.query_params.getlist("rule")
-    if not rules or len(rules) > MOST_RULES or any(len(rule) > LONGEST for rule in rules):
-        raise InputError(f"rule: give 1 to {MOST_RULES} rules")
+    if not rules or len(rules) > MAX_RULES or any(len(rule) > LONGEST for rule in rules):
+        raise InputError(f"rule: give 1 to {MAX_RULES} rules")
     return rules

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from pipelines.storage.layout import MIXTURE
 
-if TYPE_CHECKING:  # what is printed comes with its own module: printing loads no other
+if TYPE_CHECKING:  # printing loads no other module
     from audit.accounting.check import Check
     from audit.accounting.compare import Difference
     from audit.accounting.guards import Finding
@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # what is printed comes with its own module: printing loads n
     from audit.query.what_if import Comparison
 
 
-def print_ledger(console: Console, books: Ledger) -> None:
+def print_ledger(console: Console, accounts: Ledger) -> None:
     """Print the funnel by source, then what each rule dropped by source."""
     from audit.accounting.ledger import sum_counts
 
@@ -28,43 +28,47 @@ def print_ledger(console: Console, books: Ledger) -> None:
     table.add_column("source")
     for column in ("read", "rejected", "dropped", "kept", "kept %", "MB kept", "tokens"):
         table.add_column(column, justify="right")
-    for source, book in sorted(books.sources.items()):
-        dropped = sum_counts(list(book.dropped.values()))
-        rejected = sum_counts(list(book.rejected.values()))
-        share = book.kept.documents / book.read.documents if book.read.documents else 0.0
+    for source, account in sorted(accounts.sources.items()):
+        dropped = sum_counts(list(account.dropped.values()))
+        rejected = sum_counts(list(account.rejected.values()))
+        share = account.kept.documents / account.read.documents if account.read.documents else 0.0
         table.add_row(
             source,
-            f"{book.read.documents:,}",
+            f"{account.read.documents:,}",
             f"{rejected.documents:,}",
             f"{dropped.documents:,}",
-            f"{book.kept.documents:,}",
+            f"{account.kept.documents:,}",
             f"{share:.1%}",
-            f"{book.kept.text_bytes / 1e6:,.1f}",
-            f"{book.kept.tokens:,}" if book.kept.tokens else "–",
+            f"{account.kept.text_bytes / 1e6:,.1f}",
+            f"{account.kept.tokens:,}" if account.kept.tokens else "–",
         )
     console.print(table)
     reasons = sorted(
-        {reason for book in books.sources.values() for reason in (*book.dropped, *book.rejected)}
+        {
+            reason
+            for account in accounts.sources.values()
+            for reason in (*account.dropped, *account.rejected)
+        }
     )
     if not reasons:
         return
     why = Table(title="Dropped and rejected, by reason", title_justify="left")
     why.add_column("reason")
-    for source in sorted(books.sources):
+    for source in sorted(accounts.sources):
         why.add_column(source, justify="right")
     for reason in reasons:
         cells = []
-        for source in sorted(books.sources):
-            book = books.sources[source]
-            found = book.dropped.get(reason) or book.rejected.get(reason)
+        for source in sorted(accounts.sources):
+            account = accounts.sources[source]
+            found = account.dropped.get(reason) or account.rejected.get(reason)
             cells.append(f"{found.documents:,}" if found else "")
         why.add_row(reason, *cells)
     console.print(why)
-    languages = _by_language(books)
+    languages = _by_language(accounts)
     console.print(languages)
 
 
-def print_stages(console: Console, books: Ledger) -> None:
+def print_stages(console: Console, accounts: Ledger) -> None:
     """Print what entered and left each stage, over all sources."""
     from audit.accounting.ledger import by_stage
 
@@ -72,7 +76,7 @@ def print_stages(console: Console, books: Ledger) -> None:
     table.add_column("stage")
     for column in ("entered", "dropped", "left", "MB dropped", "MB edited", "MB left", "tokens"):
         table.add_column(column, justify="right")
-    for total in by_stage(books):
+    for total in by_stage(accounts):
         sizes = (total.dropped.text_bytes, total.edited.text_bytes, total.left.text_bytes)
         table.add_row(
             total.stage,
@@ -86,11 +90,11 @@ def print_stages(console: Console, books: Ledger) -> None:
 
 
 def print_findings(console: Console, findings: Sequence[Finding]) -> None:
-    """Print what the guards found, a line each."""
+    """Print the guards' findings, one line each."""
     for finding in findings:
         style = "bold yellow" if finding.severity == "warning" else "cyan"
-        said = Text(f"{finding.severity} ", style) + Text(f"{finding.guard}: {finding.message}", "")
-        console.print(said, soft_wrap=True)
+        line = Text(f"{finding.severity} ", style) + Text(f"{finding.guard}: {finding.message}", "")
+        console.print(line, soft_wrap=True)
 
 
 def print_difference(console: Console, difference: Difference) -> None:
@@ -130,15 +134,15 @@ def print_difference(console: Console, difference: Difference) -> None:
             )
         console.print(table)
         for move in difference.moves:
-            said = f"{move.source}, {move.before} to {move.after}: {', '.join(move.examples)}"
-            console.print(Text(said), soft_wrap=True)
+            line = f"{move.source}, {move.before} to {move.after}: {', '.join(move.examples)}"
+            console.print(Text(line), soft_wrap=True)
     changes = len(difference.changes())
     console.print(f"{changes} figures changed" if changes else "the same data", highlight=False)
 
 
-def _by_language(books: Ledger) -> Table:
+def _by_language(accounts: Ledger) -> Table:
     totals: dict[tuple[str, str], list[int]] = {}
-    for line in books.lines:
+    for line in accounts.lines:
         row = totals.setdefault((line.component or "–", line.language or "–"), [0, 0, 0])
         row[0] += line.count.documents
         if line.verdict == "kept":
@@ -225,7 +229,8 @@ def print_what_if(console: Console, comparison: Comparison) -> None:
     console.print(table)
     bound = ""
     if comparison.kept_after_at_most != comparison.kept_after:
-        bound = f" (at most {comparison.kept_after_at_most:,}: later stages have not seen the rest)"
+        most = f"{comparison.kept_after_at_most:,}"
+        bound = f" (at most {most}: later stages have not annotated the rest)"
     console.print(
         f"kept: {comparison.kept_before:,} before, {comparison.kept_after:,} after{bound}",
         highlight=False,

@@ -40,17 +40,17 @@ def common(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
 
 @pytest.fixture(scope="session")
 def demo(common: Path) -> Path:
-    """The output folder of a finished run with two workers; what it said is in `../said.txt`.
+    """The output folder of a finished run with two workers; its output is in `../output.txt`.
 
     Processes of one test run share it.
     """
     folder = common / "demo"
-    out, said = folder / "out", folder / "said.txt"
+    out, output = folder / "out", folder / "output.txt"
     with FileLock(folder.with_suffix(".lock")):
-        if not said.exists():
+        if not output.exists():
             done = run_demo(out, "--workers", 2)
             assert done.returncode == 0, done.stderr[-4000:]
-            said.write_text(done.stdout + done.stderr, "utf-8")
+            output.write_text(done.stdout + done.stderr, "utf-8")
     return out
 
 

@@ -30,22 +30,22 @@ def opened(
 ) -> Iterator[Page]:
     """Open a page; whatever it says on the console, or asks of elsewhere, fails the test."""
     page = browser.new_page(viewport=size, color_scheme=scheme, locale=locale)
-    said: list[str] = []
-    page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
-    page.on("pageerror", lambda error: said.append(f"error: {error}"))
+    messages: list[str] = []
+    page.on("console", lambda message: messages.append(f"{message.type}: {message.text}"))
+    page.on("pageerror", lambda error: messages.append(f"error: {error}"))
     page.on(
         "request",
         lambda request: (
             None
             if request.url.startswith((address, "data:", "blob:"))
-            else said.append(f"asked for {request.url}")
+            else messages.append(f"asked for {request.url}")
         ),
     )
     page.goto(address)
     page.wait_for_selector("body[data-ready]")
     yield page
     page.close()
-    assert said == []
+    assert messages == []
 
 
 def serious(page: Page) -> list[str]:
@@ -73,8 +73,8 @@ def test_the_report_shows_the_funnel_without_a_network(
         assert "code" in page.locator("#funnel .flow").inner_text()
         stages = page.get_by_role("region", name="By stage").locator("tbody th").all_inner_texts()
         assert (stages[0], stages[-1]) == ("ingest", "mix")
-        told = page.locator("#findings").inner_text()
-        assert "No guard has anything to say." in told or "Note" in told or "Warning" in told
+        report = page.locator("#findings").inner_text()
+        assert "No findings." in report or "Note" in report or "Warning" in report
         shoot(page, screenshots, "report-light")
 
 
@@ -129,8 +129,8 @@ def test_a_moved_threshold_shows_what_changes(
         value = page.locator(f"#rule-{index} input[type=number]").input_value()
         page.wait_for_selector(f'#what-if[data-rules="all.toxicity<={value}"]')
         found = demo_views.changed([f"all.toxicity<={value}"])
-        said = page.locator("#answer").inner_text()
-        assert [int(n) for n in re.findall(r"\d+", said)[:2]] == [
+        answer = page.locator("#answer").inner_text()
+        assert [int(n) for n in re.findall(r"\d+", answer)[:2]] == [
             found["kept_before"],
             found["kept_after"],
         ]

@@ -54,7 +54,7 @@ def test_every_answer_has_the_policy(client: TestClient) -> None:
         assert "script-src 'self'" in policy and "unsafe" not in policy
 
 
-def test_a_wrong_rule_is_told_why(client: TestClient) -> None:
+def test_a_wrong_rule_gets_the_reason(client: TestClient) -> None:
     for rule in ("hangul", "ko.no_such>=1", "ko.hangul_ratio>=", "all.pii_types>=1"):
         answer = client.get("/api/what-if", params={"rule": rule})
         assert answer.status_code == 400 and answer.json()["error"]
@@ -69,11 +69,11 @@ def test_personal_data_is_masked_unless_asked_for(demo_views: Views) -> None:
 
 
 def test_the_funnel_equals_the_ledger(demo: Path, demo_views: Views) -> None:
-    books = ledger(demo, demo_views.frame.config)
+    accounts = ledger(demo, demo_views.frame.config)
     kept = {line[0]: 0 for line in demo_views.overview()["funnel"]}
     for source, _, reason, documents, *_ in demo_views.overview()["funnel"]:
         kept[source] += documents * (reason == "kept")
-    assert kept == {name: book.kept.documents for name, book in books.sources.items()}
+    assert kept == {name: account.kept.documents for name, account in accounts.sources.items()}
 
 
 @pytest.mark.parametrize(
@@ -123,19 +123,19 @@ def test_what_if_decides_as_a_run_does(demo_views: Views, rules: list[str]) -> N
 
 def test_the_stages_and_findings_are_those_of_the_terminal(demo_views: Views) -> None:
     frame = demo_views.frame
-    books = stats(frame.out, frame.config)
-    shown = demo_views.books()
+    accounts = stats(frame.out, frame.config)
+    shown = demo_views.accounts()
     assert [row[0] for row in shown["stages"]["rows"]] == ["ingest", *frame.steps, "mix"]
     assert all(len(row) == len(shown["stages"]["heads"]) for row in shown["stages"]["rows"])
     mixed = shown["stages"]["rows"][-1]
-    left = [flow.left for flow in books.stages if flow.stage == "mix"]
+    left = [flow.left for flow in accounts.stages if flow.stage == "mix"]
     assert mixed[3] == sum(count.documents for count in left) > 0
     assert mixed[-1] == demo_views.overview()["mixture"]["achieved_tokens"]
-    told = [(f["guard"], f["severity"], f["message"]) for f in shown["findings"]]
-    assert told == [(f.guard, f.severity, f.message) for f in books.guards]
+    findings = [(f["guard"], f["severity"], f["message"]) for f in shown["findings"]]
+    assert findings == [(f.guard, f.severity, f.message) for f in accounts.guards]
 
 
-def test_figures_older_than_the_config_are_counted_anew(demo: Path, tmp_path: Path) -> None:
+def test_figures_older_than_the_config_are_counted_again(demo: Path, tmp_path: Path) -> None:
     out = linked(demo, tmp_path / "out")
     replace_json(out / AUDIT_STATS, lambda figures: figures["stages"][0].update(stage="written"))
     config = load_run(out)
@@ -149,6 +149,6 @@ def test_figures_older_than_the_config_are_counted_anew(demo: Path, tmp_path: Pa
     figures = known_stats(out, config)
     assert figures.stages[0].stage == "ingest"
     assert "source_loss" in [finding.guard for finding in figures.guards]
-    shown = Views(Frame(out, config)).books()["findings"]
+    shown = Views(Frame(out, config)).accounts()["findings"]
     assert [f["message"] for f in shown] == [finding.message for finding in figures.guards]
     assert shown

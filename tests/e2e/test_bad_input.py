@@ -1,4 +1,4 @@
-"""Bad input: the run goes on, everything is told, and too much of it stops with a message."""
+"""Bad input: the run continues and reports every fault; too many faults stop it with a message."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def recipe(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_run_goes_on_and_every_fault_is_told_with_its_place(recipe: Path, tmp_path: Path):
+def test_the_run_continues_and_reports_every_fault_with_its_position(recipe: Path, tmp_path: Path):
     out = tmp_path / "out"
     done = bibim("run", recipe, "--out", out, "--stages", "ingest,identify,measure")
     assert done.returncode == 0, done.stderr

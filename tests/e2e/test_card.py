@@ -60,19 +60,19 @@ def test_hugging_face_loads_the_card(described: Path):
 
 def test_the_card_has_the_figures_of_the_ledger(described: Path):
     text = (described / "mixture/README.md").read_text("utf-8")
-    books = ledger(described, load_run(described))
-    for source, book in books.sources.items():
+    accounts = ledger(described, load_run(described))
+    for source, account in accounts.sources.items():
         table = text.partition("## Sources")[2]
         row = next(line for line in table.splitlines() if line.startswith(f"| {source} |"))
         kept, read, tokens = (
-            f"{n:,}" for n in (book.kept.documents, book.read.documents, book.kept.tokens)
+            f"{n:,}" for n in (account.kept.documents, account.read.documents, account.kept.tokens)
         )
         assert row.endswith(f"| {kept} | {read} | {tokens} |")
     manifest = json.loads((described / "mixture/manifest.json").read_text("utf-8"))
     assert f"{manifest['achieved_tokens']:,} tokens in {len(manifest['shards'])} shards" in text
     dropped: dict[str, int] = {}
-    for book in books.sources.values():
-        for reason, count in book.dropped.items():
+    for account in accounts.sources.values():
+        for reason, count in account.dropped.items():
             dropped[reason] = dropped.get(reason, 0) + count.documents
     assert dropped
     for reason, documents in dropped.items():
@@ -123,12 +123,12 @@ def test_the_reference_library_reads_the_records_by_the_metadata(described: Path
     assert found == {"name": "demo", "rows": pq.read_table(side_car, columns=columns).to_pylist()}
 
 
-def test_the_books_balance_with_a_card_beside_the_shards(described: Path):
+def test_the_totals_reconcile_with_a_card_beside_the_shards(described: Path):
     checks = check_run(described, load_run(described))
     assert [check.name for check in checks if not check.holds] == []
 
 
-def test_what_is_in_a_name_is_no_markup(demo: Path):
+def test_a_name_does_not_become_markup(demo: Path):
     config = load_run(demo)
     manifest = mixture_of(demo)
     assert manifest is not None

@@ -30,7 +30,7 @@ def difference(demo: Path, other: Path) -> Difference:
     return compare_runs((other, load_run(other)), (demo, load_run(demo)))
 
 
-def test_a_run_is_no_change_from_itself(demo: Path):
+def test_a_run_does_not_differ_from_itself(demo: Path):
     config = load_run(demo)
     same = compare_runs((demo, config), (demo, config))
     assert (same.config, same.code, same.rules, same.moves, same.rewritten) == ([], [], [], [], {})
@@ -55,8 +55,8 @@ def test_documents_that_a_changed_rule_moved_are_counted_and_say_why(
     before, after = (
         sum(
             count.documents
-            for book in ledger(out, load_run(out)).sources.values()
-            for reason, count in book.dropped.items()
+            for account in ledger(out, load_run(out)).sources.values()
+            for reason, count in account.dropped.items()
             if reason == "words"
         )
         for out in (demo, other)
@@ -65,8 +65,8 @@ def test_documents_that_a_changed_rule_moved_are_counted_and_say_why(
     assert sum(move.documents for move in moves) == after - before + gone
     for move in moves:
         assert 1 <= len(move.examples) <= min(3, move.documents)
-        said = json.loads(bibim("explain", other, move.examples[0], "--json").stdout)
-        assert said["verdict"] == "words"
+        explanation = json.loads(bibim("explain", other, move.examples[0], "--json").stdout)
+        assert explanation["verdict"] == "words"
 
 
 def test_documents_that_are_there_no_more_are_absent(difference: Difference):
@@ -78,8 +78,8 @@ def test_documents_that_are_there_no_more_are_absent(difference: Difference):
 def test_the_gate_fails_on_change_and_tells_it_as_json(demo: Path, other: Path):
     done = bibim("audit", "compare", other, demo, "--json", "--fail-on-change")
     assert done.returncode == 1
-    told = json.loads(done.stdout)
-    assert "stdlib read: 120 before, 110 after" in told["changes"]
+    report = json.loads(done.stdout)
+    assert "stdlib read: 120 before, 110 after" in report["changes"]
     assert "figures changed since" in done.stderr.replace("\n", " ")
 
 
@@ -89,5 +89,5 @@ def test_the_gate_lets_pass_what_is_within_the_tolerance(difference: Difference)
     assert not any(line.startswith("stdlib read") for line in difference.changes(0.1))
     read = {p.name: p.before for p in difference.sources}
     for move in difference.moves:
-        told = any(f"{move.documents:,} documents" in line for line in difference.changes(0.5))
-        assert not told or move.documents > 0.5 * read[f"{move.source} read"]
+        report = any(f"{move.documents:,} documents" in line for line in difference.changes(0.5))
+        assert not report or move.documents > 0.5 * read[f"{move.source} read"]

@@ -11,10 +11,11 @@ import pytest
 import yaml
 
 from audit.accounting.check import check_handover, check_run
-from audit.accounting.guards import find
+from audit.accounting.guards import run_guards
 from audit.accounting.ledger import by_stage, ledger
-from audit.accounting.recount import Balance
-from audit.query.frame import Frame, breaks_values, null_of, put
+from audit.accounting.recount import Recount
+from audit.query.columns import breaks_values, null_of, put
+from audit.query.frame import Frame
 from audit.query.views import changed_yaml
 from audit.query.what_if import compare_rules
 from bibim.cli.options import load_run
@@ -92,15 +93,15 @@ def expected_drops() -> dict[str, int]:
 
 
 def test_what_they_drop_is_dropped_by_a_stage(run: Path):
-    books = ledger(run, load_run(run))
+    accounts = ledger(run, load_run(run))
     dropped = {
         reason: count.documents
-        for flow in books.stages
+        for flow in accounts.stages
         if flow.stage == "identify"
         for reason, count in flow.dropped.items()
     }
     assert dropped == expected_drops()
-    totals = by_stage(books)
+    totals = by_stage(accounts)
     assert [total.stage for total in totals][:3] == ["ingest", "identify", "measure"]
     assert totals[0].left.documents == totals[1].entered.documents == ROWS
     assert totals[1].left.documents == totals[2].entered.documents < ROWS
@@ -115,10 +116,10 @@ def test_the_run_reconciles(run: Path):
 def test_one_document_lost_between_two_stages_fails_the_check(run: Path):
     config = load_run(run)
     for stage in ("ingest", "identify", "dedup"):
-        books = ledger(run, config)
-        flow = next(flow for flow in books.stages if flow.stage == stage)
+        accounts = ledger(run, config)
+        flow = next(flow for flow in accounts.stages if flow.stage == stage)
         flow.left.documents -= 1
-        check = check_handover(books, Balance())
+        check = check_handover(accounts, Recount())
         assert not check.holds
         assert f"x, documents: {stage} leaves" in check.detail
         assert f"{stage}: source x, documents:" in check.detail
@@ -155,7 +156,7 @@ def test_an_annotation_lost_for_one_document_fails_the_check(run: Path, tmp_path
 
 def test_no_rule_that_dropped_documents_is_idle(run: Path):
     config = load_run(run)
-    idle = {f.rule for f in find(run, config, ledger(run, config)) if f.guard == "idle_rule"}
+    idle = {f.rule for f in run_guards(run, config, ledger(run, config)) if f.guard == "idle_rule"}
     for column in expected_drops():
         assert not any(str(rule).startswith(f"x.{column}") for rule in idle), idle
     assert "x.text!=nothing" in idle
@@ -214,7 +215,7 @@ def test_plan_shows_what_null_means(run: Path):
 
 
 @pytest.mark.parametrize(
-    ("setting", "said"),
+    ("setting", "message"),
     [
         ('rules.ko.words="==abc"', "rules.ko.words: words is of type int64: 'abc' is not a number"),
         ('rules.all.duplicate=">=0.5"', 'write "duplicate==true"'),
@@ -223,17 +224,20 @@ def test_plan_shows_what_null_means(run: Path):
         ('mixture.upsample=[{when: "lang>=3", factor: 2}]', "mixture.upsample[0].when: lang is of"),
     ],
 )
-def test_plan_refuses_a_rule_that_does_not_fit_its_column(setting: str, said: str):
+def test_plan_refuses_a_rule_that_does_not_fit_its_column(setting: str, message: str):
     done = bibim("plan", RECIPE, "--offline", "--set", setting)
     assert done.returncode == 2, done.stdout
-    assert said in done.stderr
+    assert message in done.stderr
 
 
 def test_what_if_refuses_a_rule_that_does_not_fit_its_column(run: Path):
-    for rule, said in (("x.words==abc", "is not a number"), ("x.license>=1", "use ==, != or in")):
+    for rule, message in (
+        ("x.words==abc", "is not a number"),
+        ("x.license>=1", "use ==, != or in"),
+    ):
         done = bibim("what-if", run, "--rule", rule)
         assert done.returncode == 2, done.stdout
-        assert said in done.stderr
+        assert message in done.stderr
         assert "Traceback" not in done.stderr
 
 

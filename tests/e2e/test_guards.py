@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from audit.accounting.guards import Finding, find, neighbours
+from audit.accounting.guards import Finding, neighbours, run_guards
 from audit.accounting.ledger import ledger
 from audit.query.what_if import compare_rules
 from bibim.cli.options import load_run
@@ -20,7 +20,7 @@ from tests.support.commandline import run_demo
 
 
 def found(out: Path, config: Config, guard: str) -> list[Finding]:
-    return [f for f in find(out, config, ledger(out, config)) if f.guard == guard]
+    return [f for f in run_guards(out, config, ledger(out, config)) if f.guard == guard]
 
 
 def config_of(out: Path, guards: dict[str, Any], rules: dict[str, Any] | None = None) -> Config:
@@ -34,25 +34,28 @@ def config_of(out: Path, guards: dict[str, Any], rules: dict[str, Any] | None = 
 
 def test_the_defaults_are_quiet_on_the_demo(demo: Path):
     config = load_run(demo)
-    assert find(demo, config, ledger(demo, config)) == []
+    assert run_guards(demo, config, ledger(demo, config)) == []
 
 
 def test_a_source_that_loses_much_to_one_rule(demo: Path):
     config = config_of(demo, {"source_loss": 0.05})
-    book = ledger(demo, config).sources["ko"]
+    account = ledger(demo, config).sources["ko"]
     (warning,) = [f for f in found(demo, config, "source_loss") if f.source == "ko"]
     assert (warning.severity, warning.rule) == ("warning", "duplicate")
-    assert warning.figures["documents"] == book.dropped["duplicate"].documents
-    assert warning.figures["read"] == book.read.documents
-    assert f"{book.dropped['duplicate'].documents:,} of {book.read.documents:,}" in warning.message
+    assert warning.figures["documents"] == account.dropped["duplicate"].documents
+    assert warning.figures["read"] == account.read.documents
+    assert (
+        f"{account.dropped['duplicate'].documents:,} of {account.read.documents:,}"
+        in warning.message
+    )
 
 
-def test_other_languages_are_no_loss_of_a_source_of_all_languages(demo: Path):
+def test_a_source_of_all_languages_does_not_lose_those_without_a_component(demo: Path):
     config = config_of(demo, {"source_loss": 0.0})
-    book = ledger(demo, config).sources["web"]
+    account = ledger(demo, config).sources["web"]
     reasons = {f.rule for f in found(demo, config, "source_loss") if f.source == "web"}
-    assert reasons == {*book.dropped, *book.rejected} - {"no_component"}
-    assert "no_component" in book.dropped
+    assert reasons == {*account.dropped, *account.rejected} - {"no_component"}
+    assert "no_component" in account.dropped
 
 
 def test_a_rule_over_a_column_that_its_scope_never_has(demo: Path):

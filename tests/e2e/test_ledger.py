@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from audit.accounting.ledger import Count, Flow, ledger, sum_counts
-from audit.accounting.recount import balance_run
+from audit.accounting.recount import recount_run
 from bibim.cli.options import load_run
 from tests.support.altered import alter, linked, replace_json, rows_of
 from tests.support.commandline import bibim
@@ -20,7 +20,7 @@ SHARD = "ko-00000.parquet"
 
 
 def residues(out: Path) -> list[str]:
-    return [str(residue) for residue in balance_run(out, load_run(out)).residues()]
+    return [str(residue) for residue in recount_run(out, load_run(out)).residues()]
 
 
 def total(flow: Flow, amount: str, incoming: bool) -> int:
@@ -44,9 +44,9 @@ def broken(demo: Path, tmp_path: Path) -> Path:
 
 
 def test_every_stage_lets_out_what_it_does_not_drop_or_edit(demo: Path):
-    books = ledger(demo, load_run(demo))
-    assert {flow.stage for flow in books.stages} >= {"ingest", "measure", "tokenize", "mix"}
-    for flow in books.stages:
+    accounts = ledger(demo, load_run(demo))
+    assert {flow.stage for flow in accounts.stages} >= {"ingest", "measure", "tokenize", "mix"}
+    for flow in accounts.stages:
         for amount in AMOUNTS:
             assert total(flow, amount, True) == total(flow, amount, False), (flow, amount)
 
@@ -71,9 +71,9 @@ def test_the_mixture_is_what_its_manifest_says(demo: Path):
 
 
 def test_nothing_is_left_over_in_a_sound_run(demo: Path):
-    balance = balance_run(demo, load_run(demo))
-    assert balance.residues() == []
-    assert set(balance.stages()) >= {"ingest", "measure", "redact", "tokenize", "mix"}
+    recount = recount_run(demo, load_run(demo))
+    assert recount.residues() == []
+    assert set(recount.stages()) >= {"ingest", "measure", "redact", "tokenize", "mix"}
 
 
 def test_characters_that_the_reader_wrote_and_no_document_has(broken: Path):
@@ -82,37 +82,37 @@ def test_characters_that_the_reader_wrote_and_no_document_has(broken: Path):
         shard["stats"]["text_chars"] += 3
 
     replace_json(broken / "documents/_manifest.json", add)
-    (said,) = residues(broken)
-    assert said.startswith("ingest: source ko, characters:")
-    assert said.endswith("3 missing")
+    (report,) = residues(broken)
+    assert report.startswith("ingest: source ko, characters:")
+    assert report.endswith("3 missing")
 
 
 def test_bytes_that_measure_got_wrong(broken: Path):
     alter(broken / "annotations/measure", SHARD, lambda r: r.update(bytes=r["bytes"] + 7), 4)
-    said = residues(broken)
-    assert [line for line in said if line.startswith("measure: source ko/ko/ko, bytes:")]
-    assert all(line.endswith("7 too many") for line in said if line.startswith("measure"))
+    report = residues(broken)
+    assert [line for line in report if line.startswith("measure: source ko/ko/ko, bytes:")]
+    assert all(line.endswith("7 too many") for line in report if line.startswith("measure"))
 
 
 def test_a_survivor_that_a_stage_never_saw(broken: Path):
     row = first_kept(broken)
     alter(broken / "annotations/redact", SHARD, lambda r: r.update(dict.fromkeys(r)), row)
-    said = [line for line in residues(broken) if line.startswith("redact")]
-    assert len(said) == 1
-    assert said[0].startswith("redact: source ko/ko/ko, documents: entered, annotated:")
-    assert said[0].endswith("1 missing")
+    report = [line for line in residues(broken) if line.startswith("redact")]
+    assert len(report) == 1
+    assert report[0].startswith("redact: source ko/ko/ko, documents: entered, annotated:")
+    assert report[0].endswith("1 missing")
 
 
 def test_a_token_that_no_run_holds(broken: Path):
     row = first_kept(broken)
     alter(broken / "annotations/tokenize", SHARD, lambda r: r.update(tokens=r["tokens"] - 2), row)
-    said = residues(broken)
+    report = residues(broken)
     assert any(
         line.startswith("tokenize: source ko, tokens: annotated, in the token run:")
         and line.endswith("2 too many")
-        for line in said
-    ), said
-    assert any(line.startswith("mix: source all/ko, tokens: survivors") for line in said), said
+        for line in report
+    ), report
+    assert any(line.startswith("mix: source all/ko, tokens: survivors") for line in report), report
 
 
 def test_personal_data_that_was_found_and_not_masked(broken: Path):
@@ -121,11 +121,11 @@ def test_personal_data_that_was_found_and_not_masked(broken: Path):
     row = next(i for i, r in enumerate(rows) if r["pii_count"] and tokens[i]["tokens"])
     forget = {"pii_spans": [], "pii_count": 0, "pii_types": []}
     alter(broken / "annotations/redact", SHARD, lambda r: r.update(forget), row)
-    said = residues(broken)
-    assert said and all(
+    report = residues(broken)
+    assert report and all(
         line.startswith("tokenize: source ko/ko/ko") and "cut and masked, in tokens" in line
-        for line in said
-    ), said
+        for line in report
+    ), report
 
 
 def test_a_mixture_whose_manifest_counts_what_is_not_there(broken: Path):
@@ -133,9 +133,9 @@ def test_a_mixture_whose_manifest_counts_what_is_not_there(broken: Path):
         next(s for s in manifest["sources"] if s["source"] == "ko")["achieved"] += 5
 
     replace_json(broken / "mixture/manifest.json", add)
-    (said,) = residues(broken)
-    assert said.startswith("mix: source ko/ko, tokens: in side-cars, in the manifest:")
-    assert said.endswith("5 too many")
+    (report,) = residues(broken)
+    assert report.startswith("mix: source ko/ko, tokens: in side-cars, in the manifest:")
+    assert report.endswith("5 too many")
 
 
 def test_the_command_names_the_residue_and_ends_with_1(broken: Path):

@@ -92,6 +92,6 @@ def test_explain_shows_masked_text_only(demo: Path):
 
 
 def test_no_planted_value_is_in_what_a_run_says(demo: Path):
-    said = (demo.parent / "said.txt").read_text("utf-8")
-    assert "redact" in said
-    assert leaks(said) == []
+    output = (demo.parent / "output.txt").read_text("utf-8")
+    assert "redact" in output
+    assert leaks(output) == []

@@ -1,4 +1,4 @@
-"""The main job from the command line: same bytes always, nothing done twice, books in order."""
+"""The main job from the command line: same bytes always, nothing done twice, totals that reconcile."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def last_run(out: Path) -> dict[str, dict[str, object]]:
     return {step["step"]: step for step in record["steps"]}
 
 
-def test_the_books_balance(demo: Path):
+def test_the_totals_reconcile(demo: Path):
     done = bibim("audit", "check", demo)
     assert done.returncode == 0, done.stdout
     assert "FAILS" not in done.stdout
@@ -86,7 +86,7 @@ def test_a_changed_rule_redoes_only_what_follows_from_it(demo: Path, tmp_path: P
     assert digests(changed / "mixture") == digests(fresh / "mixture"), "history left a trace"
 
 
-def test_what_if_foretells_what_a_run_keeps(demo: Path, tmp_path: Path):
+def test_what_if_predicts_what_a_run_keeps(demo: Path, tmp_path: Path):
     done = bibim("what-if", demo, "--rule", "en.stop_words>=8", "--json")
     assert done.returncode == 0, done.stderr
     comparison = json.loads(done.stdout)
@@ -149,11 +149,11 @@ def test_explain_says_when_no_document_has_the_id(demo: Path):
 
 
 def test_the_audit_as_json_adds_up(demo: Path):
-    books = json.loads(bibim("audit", "show", demo, "--json").stdout)
-    for book in books["sources"].values():
-        dropped = sum(count["documents"] for count in book["dropped"].values())
-        rejected = sum(count["documents"] for count in book["rejected"].values())
-        assert book["read"]["documents"] == book["kept"]["documents"] + dropped + rejected
+    accounts = json.loads(bibim("audit", "show", demo, "--json").stdout)
+    for account in accounts["sources"].values():
+        dropped = sum(count["documents"] for count in account["dropped"].values())
+        rejected = sum(count["documents"] for count in account["rejected"].values())
+        assert account["read"]["documents"] == account["kept"]["documents"] + dropped + rejected
 
 
 def test_a_changed_byte_is_found(demo: Path, tmp_path: Path):
@@ -172,9 +172,9 @@ def test_a_lost_document_is_found(demo: Path, tmp_path: Path):
     broken = tmp_path / "broken"
     shutil.copytree(demo, broken)
     manifest = broken / "documents/_manifest.json"
-    books = json.loads(manifest.read_text("utf-8"))
-    books["shards"][0]["stats"]["records"] += 1
-    manifest.write_text(json.dumps(books), "utf-8")
+    accounts = json.loads(manifest.read_text("utf-8"))
+    accounts["shards"][0]["stats"]["records"] += 1
+    manifest.write_text(json.dumps(accounts), "utf-8")
     done = bibim("audit", "check", broken)
     assert done.returncode == 1
     assert "FAILS conservation of" in done.stdout

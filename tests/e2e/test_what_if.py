@@ -18,7 +18,7 @@ def test_an_unknown_scope_is_refused_with_those_that_are_known(demo: Path):
 
 
 @pytest.mark.parametrize("rule", ["ko.words>=nan", "ko.words>=1, <=NaN", "ko.words==nan"])
-def test_no_threshold_is_no_number(demo: Path, rule: str):
+def test_a_threshold_that_is_not_a_number_is_refused(demo: Path, rule: str):
     done = bibim("what-if", demo, "--rule", rule)
     assert done.returncode == 2, done.stdout
     assert "wants a number, not" in done.stderr
@@ -34,13 +34,13 @@ def test_a_rule_with_two_sides_is_two_rules(demo: Path):
 
 
 @pytest.mark.parametrize(
-    ("setting", "said"),
+    ("setting", "message"),
     [
         ('rules.ko.words=">=nan"', "rules.ko.words: >= wants a number, not 'nan'"),
         ('mixture.upsample=[{when: "ko.words>=1, <=9", factor: 2}]', "is 2 conditions; write one"),
     ],
 )
-def test_a_config_refuses_the_same_rules(setting: str, said: str):
+def test_a_config_refuses_the_same_rules(setting: str, message: str):
     done = bibim("plan", RECIPE, "--offline", "--set", setting)
     assert done.returncode == 2, done.stdout
-    assert said in done.stderr
+    assert message in done.stderr

@@ -1,4 +1,4 @@
-"""What the mixture took of each document, looked up by id."""
+"""Copies and tokens of each document in the mixture, looked up by id."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Words = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
-class Taken:
+class MixtureUse:
     """Copies and tokens of every document of a mixture, in the order of the ids' two halves."""
 
     head: Words
@@ -26,18 +26,18 @@ class Taken:
     tokens: Ints
 
     def of(self, ids: npt.NDArray[np.uint8]) -> tuple[Ints, Ints]:
-        """Return copies and tokens in the mixture of each id (rows of 16 bytes); 0: not there."""
+        """Return copies and tokens of each id (rows of 16 bytes); 0 where the mixture lacks it."""
         copies, tokens = np.zeros(len(ids), np.int64), np.zeros(len(ids), np.int64)
         if not len(ids) or not len(self.head):
             return copies, tokens
         head, tail = base_keys(ids), base_keys(ids[:, 8:])
-        place = np.searchsorted(self.head, head)
-        # Documents whose first halves are alike lie side by side; there is hardly ever one.
+        at = np.searchsorted(self.head, head)
+        # Ids that share their first half are adjacent; they are rare.
         for _ in range(int(np.diff(self._heads()).max(initial=1))):
-            here = np.minimum(place, len(self.head) - 1)
+            here = np.minimum(at, len(self.head) - 1)
             found = (self.head[here] == head) & (self.tail[here] == tail)
             copies[found], tokens[found] = self.copies[here[found]], self.tokens[here[found]]
-            place = place + 1
+            at = at + 1
         return copies, tokens
 
     def _heads(self) -> Ints:
@@ -46,8 +46,8 @@ class Taken:
         return np.concatenate([[0], new, [len(self.head)]]).astype(np.int64)
 
 
-def read_taken(out: Path) -> Taken | None:
-    """Return what the mixture of the run in `out` took, from its side-cars; None: no mixture."""
+def read_mixture_use(out: Path) -> MixtureUse | None:
+    """Return what the side-cars of the mixture in `out` hold; None where `mix` has not finished."""
     if mixture_of(out) is None:
         return None
     heads, tails, counts = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)], [np.zeros(0)]
@@ -67,4 +67,4 @@ def read_taken(out: Path) -> Taken | None:
     first = np.flatnonzero(new)
     copies = np.diff(np.append(first, len(head))).astype(np.int64)
     sums = np.add.reduceat(tokens, first) if len(first) else tokens
-    return Taken(head[first], tail[first], copies, sums)
+    return MixtureUse(head[first], tail[first], copies, sums)
