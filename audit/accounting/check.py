@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from audit.accounting.ledger import Flow, Ledger, ledger, sum_counts
 from audit.accounting.recount import Recount, recount_parts
-from audit.accounting.stats import STATS, written_stats
+from audit.accounting.stats import written_stats
 from audit.query.reading import (
     Damaged,
     decided,
@@ -35,6 +35,7 @@ from mixtures.shards.token_runs import run_path
 from pipelines.stages.catalog import active_stages, effective_rules
 from pipelines.stages.dedup import STAGE as DEDUP
 from pipelines.storage.layout import (
+    AUDIT_STATS,
     DOCUMENTS,
     MIXTURE,
     REJECTS,
@@ -196,16 +197,16 @@ def check_stats(out: Path, config: Config, accounts: Ledger) -> Check:
     wrong = []
     for source in sorted({*stored.sources, *accounts.sources}):
         if stored.sources.get(source) != accounts.sources.get(source):
-            wrong.append(f"{STATS}: source {source}: its sums differ from its documents")
+            wrong.append(f"{AUDIT_STATS}: source {source}: its sums differ from its documents")
     if stored.lines != accounts.lines:
-        wrong.append(f"{STATS}: its verdicts by component and language differ from the data")
+        wrong.append(f"{AUDIT_STATS}: its verdicts by component and language differ from the data")
     flows = [flow for flow in stored.stages if flow.stage != "mix"]
     for stage in dict.fromkeys(flow.stage for flow in [*accounts.stages, *flows]):
         sides = [
             [flow for flow in all_ if flow.stage == stage] for all_ in (flows, accounts.stages)
         ]
         if sides[0] != sides[1]:
-            wrong.append(f"{STATS}: stage {stage}: its sums differ from its annotations")
+            wrong.append(f"{AUDIT_STATS}: stage {stage}: its sums differ from its annotations")
     return _check(name, wrong, f"{len(flows)} rows of stages, {len(stored.lines)} of verdicts")
 
 

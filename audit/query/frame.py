@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 
 from audit.query.columns import BLOCK, Bools, Names, Values, breaks_values, is_null
 from audit.query.groups import Groups, Labels, group_rows
-from audit.query.index import read_index, write_index
+from audit.query.index import index_key, read_index, write_index
 from audit.query.reading import rules_of
 from audit.query.stored import StoredColumns
 from filters.rules.evaluate import breaks_sql
