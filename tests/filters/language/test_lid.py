@@ -1,4 +1,4 @@
-"""Where the language model comes from, and what is said when it is not there."""
+"""Where the language model comes from, and the error without it."""
 
 from __future__ import annotations
 

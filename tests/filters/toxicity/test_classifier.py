@@ -99,10 +99,10 @@ def test_windows_of_other_scripts_keep_the_ngram_models_probability(models: dict
     )
     kind = split_windows(text).kind
     assert kind.tolist() == [1, 0, 0]
-    said = load_classifier(Toxicity(model=models["ours"]))(text, kind)
+    scores = load_classifier(Toxicity(model=models["ours"]))(text, kind)
     plain = ngram_probability(ngram_model.load(Path(models["ours"]) / NGRAM), text)
-    assert said[0] == plain[0]
-    assert (said[1:] != plain[1:]).all()
+    assert scores[0] == plain[0]
+    assert (scores[1:] != plain[1:]).all()
 
 
 def test_tokens_of_a_batch_are_those_of_its_rows():
