@@ -44,7 +44,7 @@ def meanings() -> dict[str, str]:
 
 def applies_to() -> dict[str, str]:
     """Return the documents that each column applies to: `all`, `prose` or `code`."""
-    signals = {name: family.kind or "all" for family in families() for name in family.columns}
+    signals = {name: str(family.kind or "all") for family in families() for name in family.columns}
     return signals | {"syntax_ok": CODE, "repaired": "all", "tails": PROSE}
 
 
