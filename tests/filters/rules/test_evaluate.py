@@ -259,7 +259,7 @@ def test_what_is_not_a_condition_is_refused_with_the_remedy(condition: Any, mess
         ("code.syntax_ok>=0.5", pa.bool_(), 'write "syntax_ok==true"'),
         ("ko.lang>=3", pa.string(), "use ==, != or in"),
         ("ko.lang in [1, 2]", pa.string(), "'lang==\"1\"'"),
-        ("ko.pii_types==x", pa.list_(pa.string()), "reads numbers, strings and booleans"),
+        ("ko.pii_types==x", pa.list_(pa.string()), "apply to numbers, strings and booleans"),
     ],
 )
 def test_a_rule_of_the_wrong_type_is_refused_with_the_remedy(
