@@ -274,6 +274,24 @@ def with_output(readme: str, output: str) -> str:
     return text
 
 
+def signals_table() -> str:
+    """Return the table of the columns of `measure` in docs/signals.md."""
+    from filters.measure.annotator import applies_to, meanings
+
+    kinds = applies_to()
+    rows = [f"| `{name}` | {kinds[name]} | {meaning} |" for name, meaning in meanings().items()]
+    return "\n".join(["| column | for | meaning |", "|---|---|---|", *rows])
+
+
+def with_table(page: str, table: str) -> str:
+    """Return `page` with `table` in place of the one with the same head. SystemExit without it."""
+    head = "\n".join(table.split("\n")[:2])
+    parts = page.split(head)
+    if len(parts) != 2:
+        raise SystemExit(f"docs/signals.md: {len(parts) - 1} tables with the head of `measure`")
+    return parts[0] + table + "\n\n" + parts[1].split("\n\n", 1)[1]
+
+
 def main(what: list[str]) -> None:
     """Write the pages that `what` names; all of them for none."""
     if not what or "config" in what:
@@ -282,6 +300,9 @@ def main(what: list[str]) -> None:
     if not what or "demo" in what:
         readme = ROOT / "README.md"
         readme.write_text(with_output(readme.read_text("utf-8"), demo_output()), "utf-8")
+    if not what or "signals" in what:
+        page = ROOT / "docs" / "signals.md"
+        page.write_text(with_table(page.read_text("utf-8"), signals_table()), "utf-8")
 
 
 if __name__ == "__main__":

@@ -41,11 +41,11 @@ def distribute(keys, items, bits, grouped, positions, starts):  # type: ignore[n
         starts[part + 1] += starts[part]
     heads = starts[:parts].copy()
     for index in range(items):
-        part = np.int64(keys[index] >> shift)
-        at = heads[part]
+        target = np.int64(keys[index] >> shift)
+        at = heads[target]
         grouped[at] = keys[index]
         positions[at] = index
-        heads[part] = at + 1
+        heads[target] = at + 1
 
 
 @kernel

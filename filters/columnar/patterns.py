@@ -61,7 +61,7 @@ def strings(words: Sequence[tuple[str, int]]) -> Strings:
 
 @inlined
 def may_begin(data, at, end, begins):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return whether a pattern may stand at `at`; a hash of four bytes rules out most positions."""
+    """Return whether a pattern may begin at `at`; a hash of four bytes rules out most positions."""
     found = at + 4 > end
     if not found and data[at] & 0xC0 != 0x80:
         value = np.int64(_LOWER[data[at]]) * 131 + np.int64(_LOWER[data[at + 1]])
@@ -72,7 +72,7 @@ def may_begin(data, at, end, begins):  # type: ignore[no-untyped-def]  # typed b
 
 @kernel
 def found_at(data, at, end, text, starts, kinds):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return the kinds, or-ed, of the compile_patterns that stand at `at`, whatever their case.
+    """Return the kinds, or-ed, of the patterns that begin at `at`, in any case.
 
     `text`, `starts` and `kinds` are fields of `Patterns`, taken out of it once per kernel: Numba
     counts references wherever a tuple is unpacked.
@@ -92,7 +92,7 @@ def found_at(data, at, end, text, starts, kinds):  # type: ignore[no-untyped-def
 
 @kernel
 def found_between(data, begin, end, text, starts, kinds, begins):  # type: ignore[no-untyped-def]  # Numba
-    """Return the kinds, or-ed, of all compile_patterns between `begin` and `end`."""
+    """Return the kinds, or-ed, of all patterns between `begin` and `end`."""
     found = 0
     for at in range(begin, end):
         if may_begin(data, at, end, begins):

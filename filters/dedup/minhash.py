@@ -6,7 +6,7 @@ its `hashfunc`, they are equal bit for bit. The share of equal values estimates 
 
 Shingle units: `chars` counts letters and digits, white space and marks left out, ASCII in lower
 case and full-width forms as ASCII, because spacing and punctuation of Korean are unreliable;
-`words` counts what stands between white space; `morphemes` counts Kiwi's.
+`words` counts words between white space; `morphemes` counts Kiwi's.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ One thread and one seed: the same input gives the same model.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -106,19 +106,9 @@ def fit_transformer(
     names, targets = make_targets(examples.rows)
     shape = Shape(shape.bits, shape.width, shape.layers, shape.heads, len(names))
     network = _started_network(examples, shape, text, seed, report)
-    back = np.array(
-        [fold_of(examples.rows[row].id, KEPT_BACK, salt="curve") == 0 for row in examples.train]
-    )
-    train_network(
-        network,
-        examples.tokens,
-        examples.prior,
-        targets,
-        examples.train[~back],
-        epochs,
-        seed,
-        lambda epoch: report(f"pass {epoch + 1}/{epochs} over the labels"),
-    )
+    ids = [examples.rows[row].id for row in examples.train]
+    back = np.array([fold_of(identity, KEPT_BACK, salt="curve") == 0 for identity in ids])
+    train_network(network, examples, targets, examples.train[~back], epochs, seed, report)
     slope, offset = _fit_curve(network, examples, examples.train[back])
     weights = {name: value.numpy().copy() for name, value in network.state_dict().items()}
     model = SmallModel(shape, weights, slope, offset, examples.ngram, {})
@@ -134,14 +124,9 @@ def fit_transformer(
         "outputs": names,
         "figures": {name: figure.as_dict() for name, figure in found.items()},
     }
-    small_transformer.save(SmallModel(shape, weights, slope, offset, examples.ngram, card), out)
-    command = " ".join(
-        ["bibim fit toxicity --transformer"]
-        + [f"--data {name}" for name in described(data)]
-        + [f"--text {name}" for name in described(text)]
-        + [f"--epochs {epochs} --seed {seed} --out {out.name}"]
-    )
-    (out / CARD).write_text(_card_page(card, shape, found, command, note), "utf-8")
+    small_transformer.save(replace(model, card=card), out)
+    run = f"--epochs {epochs} --seed {seed} --out {out.name}"
+    (out / CARD).write_text(_card_page(card, shape, found, run, note), "utf-8")
     return card
 
 
@@ -177,7 +162,7 @@ def _started_network(
     seed: int,
     report: Callable[[str], None],
 ) -> Any:
-    """Return a network with random weights and a table learned from training rows and `text`."""
+    """Return a network of random weights and a table learned from training rows and `text`."""
     network = make_network(shape)
     lines = [examples.rows[row].text for row in examples.train] + list(_lines(text))
     report(
@@ -208,8 +193,15 @@ def _held_out_figures(model: SmallClassifier, examples: Examples) -> dict[str, F
 
 
 def _card_page(
-    card: dict[str, Any], shape: Shape, found: dict[str, Figures], command: str, note: str
+    card: dict[str, Any], shape: Shape, found: dict[str, Figures], run: str, note: str
 ) -> str:
+    """Return the card as Markdown; `run`: the last options of the command that makes the model."""
+    command = " ".join(
+        ["bibim fit toxicity --transformer"]
+        + [f"--data {name}" for name in card["data"]]
+        + [f"--text {name}" for name in card["text"]]
+        + [run]
+    )
     what = (
         "Probability that a window of text is toxic (hate, abuse, obscene insult). Windows in "
         f"Hangul: {shape.layers} encoder layers of width {shape.width} over words made of hashed "
@@ -249,20 +241,19 @@ def make_targets(rows: Sequence[Row]) -> tuple[list[str], Floats]:
 
 def train_network(
     network: Any,
-    tokens: Tokens,
-    prior: Floats,
+    examples: Examples,
     targets: Floats,
     rows: Longs,
     epochs: int,
     seed: int,
-    after: Callable[[int], None] = lambda epoch: None,
+    report: Callable[[str], None],
 ) -> None:
-    """Train on `rows` with AdamW, the rate falling to zero; call `after` after each epoch."""
+    """Train on `rows` with AdamW, the rate falling to zero; report each epoch."""
     import torch
     from torch.nn import functional
 
     rng = np.random.default_rng(seed)
-    lengths = tokens.lengths()
+    tokens, lengths = examples.tokens, examples.tokens.lengths()
     adam = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=0.01, foreach=True)
     total = epochs * int(lengths[rows].sum())
     weight = torch.full((targets.shape[1],), SIDE_WEIGHT)
@@ -275,7 +266,7 @@ def train_network(
             words = network.embed(ids, begins)
             hide = torch.from_numpy(rng.random(len(words)) < HIDDEN)
             words = torch.where(hide[:, None], network.hidden, words)
-            logits = network(words, position, present, torch.from_numpy(prior[batch]))
+            logits = network(words, position, present, torch.from_numpy(examples.prior[batch]))
             truth = torch.from_numpy(targets[batch])
             known = ~truth.isnan()
             loss = functional.binary_cross_entropy_with_logits(
@@ -290,7 +281,7 @@ def train_network(
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             adam.step()
             done += int(present.sum())
-        after(epoch)
+        report(f"pass {epoch + 1}/{epochs} over the labels")
 
 
 def _batches(lengths: Longs, rows: Longs, rng: np.random.Generator) -> Iterator[Longs]:

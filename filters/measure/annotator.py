@@ -14,7 +14,7 @@ from filters.columnar.arrays import Mask
 from filters.columnar.kernels import buffers, everywhere
 from filters.measure.boilerplate import find_boilerplate
 from filters.measure.syntax import syntax_ok
-from filters.signals.family import CODE, Family
+from filters.signals.family import CODE, PROSE, Family
 from filters.text.removed_spans import REMOVED_SPANS
 from filters.text.repair import repaired_share
 from schemas.config import Measure as Settings
@@ -40,6 +40,12 @@ def meanings() -> dict[str, str]:
         "repaired": "characters that ingest repaired, per character (`filters/text/repair.py`)",
         "tails": "boilerplate at the edges, which tokens leave out: start, end, kind",
     }
+
+
+def applies_to() -> dict[str, str]:
+    """Return the documents that each column applies to: `all`, `prose` or `code`."""
+    signals = {name: str(family.kind or "all") for family in families() for name in family.columns}
+    return signals | {"syntax_ok": CODE, "repaired": "all", "tails": PROSE}
 
 
 CHARS = 1

@@ -291,7 +291,7 @@ def triggers(data, offsets, wanted, classes, flags, words):  # type: ignore[no-u
                     kinds |= _IP  # 2000::/3, the global unicast addresses
             elif kind == 2:  # " ' = : >
                 blank = at + 1 < end and data[at + 1] in (32, 9)
-                # a blank stands only behind = and :, and : never alone (a URL's)
+                # a blank may follow = and :, and must follow : (else it may be a URL's)
                 if wanted & _SECRET and (byte == 61 or blank == (byte == 58)):
                     until = _secret_value(data, at + 1 + blank, start, end, secret_words)
                     if until > 0:

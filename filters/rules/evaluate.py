@@ -7,7 +7,7 @@ converted to the column's type (`_compared`), where every comparison is exact:
   as written;
 - whole numbers: the value becomes the nearest whole bound inside the type's range, or all rows have
   the same result;
-- strings, booleans and lists of strings: the value as it stands, by bytes.
+- strings, booleans and lists of strings: the value unchanged, by bytes.
 
 Null and NaN are decided before any comparison, as `schemas/rules.py` states.
 """

@@ -88,7 +88,7 @@ def _measure(data, offsets, where, wanted, units):  # type: ignore[no-untyped-de
                 while place < end and 48 <= data[place] <= 57:
                     place += 1
                 marks[2] += place < end and data[place] == 93
-            # A unit stands right after the last digit of a number.
+            # A unit directly follows the last digit of a number.
             digits = 48 <= byte <= 57 and at + 1 < end and not 48 <= data[at + 1] <= 57
             heading = line_start
             chars += byte & 0xC0 != 0x80

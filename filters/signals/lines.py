@@ -182,7 +182,8 @@ SIGNALS = Family(
         "short_lines": "share of lines of 30 characters or fewer (FineWeb: at most 0.67)",
         "dup_lines": "share of lines that repeat an earlier line (Gopher: at most 0.3)",
         "dup_line_chars": "share of characters in repeated lines (Gopher: at most 0.2)",
-        "char_duplicates": "the same without newlines (FineWeb: at most 0.01; FineWeb2: 0.1)",
+        "char_duplicates": "share of characters in repeated lines, without newlines "
+        "(FineWeb: at most 0.01; FineWeb2: 0.1)",
         "paragraphs": "runs of lines without an empty line between them",
         "dup_paragraphs": "share of paragraphs that repeat an earlier one (Gopher: at most 0.3)",
         "dup_paragraph_chars": "share of characters in repeated paragraphs (Gopher: at most 0.2)",

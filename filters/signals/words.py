@@ -93,7 +93,7 @@ SIGNALS = Family(
         "alpha_units": "share of units with a letter (FineWeb2: at least 0.791)",
         "unit_symbol_ratio": "hash signs or ellipses per unit, the larger (FineWeb2: at most 0.1)",
         "unit_newlines": "newlines per unit (FineWeb2: at most 0.196; FineWeb: 0.3)",
-        "unique_units": "distinct units per unit",
+        "unique_units": "share of units that are distinct",
         **{
             f"top_{n}gram": f"share of characters in the most frequent {n}-gram of units (Gopher)"
             for n in TOP

@@ -129,7 +129,7 @@ def _label(config: Any, wanted: str | None) -> int:
         return len(names) - 1
     if wanted not in names:
         raise InputError(
-            f"toxicity.label: the model has no label {wanted!r}, only "
-            f"{', '.join(map(repr, names))}; name the one that means toxic"
+            f"toxicity.label: must be one of the model's labels "
+            f"{', '.join(map(repr, names))}, got {wanted!r}; name the one that means toxic"
         )
     return names.index(wanted)

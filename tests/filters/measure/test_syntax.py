@@ -24,7 +24,7 @@ def test_python_parses(text: str):
 
 
 @pytest.mark.parametrize("text", ["def f(:\n", "x = = 1\n", "print 'two'\n", "exec 'x = 1'\n"])
-def test_what_is_no_python_does_not(text: str):
+def test_other_text_does_not_parse(text: str):
     assert ok(text) == 0
 
 

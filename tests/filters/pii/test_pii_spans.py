@@ -123,7 +123,7 @@ def test_an_address_is_found_down_to_the_building(redact: Redact, address: str):
     assert found(redact, f"저희는 {address}에 있습니다.") == [("KR_ADDRESS", address)]
 
 
-def test_a_place_without_a_house_number_is_no_address(redact: Redact):
+def test_a_place_without_a_house_number_is_not_an_address(redact: Redact):
     assert found(redact, "서울특별시 강남구 테헤란로를 따라 걸어 역삼동까지 갔다.") == []
 
 
@@ -418,8 +418,8 @@ def test_no_value_reaches_a_log(redact: Redact, caplog: pytest.LogCaptureFixture
         logging.getLogger(logger).setLevel(logging.DEBUG)
     annotations = redact(batch([t.text for t in texts]))
     redact(batch(["GB00 WEST 1234 5698 7654 3ㄱ, DE8937040044053201300Ǝ"]))
-    said = caplog.text + repr(redact) + repr(annotations.schema)
-    assert not [v.text for t in texts for _, _, v in t.spans if v.text in said]
+    logged = caplog.text + repr(redact) + repr(annotations.schema)
+    assert not [v.text for t in texts for _, _, v in t.spans if v.text in logged]
 
 
 def test_a_failure_names_no_value(redact: Redact, monkeypatch: pytest.MonkeyPatch):

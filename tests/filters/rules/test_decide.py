@@ -63,7 +63,7 @@ def test_a_rule_on_the_command_line_reads_back(text: str):
 
 
 @pytest.mark.parametrize("text", ["hangul_ratio>=0.3", "ko.hangul_ratio", "ko.a>=high", ""])
-def test_what_is_no_rule_is_refused(text: str):
+def test_other_text_than_a_rule_is_refused(text: str):
     with pytest.raises(ValueError):
         parse_rule(text)
 

@@ -231,7 +231,7 @@ def test_a_mapping_is_the_same_as_its_text(mapping: dict[Any, Any], text: str):
 
 
 @pytest.mark.parametrize(
-    ("condition", "said"),
+    ("condition", "message"),
     [
         ("in []", "is not a condition|wants a list"),
         ("in [ko, 5]", "mixes kinds"),
@@ -247,25 +247,25 @@ def test_a_mapping_is_the_same_as_its_text(mapping: dict[Any, Any], text: str):
         ('=="half', "is not a condition"),
     ],
 )
-def test_what_is_not_a_condition_is_refused_with_the_remedy(condition: Any, said: str):
-    with pytest.raises(ValueError, match=said):
+def test_what_is_not_a_condition_is_refused_with_the_remedy(condition: Any, message: str):
+    with pytest.raises(ValueError, match=message):
         parse_condition("ko", "license", condition)
 
 
 @pytest.mark.parametrize(
-    ("rule", "kind", "said"),
+    ("rule", "kind", "message"),
     [
         ("ko.words==abc", pa.int64(), "'abc' is not a number; write"),
         ("code.syntax_ok>=0.5", pa.bool_(), 'write "syntax_ok==true"'),
         ("ko.lang>=3", pa.string(), "use ==, != or in"),
         ("ko.lang in [1, 2]", pa.string(), "'lang==\"1\"'"),
-        ("ko.pii_types==x", pa.list_(pa.string()), "reads numbers, strings and booleans"),
+        ("ko.pii_types==x", pa.list_(pa.string()), "apply to numbers, strings and booleans"),
     ],
 )
 def test_a_rule_of_the_wrong_type_is_refused_with_the_remedy(
-    rule: str, kind: pa.DataType, said: str
+    rule: str, kind: pa.DataType, message: str
 ):
-    assert said in str(mistyped(parse_rule(rule), kind))
+    assert message in str(mistyped(parse_rule(rule), kind))
 
 
 def test_a_rule_replaces_the_one_on_its_side_only():

@@ -34,11 +34,11 @@ def test_reference_text_scores_high_and_talk_low():
     assert knowledge(TALK) < 0.1
 
 
-def test_a_table_of_numbers_alone_is_no_reference():
+def test_a_table_of_numbers_alone_scores_low():
     assert knowledge("12 km 34 km 56 kg 78 %\n" * 50) < 0.5
 
 
-def test_one_definition_in_a_line_is_no_reference():
+def test_one_definition_in_a_line_scores_low():
     assert knowledge("사랑이란 기다림을 말한다.") < 0.65
     assert knowledge("영화란 무엇인가") < 0.65
 

@@ -16,7 +16,7 @@ def test_lines_without_text_do_not_count():
     assert found["mean_line_length"] == 3
 
 
-def test_white_space_at_the_end_is_no_part_of_a_line():
+def test_white_space_at_the_end_does_not_belong_to_a_line():
     (found,) = signals(SIGNALS, "a sentence.   \nlonger still")
     assert found["line_punctuation"] == 0.5
     assert found["max_line_length"] == 12

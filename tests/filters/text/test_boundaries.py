@@ -62,8 +62,8 @@ def test_boundaries_are_kiwis_in_nineteen_of_twenty_on_documents_not_learned_fro
             parted = np.cumsum(crossed) == 0
             for run in re.finditer("[가-힣]{2,}", shown):
                 a, b = run.span()
-                said = answers(run[0])[0]
-                right += sum(bool(parted[a + i]) == said[i] for i in range(b - a - 1))
+                predicted = answers(run[0])[0]
+                right += sum(bool(parted[a + i]) == predicted[i] for i in range(b - a - 1))
                 total += b - a - 1
     assert total > 3000
     assert right >= 0.95 * total

@@ -54,7 +54,7 @@ def test_shares_are_those_of_the_definition(words: list[str]):
     assert different == len(set(words))
 
 
-def test_a_phrase_said_twice_is_found_whole():
+def test_a_phrase_that_occurs_twice_is_found_whole():
     words = [f"w{i}" for i in range(30)] + [f"w{i}" for i in range(12)]
     found, _ = fast(words, sum(map(len, words)))
     assert found[-1] > 0.15

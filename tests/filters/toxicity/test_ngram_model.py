@@ -123,7 +123,7 @@ def test_a_model_comes_back_as_it_was_saved(tmp_path: Path):
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", b"PK\x03\x04broken"])
-def test_a_file_that_is_no_model_is_the_users_error(tmp_path: Path, content: bytes):
+def test_a_file_that_is_not_a_model_is_the_users_error(tmp_path: Path, content: bytes):
     path = tmp_path / "x.npz"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"x\.npz"):
