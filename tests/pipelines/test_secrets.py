@@ -109,5 +109,5 @@ def test_a_job_for_another_machine_holds_a_reference_or_is_refused(
     job = job_of(config, tmp_path, COMMANDS, 1, ())
     assert KEY not in str(job)
     assert Config.model_validate(job.config) == config
-    with pytest.raises(InputError, match=r"pii\.key: a jar holds no secrets"):
+    with pytest.raises(InputError, match=r"pii\.key: a jar must not contain secrets"):
         job_of(parse_config(recipe(tmp_path, KEY), "c.yaml"), tmp_path, COMMANDS, 1, ())

@@ -97,7 +97,7 @@ def _refuse_unknown(name: str, source: Source, files: list[File]) -> None:
 
 
 def expansion(path: str) -> int:
-    """Return about how many bytes of text a file has per byte, by its compression."""
+    """Return the expansion ratio of a file, about, by its compression: text bytes / file bytes."""
     return next((ratio for ending, ratio in RATIO.items() if path.endswith(ending)), 1)
 
 

@@ -85,7 +85,7 @@ def command(settings: ServerSettings, port: int) -> list[str]:
 def start(settings: ServerSettings) -> str:
     """Start a job server, or return the endpoint of the one that runs with these settings.
 
-    It ends with this process. Raises InputError without Java, RunFault if it does not come up.
+    It ends with this process. Raises InputError without Java, RunFault if it does not start.
     """
     port = free_port()
     environment = dict(os.environ)
@@ -111,7 +111,7 @@ def start(settings: ServerSettings) -> str:
             return f"localhost:{port}"
         time.sleep(0.1)
     stop(process)
-    raise RunFault(f"the Spark job server did not come up{end_of_log(settings.log)}")
+    raise RunFault(f"the Spark job server did not start{end_of_log(settings.log)}")
 
 
 def end_of_log(log: Path | None) -> str:
