@@ -120,7 +120,9 @@ def test_wrong_chats_are_named_by_line(tokenizer: Tokenizer, tmp_path: Path):
     with pytest.raises(InputError, match="line 2 is not a chat"):
         read_chats(tokenizer, file)
     file.write_text('{"messages": [{"role": "system", "content": "x"}]}\n', "utf-8")
-    with pytest.raises(InputError, match="line 1: role must be 'user' or 'assistant', got 'system'"):
+    with pytest.raises(
+        InputError, match="line 1: role must be 'user' or 'assistant', got 'system'"
+    ):
         read_chats(tokenizer, file)
     file.write_text(json.dumps({"messages": MESSAGES, "task": 3}) + "\n", "utf-8")
     with pytest.raises(InputError, match="line 1: task 3 is not a string"):
