@@ -385,7 +385,7 @@ def test_null_means_the_same_in_conditions_of_the_mixture(
     ("mixture", "message"),
     [
         ({"stages": [{"share": 0.5}, {"share": 0.4}]}, "sum to 0.9"),
-        ({"stages": [{"share": 1}], "tokens": None}, "say how many"),
+        ({"stages": [{"share": 1}], "tokens": None}, "give `tokens`"),
         ({"stages": [{"share": 0.5}, {"share": 0.5}], "shards": 1}, "2 stages need"),
         ({"stages": [{"share": 1, "only": ["quality"]}]}, "only"),
     ],
