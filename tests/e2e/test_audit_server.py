@@ -124,7 +124,7 @@ def test_what_if_decides_as_a_run_does(demo_views: Views, rules: list[str]) -> N
 def test_the_stages_and_findings_are_those_of_the_terminal(demo_views: Views) -> None:
     frame = demo_views.frame
     accounts = stats(frame.out, frame.config)
-    shown = demo_views.accounts()
+    shown = demo_views.accounting()
     assert [row[0] for row in shown["stages"]["rows"]] == ["ingest", *frame.steps, "mix"]
     assert all(len(row) == len(shown["stages"]["heads"]) for row in shown["stages"]["rows"])
     mixed = shown["stages"]["rows"][-1]
@@ -149,6 +149,6 @@ def test_figures_older_than_the_config_are_counted_again(demo: Path, tmp_path: P
     figures = known_stats(out, config)
     assert figures.stages[0].stage == "ingest"
     assert "source_loss" in [finding.guard for finding in figures.guards]
-    shown = Views(Frame(out, config)).accounts()["findings"]
+    shown = Views(Frame(out, config)).accounting()["findings"]
     assert [f["message"] for f in shown] == [finding.message for finding in figures.guards]
     assert shown

@@ -133,7 +133,7 @@ def test_a_figure_altered_after_the_run_fails_the_check(run: Path, tmp_path: Pat
         flow["left"]["documents"] -= 1
 
     replace_json(out / "audit/stats.json", lose)
-    assert "stage measure: other sums" in faults(out)
+    assert "stage measure: its sums differ" in faults(out)
 
 
 def test_a_document_that_the_reader_wrote_and_no_stage_enters(run: Path, tmp_path: Path):

@@ -18,7 +18,7 @@ import xxhash
 import yaml
 
 from filters.pii.mask import apply_spans
-from filters.text.removed_spans import CUTS
+from filters.text.removed_spans import REMOVED_SPANS
 from mixtures.mixing.balance import measure
 from mixtures.shards.megatron import SEQUENCES, shard_stem, write_index, write_sequences
 from mixtures.shards.token_runs import index_digest, run_path, write_run
@@ -50,7 +50,7 @@ COLUMNS: dict[str, pa.Schema] = {
             "chars": pa.int64(),
             "words": pa.int64(),
             "hangul_ratio": pa.float32(),
-            "tails": CUTS,
+            "tails": REMOVED_SPANS,
         }
     ),
     "sign": pa.schema({"exact_hash": pa.binary(16), "contaminated_by": pa.string()}),
@@ -263,7 +263,7 @@ def _encode(rows: list[dict[str, Any]], config: Config) -> None:
         if not kept:
             row |= {"tokens": None, "run_offset": None, "cut_key": None}
             continue
-        cuts = [pa.array([row[name]], CUTS) for name in cut_columns(config)]
+        cuts = [pa.array([row[name]], REMOVED_SPANS) for name in cut_columns(config)]
         text = apply_spans(
             pa.array([row["text"]], pa.large_string()),
             pa.array([row["pii_spans"]], SPANS),
