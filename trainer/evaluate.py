@@ -17,6 +17,7 @@ from mixtures.tokenizer.tokenizer import Tokenizer
 from schemas.errors import InputError
 from schemas.files import read_lines
 from trainer.data import Corpus
+from trainer.export import load_model
 from trainer.model.loss import IGNORE
 from trainer.model.model import Decoder
 from trainer.processes import World
@@ -184,8 +185,6 @@ def evaluate_checkpoint(
     `max_tokens`: held-out tokens per component. Components without held-out documents have no
     figures; a line on standard error names them.
     """
-    from trainer.export import load_model
-
     model, config = load_model(path)
     corpus = Corpus(config, verify=False)
     found: dict[str, float] = {}

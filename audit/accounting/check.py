@@ -31,6 +31,7 @@ from audit.query.reading import (
     rules_of,
     stored_schemas,
 )
+from mixtures.shards.megatron import balance, verify_files
 from mixtures.shards.token_runs import run_path
 from pipelines.stages.catalog import active_stages, effective_rules
 from pipelines.stages.dedup import STAGE as DEDUP
@@ -151,8 +152,6 @@ def _is_empty(folder: Path) -> bool:
 
 def _mixture_files(out: Path) -> tuple[int, list[str]]:
     """Return how many files the mixture has, and what is wrong with them."""
-    from mixtures.shards.megatron import verify_files
-
     try:
         manifest = mixture_of(out)
         if manifest is None:
@@ -390,8 +389,6 @@ shard, and in any window of `mixture.window` tokens."""
 
 def check_balance(out: Path) -> Check:
     """Check that every component has its share overall, in each shard and in every window."""
-    from mixtures.shards.megatron import balance
-
     with naming_damage(out, side_cars(out)):
         measured = balance(out / MIXTURE)
     bounds = (("overall", OVERALL), ("shard", SHARD), ("window", WINDOW))

@@ -9,21 +9,19 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from audit.accounting.ledger import Ledger, by_stage, sum_counts
 from pipelines.storage.layout import MIXTURE
 
-if TYPE_CHECKING:  # printing loads no other module
+if TYPE_CHECKING:  # printing loads no query
     from audit.accounting.check import Check
     from audit.accounting.compare import Difference
     from audit.accounting.guards import Finding
-    from audit.accounting.ledger import Ledger
     from audit.query.explain import Explanation
     from audit.query.what_if import Comparison
 
 
 def print_ledger(console: Console, accounts: Ledger) -> None:
     """Print the funnel by source, then what each rule dropped by source."""
-    from audit.accounting.ledger import sum_counts
-
     table = Table(title="Documents by source", title_justify="left")
     table.add_column("source")
     for column in ("read", "rejected", "dropped", "kept", "kept %", "MB kept", "tokens"):
@@ -70,8 +68,6 @@ def print_ledger(console: Console, accounts: Ledger) -> None:
 
 def print_stages(console: Console, accounts: Ledger) -> None:
     """Print what entered and left each stage, over all sources."""
-    from audit.accounting.ledger import by_stage
-
     table = Table(title="By stage", title_justify="left")
     table.add_column("stage")
     for column in ("entered", "dropped", "left", "MB dropped", "MB edited", "MB left", "tokens"):

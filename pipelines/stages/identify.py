@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from filters.language.lid import model_path
 from pipelines.stages.base import Stage, without
 from schemas.config import Config
 from schemas.rules import ALL, Rule
@@ -11,8 +12,6 @@ from schemas.rules import ALL, Rule
 
 def models(config: Config) -> list[Path]:
     """Return the language model."""
-    from filters.language.lid import model_path
-
     return [model_path(config.identify.model)]
 
 

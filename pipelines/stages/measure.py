@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from filters.text.boundaries import MODEL
 from pipelines.stages.base import Stage, without
 from schemas.config import Config
 
 
 def models(config: Config) -> list[Path]:
     """Return the model of morpheme boundaries, which the signals of units read."""
-    from filters.text.boundaries import MODEL
-
     return [MODEL]
 
 

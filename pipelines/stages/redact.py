@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from filters.pii.entities import drop_types
 from pipelines.stages.base import Stage, keep_where, without
 from schemas.config import Config
 from schemas.rules import ALL, Rule
@@ -16,8 +17,6 @@ def settings(config: Config) -> Any:
 
 def rules(config: Config) -> list[Rule]:
     """Return the rules on the number of spans, and on the entity types with the action `drop`."""
-    from filters.pii.entities import drop_types
-
     return [
         *keep_where("pii_count", "<=", config.pii.drop_above),
         *(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from filters.quality.annotator import model_files
+from filters.quality.embedding import is_table
 from pipelines.stages.base import Stage, keep_where
 from schemas.config import Config
 from schemas.extras import EMBED, require
@@ -11,15 +13,11 @@ from schemas.extras import EMBED, require
 
 def models(config: Config) -> list[Path]:
     """Return the files of the head and of a local embedder."""
-    from filters.quality.annotator import model_files
-
     return model_files(config.quality)
 
 
 def packages(config: Config) -> None:
     """Raise InputError where the embedder is a model whose library is not installed."""
-    from filters.quality.embedding import is_table
-
     if not is_table(config.quality.embedder):
         require(
             EMBED, f"quality.embedder: {config.quality.embedder!r}", "write `embedder: default`"

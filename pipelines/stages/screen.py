@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from filters.toxicity.annotator import is_transformer, model_files
 from pipelines.code_version import code_version
 from pipelines.stages.base import Stage, keep_where
 from schemas.config import Config
@@ -17,8 +18,6 @@ def settings(config: Config) -> Any:
 
     A Hub model id is keyed by its name, because its files are not available locally.
     """
-    from filters.toxicity.annotator import is_transformer
-
     if not is_transformer(config.toxicity):
         return {}
     name = None if Path(config.toxicity.model).is_dir() else config.toxicity.model
@@ -28,8 +27,6 @@ def settings(config: Config) -> Any:
 
 def models(config: Config) -> list[Path]:
     """Return the files of the model."""
-    from filters.toxicity.annotator import model_files
-
     return model_files(config.toxicity)
 
 
@@ -43,8 +40,6 @@ def rules(config: Config) -> list[Rule]:
 
 def packages(config: Config) -> None:
     """Raise InputError where a transformer is named and torch is not installed."""
-    from filters.toxicity.annotator import is_transformer
-
     if is_transformer(config.toxicity):
         require(TORCH, f"toxicity.model: {config.toxicity.model!r}", "write `model: default`")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from filters.text.boundaries import MODEL
 from pipelines.stages.base import Stage
 from schemas.config import Config
 from schemas.rules import ALL, Rule
@@ -18,8 +19,6 @@ def settings(config: Config) -> Any:
 
 def models(config: Config) -> list[Path]:
     """Return the local benchmark files, and the boundary model where units need it."""
-    from filters.text.boundaries import MODEL
-
     files = [Path(path) for path in config.decontaminate.against if "://" not in path]
     return [*files, *([MODEL] if config.dedup.unit == "morphemes" else [])]
 
