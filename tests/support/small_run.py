@@ -104,7 +104,7 @@ def write_documents(
 
 
 def keep(out: Path, kept: Callable[[str, int], bool], cut: str | None = None) -> None:
-    """Write the given annotations again; `kept(source, row of its shard)` decides what survives.
+    """Write the given annotations anew; `kept(source, row of its shard)` says what survives.
 
     `cut` is a string that is cut where a document ends with it.
     """
