@@ -1,4 +1,4 @@
-"""Resume: what a folder's receipts and manifests say is done, and what is not."""
+"""Resume: receipts and manifests decide which shards are done."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run refuses before it has done any harm, and what it says of sources that gave nothing."""
+"""What a run refuses before it writes anything, and its notes on sources without documents."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_the_folder_of_another_run_is_left_as_it_is(source: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"decontaminate": {"against": ["zz.jsonl"]}}, r"decontaminate\.against\[0\]: zz\.jsonl"),
         ({"tokenizer": {"path": "zz.model"}}, r"tokenizer\.path: zz\.model"),
@@ -87,10 +87,10 @@ def test_the_folder_of_another_run_is_left_as_it_is(source: Path, tmp_path: Path
     ],
 )
 def test_a_file_that_is_not_there_stops_plan_and_run_before_any_work(
-    source: Path, tmp_path: Path, changes: dict[str, Any], said: str
+    source: Path, tmp_path: Path, changes: dict[str, Any], message: str
 ):
     given = config(source, **changes)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         run(given, tmp_path / "out", *COMMANDS)
     assert not (tmp_path / "out").exists()
     file = tmp_path / "config.yaml"
@@ -120,19 +120,21 @@ def test_a_source_of_which_no_document_came_is_named(source: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", ["two.jsonl.bz2", "two.jsonl.xz", "two.csv", "scan.PDF"])
-def test_a_file_that_no_reader_reads_is_refused_unless_said_what_it_is(tmp_path: Path, name: str):
+def test_a_file_that_no_reader_reads_is_refused_unless_its_format_is_named(
+    tmp_path: Path, name: str
+):
     file = tmp_path / name
     file.write_text('{"text": "하나"}\n', "utf-8")
     with pytest.raises(InputError, match=rf"sources\.a\.path: .*{name}: no reader"):
         run(config(file), tmp_path / "out", "ingest")
-    said = {"a": {"component": "ko", "path": str(file), "format": "jsonl"}}
-    run(config(file, sources=said), tmp_path / "out", "ingest")
+    named = {"a": {"component": "ko", "path": str(file), "format": "jsonl"}}
+    run(config(file, sources=named), tmp_path / "out", "ingest")
 
 
 @pytest.mark.parametrize(
     "command", [["run", "CONFIG", "--out", "FILE"], ["plan", "CONFIG", "--out", "FILE"]]
 )
-def test_a_file_where_a_folder_should_be_is_no_traceback(
+def test_a_file_in_place_of_a_folder_gives_an_error_without_a_traceback(
     source: Path, tmp_path: Path, command: list[str]
 ):
     file = tmp_path / "config.yaml"

@@ -1,4 +1,4 @@
-"""Resume of steps that are computed over the whole corpus: a stop changes no byte of the result."""
+"""Resume of stages over the whole corpus: an interruption changes no byte of the result."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.pipelines.dedup.test_dedup import BASE, noisy
 
 STAGES = ("ingest", "identify", "measure", "dedup")
 LABELS = {"dedup": label, "semantic": semantic}
-"""The modules whose last pipeline writes a step's annotation, shard by shard."""
+"""The modules whose last pipeline writes a stage's annotation, shard by shard."""
 
 
 def small(folder: Path) -> Config:
@@ -55,30 +55,30 @@ def written(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(
-    ("step", "column", "more"),
+    ("stage", "column", "more"),
     [("dedup", "duplicate_of", ()), ("semantic", "semantic_of", ("redact", "screen", "score"))],
 )
 def test_a_run_stopped_at_its_first_label_ends_as_an_undisturbed_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, column: str, more: tuple[str, ...]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str, column: str, more: tuple[str, ...]
 ):
     config, stages = small(tmp_path), (*STAGES, *more)
     execute(config, tmp_path / "undisturbed", stages)
-    write_shard = LABELS[step].write_shard
+    write_shard = LABELS[stage].write_shard
 
     def stopped(*arguments: Any, **named: Any) -> None:
         write_shard(*arguments, **named)
         raise RuntimeError("stopped after the first receipt")
 
-    monkeypatch.setattr(LABELS[step], "write_shard", stopped)
+    monkeypatch.setattr(LABELS[stage], "write_shard", stopped)
     with pytest.raises(RunFault, match="stopped after the first receipt"):
         execute(config, tmp_path / "stopped", stages)
-    folder = tmp_path / "stopped" / "annotations" / step
+    folder = tmp_path / "stopped" / "annotations" / stage
     assert len(list((folder / RECEIPTS).glob("*.json"))) == 1
     assert read_manifest(folder) is None
     monkeypatch.undo()
     execute(config, tmp_path / "stopped", stages)
 
-    expected = tmp_path / "undisturbed" / "annotations" / step
+    expected = tmp_path / "undisturbed" / "annotations" / stage
     assert written(folder) == written(expected)
     labels = [pq.read_table(path).column(column) for path in sorted(expected.glob("*.parquet"))]
     assert sum(len(part) - part.null_count for part in labels) >= 5, "there is something to find"

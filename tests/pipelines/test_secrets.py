@@ -40,7 +40,7 @@ def recipe(folder: Path, key: str) -> str:
 
 
 def run(text: str, out: Path) -> dict[str, int]:
-    """Run all stages; return for each step how many shards were run."""
+    """Run all stages; return how many shards each stage ran."""
     job = Run(parse_config(text, "small.yaml"), out, Runner("local", 1), LogReporter())
     job.execute(COMMANDS)
     return {result.stage: result.ran for result in job.results}

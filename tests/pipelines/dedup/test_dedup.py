@@ -135,7 +135,7 @@ def test_the_survivor_is_the_preferred_then_the_longest(
     assert dropped["cluster_id"] == min(row["id"] for row in rows)  # type: ignore[type-var]  # bytes
 
 
-def test_exact_copies_are_told_from_near_ones(tmp_path: Path):
+def test_exact_copies_are_distinguished_from_near_ones(tmp_path: Path):
     rows = annotations(run(tmp_path, {"a": [BASE[0], BASE[0], noisy(BASE[0], "sentence")]}))
     assert sorted(str(row["duplicate_kind"]) for row in rows if row["duplicate"]) == [
         "exact",

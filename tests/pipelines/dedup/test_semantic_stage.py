@@ -1,4 +1,4 @@
-"""The step `semantic`: off by default; where it is on, what it drops repeats what stays."""
+"""The stage `semantic`: off by default; enabled, it drops documents that repeat a survivor."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ def run(folder: Path, workers: int = 1, **semantic: Any) -> tuple[Path, Config]:
     return out, config
 
 
-def column(out: Path, step: str, name: str) -> list[Any]:
+def column(out: Path, stage: str, name: str) -> list[Any]:
     manifest = read_manifest(out / "documents")
     assert manifest is not None
-    folder = out / ("documents" if step == "documents" else f"annotations/{step}")
+    folder = out / ("documents" if stage == "documents" else f"annotations/{stage}")
     return [
         value
         for shard in manifest.shards
@@ -61,25 +61,25 @@ def column(out: Path, step: str, name: str) -> list[Any]:
     ]
 
 
-def test_what_falls_is_as_similar_as_it_says_to_what_stays(tmp_path: Path):
+def test_a_dropped_document_has_its_similarity_to_its_survivor(tmp_path: Path):
     out, config = run(tmp_path, enabled=True, threshold=0.9, cells=1)
     ids = column(out, "documents", "id")
     of = dict(zip(ids, column(out, "semantic", "semantic_of"), strict=True))
-    said = dict(zip(ids, column(out, "semantic", "semantic_similarity"), strict=True))
+    similarity = dict(zip(ids, column(out, "semantic", "semantic_similarity"), strict=True))
     vectors = {
         name: np.frombuffer(value, "<f2").astype(np.float32)
         for name, value in zip(ids, column(out, "score", "embedding"), strict=True)
     }
     assert sum(value is not None for value in of.values()) >= 10
-    for name, stays in of.items():
-        if stays is None:
-            assert said[name] is None
+    for name, survivor in of.items():
+        if survivor is None:
+            assert similarity[name] is None
             continue
-        assert of[stays] is None
-        cosine = vectors[name] @ vectors[stays]
-        cosine /= np.linalg.norm(vectors[name]) * np.linalg.norm(vectors[stays])
-        assert said[name] == pytest.approx(cosine, abs=1e-3)
-        assert said[name] >= 0.9
+        assert of[survivor] is None
+        cosine = vectors[name] @ vectors[survivor]
+        cosine /= np.linalg.norm(vectors[name]) * np.linalg.norm(vectors[survivor])
+        assert similarity[name] == pytest.approx(cosine, abs=1e-3)
+        assert similarity[name] >= 0.9
     assert finished_steps(out, config)[-1] == "semantic"
     assert [check.detail for check in check_run(out, config) if not check.holds] == []
 
@@ -94,7 +94,7 @@ def test_two_workers_find_the_same(tmp_path: Path):
     assert shards[0] == shards[1]
 
 
-def test_off_by_default_there_is_no_step_and_no_embedding(tmp_path: Path):
+def test_off_by_default_there_is_no_stage_and_no_embedding(tmp_path: Path):
     out, config = run(tmp_path)
     assert not (out / "annotations/semantic").exists()
     assert set(column(out, "score", "embedding")) == {None}

@@ -76,9 +76,9 @@ def test_an_annotator_is_made_once_in_a_process_whatever_copies_of_the_step_it_i
         return real(stage, config)
 
     monkeypatch.setattr(Stage, "make", make)
-    told = pickler.dumps(AnnotateShard(Context(tmp_path, config, "identify")))
+    pickled = pickler.dumps(AnnotateShard(Context(tmp_path, config, "identify")))
     for key in ("one", "two", "three"):  # new keys: nothing stored holds
-        copy = pickler.loads(told)
+        copy = pickler.loads(pickled)
         task = ShardTask("a.parquet", shard.sha256, 1, key)
         assert list(copy.process(task)) == ["a.parquet"]
         del copy

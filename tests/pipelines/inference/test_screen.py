@@ -36,7 +36,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def run(out: Path, model: str) -> dict[str, pa.Table]:
-    """Run the step as a run does; return its annotation shards by name."""
+    """Run the stage as a run does; return its annotation shards by name."""
     settings = config(
         {"ko": "ko", "en": "en"}, mixture={"strategy": "unimax"}, toxicity={"model": model}
     )
@@ -49,7 +49,7 @@ def run(out: Path, model: str) -> dict[str, pa.Table]:
     }
 
 
-def test_the_stage_writes_what_the_annotator_says_in_row_order(tmp_path: Path, model: str):
+def test_the_stage_writes_the_annotators_values_in_row_order(tmp_path: Path, model: str):
     write_documents(tmp_path, TEXTS, {"ko": "ko", "en": "en"}, rows=60)
     found = run(tmp_path, model)
     alone = ScreenByTransformer(Toxicity(model=model))
@@ -62,11 +62,11 @@ def test_the_stage_writes_what_the_annotator_says_in_row_order(tmp_path: Path, m
         batch = pa.RecordBatch.from_arrays([pa.array(texts, pa.large_string())], names=["text"])
         assert table.schema.names == Screen.schema.names
         assert table.schema.types == Screen.schema.types
-        said = alone(batch)
+        expected = alone(batch)
         assert table["toxicity"].to_pylist() == pytest.approx(
-            said["toxicity"].to_pylist(), abs=2e-4
+            expected["toxicity"].to_pylist(), abs=2e-4
         )
-        assert table["lexicon"].to_pylist() == said["lexicon"].to_pylist()
+        assert table["lexicon"].to_pylist() == expected["lexicon"].to_pylist()
     fast = run_fast(tmp_path)
     for name, table in fast.items():
         assert table["spam"] == found[name]["spam"]

@@ -46,11 +46,11 @@ MIXTURE = {"tokens": 30_000, "weights": {"ko": 0.4, "en": 0.35, "code": 0.25}, "
 
 
 def texts() -> dict[str, list[str]]:
-    chance = random.Random(5)
+    rng = random.Random(5)
     made = {}
     for source, count in {"ko-a": 260, "ko-b": 120, "en-a": 240, "code-a": 200}.items():
         made[source] = [
-            f"{source} {number} " + " ".join(chance.choices(WORDS, k=chance.randint(3, 60)))
+            f"{source} {number} " + " ".join(rng.choices(WORDS, k=rng.randint(3, 60)))
             for number in range(count)
         ]
     return made

@@ -56,6 +56,6 @@ def test_a_column_that_no_stage_adds_is_refused_with_a_near_one():
         effective_rules(config(rules={"ko": {"hangul_ratoi": ">=0.1"}}))
 
 
-def test_a_step_reads_only_what_came_before_it():
+def test_a_stage_reads_only_what_came_before_it():
     assert "toxicity" not in columns_of(config(), before="screen")
     assert "lang" in columns_of(config(), before="screen")

@@ -36,7 +36,7 @@ def server() -> Iterator[Store]:
 def store(server: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     from apache_beam.io.filesystems import FileSystems
 
-    # One attempt: botocore would mend a cut by sending again, four times over many seconds.
+    # One attempt: botocore would retry a cut upload four times, over many seconds.
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     before = FileSystems._pipeline_options
     configure(server.options)
@@ -149,10 +149,10 @@ def run(config: Config, out: Path, runner: Runner) -> dict[str, int]:
     return {result.stage: result.ran for result in job.results}
 
 
-def test_a_run_on_a_store_whose_upload_was_cut_goes_on_to_the_bytes_of_a_local_run(
+def test_a_run_on_a_store_whose_upload_was_cut_resumes_to_the_bytes_of_a_local_run(
     store: Store, tmp_path: Path
 ):
-    """Inputs and output lie on the store; its settings reach worker processes as options."""
+    """Inputs and output are on the store; its settings reach worker processes as options."""
     data, local = tmp_path / "data", tmp_path / "run"
     data.mkdir()
     for name in ("ko.jsonl", "en.jsonl"):
@@ -176,7 +176,7 @@ def test_a_run_on_a_store_whose_upload_was_cut_goes_on_to_the_bytes_of_a_local_r
     store.cut = ""
     runner = Runner("local", 2, store.options)
     ran = run(config, out, runner)
-    assert [step for step, shards in ran.items() if shards] == ["mix"]
+    assert [stage for stage, shards in ran.items() if shards] == ["mix"]
     mixture = [path for path in sorted((local / "mixture").rglob("*")) if path.is_file()]
     assert len(mixture) > 10
     for path in mixture:

@@ -1,4 +1,4 @@
-"""The tokenize stage: survivors get tokens, once; rules train nothing anew."""
+"""The tokenize stage: survivors get tokens, once; a changed rule trains nothing."""
 
 from __future__ import annotations
 
@@ -46,12 +46,11 @@ COMPONENTS = {"ko-a": "ko", "en-a": "en"}
 
 
 def documents(count: int, seed: int) -> list[str]:
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     made = []
     for _ in range(count):
         lines = [
-            " ".join(chance.choices(WORDS, k=chance.randint(2, 12)))
-            for _ in range(chance.randint(1, 6))
+            " ".join(rng.choices(WORDS, k=rng.randint(2, 12))) for _ in range(rng.randint(1, 6))
         ]
         made.append("\n".join(lines))
     return made
@@ -145,7 +144,7 @@ def test_narrowing_computes_nothing_and_keeps_the_tokens(tmp_path: Path):
     assert after == before
 
 
-def test_a_run_that_does_not_belong_to_its_index_is_written_anew(tmp_path: Path):
+def test_a_run_that_does_not_belong_to_its_index_is_written_again(tmp_path: Path):
     ctx = small(tmp_path)
     tasks = shard_tasks(tmp_path)
     run_tokenize(Runner(), ctx, tasks)
@@ -241,7 +240,7 @@ def test_receipts_and_manifest_parts_name_the_run(tmp_path: Path):
     assert read_manifest(ctx.folder("documents")) is not None
 
 
-def test_what_a_stage_cuts_is_encoded_anew_and_the_rest_is_not(tmp_path: Path):
+def test_what_a_stage_cuts_is_encoded_again_and_the_rest_is_not(tmp_path: Path):
     ctx = small(tmp_path)
     run_tokenize(Runner(workers=1), ctx, shard_tasks(tmp_path))
     tokenizer = Tokenizer.load(tmp_path / "tokenizer")
