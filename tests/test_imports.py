@@ -44,8 +44,8 @@ FLOORS = {
         {"driver"},
     ),
     "filters": (
-        {"columnar", "rules", "annotator"},
-        {"text", "language", "toxicity"},
+        {"columnar", "annotator"},
+        {"rules", "text", "language", "toxicity"},
         {"signals", "dedup", "pii", "quality"},
         {"measure", "fit"},
     ),
@@ -67,28 +67,22 @@ STORES = "pipelines.storage.store"
 LATE = {
     "filters/language/annotator.py": "fastText",
     "filters/pii/annotator.py": "Presidio",
-    "filters/quality/annotator.py": "model libraries",
-    "pipelines/driver.py": "Beam",
-    "pipelines/ingest/run.py": "Beam",
-    "pipelines/runners/local/worker.py": "Numba",
-    "pipelines/runners/precompile.py": "Presidio",
-    "pipelines/runners/runner.py": "Spark, Dataflow",
-    "pipelines/runners/spark/harness.py": "Numba",
-    "pipelines/stages/identify.py": "Numba",
-    "pipelines/stages/measure.py": "Numba",
-    "pipelines/stages/redact.py": "Numba",
-    "pipelines/stages/score.py": "Numba",
-    "pipelines/stages/screen.py": "Numba",
-    "pipelines/stages/sign.py": "Numba",
-    "pipelines/wiring.py": "model handlers of Beam",
-    "audit/accounting/check.py": "Numba",
-    "audit/query/explain.py": "Presidio",
+    "filters/quality/annotator.py": "sentence-transformers",
+    "pipelines/driver.py": "Beam, for `plan` and what-if",
+    "pipelines/runners/local/worker.py": "kernels, and their compiler",
+    "pipelines/runners/precompile.py": "the prefilter of personal data",
+    "pipelines/runners/runner.py": "options of Spark and Dataflow",
+    "pipelines/runners/spark/harness.py": "kernels, and their compiler",
+    "pipelines/wiring.py": "Beam's model handlers",
+    "audit/query/explain.py": "masking, where no span is shown",
     "audit/query/texts.py": "Presidio",
-    "trainer/evaluate.py": "transformers",
 }
-"""Files that import this project's modules inside functions, and what must not load before."""
-MOST_LATE = 30
-"""Imports inside functions outside of `bibim/`, whose commands import what they run."""
+"""Files that import this project's modules inside functions, and what must not load before.
+
+`bibim/` is left out: each of its commands imports what it runs, so that `--help` stays fast.
+"""
+MAX_LATE = 30
+"""Imports inside functions outside of `bibim/`."""
 
 
 def wrong_imports(name: str, source: str) -> list[str]:
@@ -204,7 +198,7 @@ def test_every_folder_of_the_floors_exists():
 def test_imports_inside_functions_are_few_and_each_file_has_a_reason():
     counts = {name: n for name, n in late_imports().items() if not name.startswith("bibim/")}
     assert sorted(counts.keys() - LATE.keys()) == []
-    assert sum(counts.values()) <= MOST_LATE, counts
+    assert sum(counts.values()) <= MAX_LATE, counts
 
 
 def test_importing_everything_loads_no_model_library():

@@ -1,1 +1,1 @@
-"""The report: one HTML file with everything inside, or the same page for the server."""
+"""The report: views of a run, one HTML file that holds all of them, and the server."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import orjson
 
 from audit.query.plain import Json
-from audit.query.views import Views
+from audit.report.views import Views
 from pipelines.storage.files import write_text
 
 HERE = Path(__file__).parent

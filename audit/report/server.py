@@ -18,8 +18,8 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from audit.query.views import Views
 from audit.report.page import ASSETS, SERVER_POLICY, server_page
+from audit.report.views import Views
 from schemas.errors import BibimError, InputError
 
 HEADERS = {

@@ -49,8 +49,8 @@ def check_figures(out: Path, as_json: bool) -> None:
 def write_html(out: Path, file: Path) -> None:
     """Write the report of the run in `out` to `file`."""
     frame = _frame(out)
-    from audit.query.views import Views
     from audit.report.page import write_report
+    from audit.report.views import Views
 
     size = write_report(Views(frame), file)
     console().print(f"[bold]{file}[/bold]: {size:,} bytes", highlight=False)
@@ -59,8 +59,8 @@ def write_html(out: Path, file: Path) -> None:
 def serve_report(out: Path, host: str, port: int, show_pii: bool) -> None:
     """Serve the report of the run in `out` until interrupted."""
     frame = _frame(out)
-    from audit.query.views import Views
     from audit.report.server import serve as start
+    from audit.report.views import Views
 
     with suppress(KeyboardInterrupt):  # Ctrl-C is how a server ends: there is nothing to resume
         start(

@@ -18,7 +18,7 @@ from tests.support.serving import served
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-    from audit.query.views import Views
+    from audit.report.views import Views
 
 CHROMIUM = (
     "--no-sandbox",
@@ -58,7 +58,7 @@ def demo(common: Path) -> Path:
 def demo_views(demo: Path) -> Views:
     """The demo's views, made ready as `serve` makes them."""
     from audit.query.frame import Frame
-    from audit.query.views import Views
+    from audit.report.views import Views
     from bibim.cli.options import load_run
 
     views = Views(Frame(demo, load_run(demo)))

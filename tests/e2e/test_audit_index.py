@@ -12,8 +12,8 @@ import yaml
 from audit.query.frame import Frame
 from audit.query.index import index_key, read_index
 from audit.query.reading import finished_steps, rules_of, stored_schemas
-from audit.query.views import Views
 from audit.query.what_if import WhatIf
+from audit.report.views import Views
 from bibim.cli.options import load_run
 from pipelines.stages.catalog import stage_schemas
 from pipelines.storage.layout import AUDIT_INDEX

@@ -12,8 +12,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from audit.query.frame import Frame
-from audit.query.views import Views
 from audit.report.page import write_report
+from audit.report.views import Views
 from bibim.cli.options import load_run
 from tests.support.serving import served
 

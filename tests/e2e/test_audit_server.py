@@ -11,8 +11,8 @@ from starlette.testclient import TestClient
 from audit.accounting.ledger import ledger
 from audit.accounting.stats import known_stats, stats
 from audit.query.frame import Frame
-from audit.query.views import Views
 from audit.report.server import application
+from audit.report.views import Views
 from bibim.cli.options import load_run
 from filters.rules.decide import KEPT, decide
 from pipelines.stages.catalog import rule_columns

@@ -16,8 +16,8 @@ from audit.accounting.ledger import by_stage, ledger
 from audit.accounting.recount import Recount
 from audit.query.columns import breaks_values, null_of, put
 from audit.query.frame import Frame
-from audit.query.views import changed_yaml
 from audit.query.what_if import compare_rules
+from audit.report.views import changed_yaml
 from bibim.cli.options import load_run
 from pipelines.stages.catalog import effective_rules
 from schemas.config import Config

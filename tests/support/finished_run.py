@@ -28,7 +28,8 @@ from mixtures.tokenizer.training import describe, write_tokenizer
 from pipelines.stages.dedup import DEDUP
 from pipelines.stages.tokenize import TOKENS, cut_columns
 from pipelines.storage.files import write_manifest
-from pipelines.storage.shards import shard_name, write_shard
+from pipelines.storage.layout import shard_name
+from pipelines.storage.shards import write_shard
 from schemas.config import Config
 from schemas.documents import DOCUMENT, REJECT, document_id
 from schemas.manifest import Manifest, Shard, sha256_file

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from audit.query.views import Views
+    from audit.report.views import Views
 
 
 @contextlib.contextmanager

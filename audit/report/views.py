@@ -13,7 +13,6 @@ from typing import Any
 
 from audit.accounting.ledger import by_stage
 from audit.accounting.stats import known_stats
-from audit.query import overview
 from audit.query.clusters import clusters
 from audit.query.config_yaml import changed_yaml
 from audit.query.explain import explain_document, locate
@@ -24,6 +23,7 @@ from audit.query.plain import Json, plain
 from audit.query.samples import samples
 from audit.query.texts import SHOWN_COLUMNS, Texts
 from audit.query.what_if import WhatIf
+from audit.report import overview
 from pipelines.stages.redact import STAGE as REDACT
 from pipelines.storage.layout import DOCUMENTS, NUMBER_PATTERN
 from schemas.errors import InputError
