@@ -57,7 +57,10 @@ class MixtureCopy(BaseModel):
 
 
 class Explanation(BaseModel):
-    """All that the run stores of one document, without values of personal data."""
+    """All that the run stores of one document.
+
+    The excerpt masks personal data if `redact` annotated the document.
+    """
 
     id: str
     document: dict[str, Any]

@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 from audit.query.columns import BLOCK, Values, null_of, put
 from audit.query.reading import documents_of, finished_steps, naming_damage, stored_schemas
 from pipelines.stages.catalog import folders, stage_of
-from pipelines.storage.layout import DOCUMENTS
+from pipelines.storage.layout import DOCUMENTS, annotation_folder
+from pipelines.storage.shards import DOCUMENTS_SHA256
 from schemas.config import Config
 from schemas.errors import InputError, RunFault
 
@@ -60,7 +61,7 @@ class StoredColumns:
         for step in self.steps:
             rows = self.query(
                 "SELECT parse_filename(file_name), value FROM parquet_kv_metadata(?) WHERE key = ?",
-                [self.files(step), DOCUMENTS],
+                [self.files(step), DOCUMENTS_SHA256],
             )
             hashes = {name: bytes(sha256).decode() for name, sha256 in rows}
             for shard in self.shards:

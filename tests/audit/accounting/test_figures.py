@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from audit.accounting.stats import STATS, known_stats, stats, write_stats, written_stats
+from audit.accounting.stats import known_stats, stats, write_stats, written_stats
 from bibim.cli.app import app
+from pipelines.storage.layout import AUDIT_STATS
 from schemas.config import Config
 from schemas.manifest import sha256_file
 from tests.support import ledger_oracle
@@ -137,7 +138,7 @@ def test_the_same_run_writes_the_same_figures(tmp_path: Path):
     for name in ("a", "b"):
         config = write_finished(tmp_path / name, [given("하나 둘 셋 넷"), given("one two", "en")])
         write_stats(tmp_path / name, config)
-        digests.add(sha256_file(tmp_path / name / STATS))
+        digests.add(sha256_file(tmp_path / name / AUDIT_STATS))
     assert len(digests) == 1
 
 
@@ -145,7 +146,7 @@ def test_the_same_run_writes_the_same_figures(tmp_path: Path):
 def test_figures_in_another_form_are_counted_again(tmp_path: Path, text: str):
     config = write_finished(tmp_path, [given("하나 둘 셋 넷")])
     write_stats(tmp_path, config)
-    (tmp_path / STATS).write_text(text, "utf-8")
+    (tmp_path / AUDIT_STATS).write_text(text, "utf-8")
     assert written_stats(tmp_path) is None
     assert known_stats(tmp_path, config).sources["ko"].kept.documents == 1
 

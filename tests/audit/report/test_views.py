@@ -15,7 +15,7 @@ from audit.query.histogram import BINS, bin_edges
 from audit.query.passages import passages
 from audit.query.pieces import from_start, pieces, word_diff
 from audit.query.plain import plain
-from audit.query.views import Views
+from audit.report.views import Views
 from schemas.config import Config
 from schemas.errors import InputError
 from schemas.rules import parse_rule
