@@ -2,6 +2,7 @@
 
     make docs                               all; runs the demo in a fresh folder
     python docs/refresh.py config           docs/config.md and docs/config.schema.json alone
+    python docs/refresh.py korean-web       docs/korean-web.md alone: about a minute, needs torch
 
 Keys, defaults and meanings come from `schemas/config.py` and `schemas/mixture.py`: the meaning is
 the string below a field.
@@ -36,6 +37,13 @@ OPENING = "<!-- demo-output -->"
 CLOSING = "<!-- /demo-output -->"
 OUT = "out/demo"
 DEMO = (("run", "mixtures/demo.yaml", "--out", OUT), ("audit", "show", OUT))
+STORY = ROOT / "examples" / "korean-web.sh"
+STORY_OUT = "out/korean-web"
+STORY_LINES = 14
+STORY_INTRODUCTION = """# From Korean pages to a trained model
+
+`examples/korean-web.sh` runs these commands one after the other, over data in this repository. Written by
+`python docs/refresh.py korean-web`; long outputs are shortened."""
 KINDS = {
     values.Count: "count (`60M`)",
     values.Bytes: "size (`64MB`)",
@@ -292,6 +300,39 @@ def with_table(page: str, table: str) -> str:
     return parts[0] + table + "\n\n" + parts[1].split("\n\n", 1)[1]
 
 
+def story_page() -> str:
+    """Run examples/korean-web.sh, one command after the other, and return what each prints."""
+    head, *parts = STORY.read_text("utf-8").split("\n\n")
+    page = [STORY_INTRODUCTION]
+    with tempfile.TemporaryDirectory() as folder:
+        for part in parts:
+            comments = [line.lstrip("# ") for line in part.splitlines() if line.startswith("#")]
+            command = "\n".join(line for line in part.splitlines() if not line.startswith("#"))
+            done = subprocess.run(
+                ["bash", "-c", f"{head}\n{command}", str(STORY), folder],
+                capture_output=True,
+                text=True,
+                cwd=ROOT,
+                check=False,
+                env={**os.environ, "COLUMNS": "100"},
+            )
+            if done.returncode:
+                raise SystemExit(f"{command}\nfailed:\n{done.stderr}")
+            page.append(f"## {' '.join(comments)}\n\n```sh\n{command}\n```")
+            if printed := done.stdout.replace(folder, STORY_OUT).rstrip():
+                page.append(f"```text\n{_shortened(printed)}\n```")
+    return "\n\n".join(page) + "\n"
+
+
+def _shortened(printed: str) -> str:
+    """Return the first and last lines of an output, and how many lines are left out."""
+    lines = [line.rstrip() for line in printed.splitlines()]
+    left_out = len(lines) - 2 * STORY_LINES
+    if left_out > 1:
+        lines[STORY_LINES:-STORY_LINES] = [f"… {left_out} lines …"]
+    return "\n".join(lines)
+
+
 def main(what: list[str]) -> None:
     """Write the pages that `what` names; all of them for none."""
     if not what or "config" in what:
@@ -300,6 +341,8 @@ def main(what: list[str]) -> None:
     if not what or "demo" in what:
         readme = ROOT / "README.md"
         readme.write_text(with_output(readme.read_text("utf-8"), demo_output()), "utf-8")
+    if not what or "korean-web" in what:
+        (ROOT / "docs" / "korean-web.md").write_text(story_page(), "utf-8")
     if not what or "signals" in what:
         page = ROOT / "docs" / "signals.md"
         page.write_text(with_table(page.read_text("utf-8"), signals_table()), "utf-8")

@@ -3,7 +3,7 @@
 #
 #     examples/korean-web.sh [OUT]        default: out/korean-web; a second run resumes
 #
-# All data is in the repository (mixtures/demo/). Two cores need about six minutes, a GPU is not used.
+# All data is in the repository (mixtures/demo/). Two cores need a few minutes, a GPU is not used.
 # Training needs bibim[torch]: where torch is missing, `make torch` fetches it (6.8 GB with CUDA).
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -131,7 +131,8 @@ class StoredColumns:
                 texts.append(f'coalesce(CAST("{name}" AS BIGINT), {null})')
         for row, table in self.stream(folder, texts):
             for number, name in enumerate(names):
-                part = table.column(number).to_numpy()
+                # `to_numpy` imports pandas, a quarter of a question's time
+                part = np.from_dlpack(table.column(number).combine_chunks())
                 if part.dtype.kind == "i":
                     values[name] = put(values[name], part, row)
                 else:

@@ -97,7 +97,7 @@ def test_another_key_makes_other_tokens_and_the_same_key_none(
     assert third[1:] == (0, 1)
     assert run(recipe(tmp_path, "another"), out)["tokenize"] == 0, "however the key is given"
     config = Config.model_validate(parse_config(recipe(tmp_path, KEY), "c").model_dump(mode="json"))
-    with pytest.raises(InputError, match="only the key's fingerprint is here"):
+    with pytest.raises(InputError, match="only the key's fingerprint is known"):
         Run(config, tmp_path / "none", Runner("local", 1), LogReporter()).execute(COMMANDS)
 
 

@@ -107,5 +107,5 @@ def test_no_other_module_unpacks_or_syncs():
     assert own == {
         "schemas/files.py",
         "pipelines/ingest/readers/warc.py",
-        "pipelines/ingest/readers/whole.py",
+        "pipelines/ingest/readers/archives.py",
     }

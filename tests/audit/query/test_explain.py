@@ -69,7 +69,7 @@ def test_copies_in_the_mixture_give_epoch_and_first_token(tmp_path: Path):
 
 def test_the_excerpt_masks_and_cuts_as_the_tokens_do(finished: tuple[Path, Config]):
     masked = explain_document(*finished, "ko.jsonl:5").excerpt
-    assert "someone@example.org" not in masked and "<EMAIL_ADDRESS>" in masked
+    assert "someone@example.org" not in masked and "****@example.org" in masked
     assert explain_document(*finished, "ko.jsonl:6").excerpt.strip() == "봄이 오는 길을 걸었다"
 
 
