@@ -42,7 +42,7 @@ STORY_OUT = "out/korean-web"
 STORY_LINES = 14
 STORY_INTRODUCTION = """# From Korean pages to a trained model
 
-`examples/korean-web.sh` runs these commands one after the other, over data in this repository. Written by
+`examples/korean-web.sh` runs these commands in order, over data in this repository. Written by
 `python docs/refresh.py korean-web`; long outputs are shortened."""
 KINDS = {
     values.Count: "count (`60M`)",

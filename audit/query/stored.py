@@ -17,7 +17,6 @@ import pyarrow.parquet as pq
 from audit.query.columns import BLOCK, Values, null_of, put
 from audit.query.reading import documents_of, finished_steps, naming_damage, stored_schemas
 from pipelines.stages.catalog import folders, stage_of
-from pipelines.storage.layout import DOCUMENTS, annotation_folder
 from pipelines.storage.shards import DOCUMENTS_SHA256
 from schemas.config import Config
 from schemas.errors import InputError, RunFault
