@@ -131,7 +131,7 @@ class StoredColumns:
         for row, table in self.stream(folder, texts):
             for number, name in enumerate(names):
                 # `to_numpy` imports pandas, a quarter of a question's time
-                part = np.from_dlpack(table.column(number).combine_chunks())
+                part: Values = np.from_dlpack(table.column(number).combine_chunks())
                 if part.dtype.kind == "i":
                     values[name] = put(values[name], part, row)
                 else:
