@@ -214,6 +214,11 @@ def test_only_pipelines_and_the_summary_of_a_run_load_beam():
     assert loaded_with(names, ("apache_beam",)) == set()
 
 
+def test_the_help_loads_no_library_for_data():
+    program = "from bibim.cli.app import app\napp(['--help'], standalone_mode=False)"
+    assert loaded_by(program, ("numpy", "pyarrow", "pydantic", "apache_beam")) == set()
+
+
 def test_a_plan_that_opens_no_source_loads_no_beam():
     program = (
         "from bibim.cli.app import app\n"

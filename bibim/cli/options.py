@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from typer.core import TyperGroup
 
-from pipelines.storage.layout import CONFIG
 from schemas.errors import BibimError, InputError
 from schemas.extras import TORCH, needs
 
@@ -117,6 +116,8 @@ def load(file: Path, overrides: list[str] | None, secrets: bool = True) -> Confi
 
 def load_run(out: Path) -> Config:
     """Return the config that made `out`, secrets aside. Raises InputError where there is no run."""
+    from pipelines.storage.layout import CONFIG
+
     if not (out / CONFIG).exists():
         raise InputError(f"{out}: is not a run (no config.yaml); name the --out of a run")
     return load(out / CONFIG, None, secrets=False)
