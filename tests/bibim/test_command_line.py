@@ -181,7 +181,13 @@ def test_control_c_ends_a_command_with_130_and_no_traceback(tmp_path: Path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     command = [sys.executable, "-m", "bibim", "measure", "--file", str(pipe)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, cwd=ROOT)
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+        # a shell's background job ignores SIGINT, and its children inherit that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    )
     with pipe.open("wb"):  # returns when the command has opened its end
         process.send_signal(signal.SIGINT)
         _, error = process.communicate(timeout=60)
