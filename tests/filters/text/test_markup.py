@@ -33,7 +33,7 @@ XML = '<?xml version="1.0"?>'
         (HTML + '<a title="a > b">link</a>', "link"),
         (HTML + "<a title = 'a > b' x=1>link</a>", "link"),
         (HTML + '<a"b>link</a "c">', "link"),
-        (HTML + "<a x=y\"z>link</a>", "link"),
+        (HTML + '<a x=y"z>link</a>', "link"),
         (HTML + '<a = "x>y">', 'y">'),
         (HTML + "<scripture>말씀</scripture>", "말씀"),
         (HTML + "<styles>a</styles><script-x>b</script-x>", "ab"),
