@@ -30,9 +30,12 @@ The Art of Computer Programming, volume 3, section 6.4)."""
 def buffers(text: pa.LargeStringArray) -> tuple[Bytes, Offsets]:
     """Return the bytes and the `rows + 1` offsets of a column, views where Arrow allows.
 
-    A null row has no bytes. A slice keeps its parent's buffers, so its offsets may begin above 0.
+    A null row has no bytes, even where Arrow keeps some below it. A slice keeps its parent's
+    buffers, so its offsets may begin above 0.
     """
     text = text.cast(pa.large_string())
+    if text.null_count:
+        text = text.fill_null("")
     _, offsets, data = text.buffers()
     if data is None or offsets is None or len(text) == 0:
         return np.zeros(0, np.uint8), np.zeros(len(text) + 1, np.int64)

@@ -212,7 +212,7 @@ def _ascii_letters(shown: bytes) -> int:
 
 
 def _korean_syllables(shown: bytes) -> int:
-    """Return the syllables of KS X 1001, 0 where six in ten characters beyond ASCII are not such."""
+    """Return the syllables of KS X 1001; 0 where they are not six in ten of the non-ASCII text."""
     found = [match for match in _KS_SYLLABLE.finditer(shown) if shown[match.start()] > 127]
     syllables = sum(match.group(1) is not None for match in found)
     return syllables if syllables >= 0.6 * len(found) else 0

@@ -145,9 +145,9 @@ def _past_tag(data, at, end):  # type: ignore[no-untyped-def]  # typed by Numba
 def _before_end_tag(data, at, end, name):  # type: ignore[no-untyped-def]  # typed by Numba
     """Return the position of the next end tag of `name`, `end` where there is none."""
     while at < end:
-        if data[at] == 60 and at + 1 < end and data[at + 1] == 47:
-            if _is_named(data, at + 2, end, name):
-                return at
+        closes = data[at] == 60 and at + 1 < end and data[at + 1] == 47
+        if closes and _is_named(data, at + 2, end, name):
+            return at
         at += 1
     return end
 

@@ -339,8 +339,10 @@ def test_a_page_with_an_unknown_label_does_not_end_its_archive(tmp_path: Path):
 
 
 def test_an_error_of_one_page_rejects_that_page_alone(tmp_path: Path, monkeypatch):
-    def fails_once(html: str, _calls=iter(range(9))) -> str:
-        if next(_calls) == 1:
+    calls = iter(range(9))
+
+    def fails_once(html: str) -> str:
+        if next(calls) == 1:
             raise ValueError("bad page")
         return html
 
