@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import schemas.config as config
@@ -42,6 +42,7 @@ EDGES = (
         "##",
         "C#",
         "#é",
+        "#😀",
         "#가",
         "*#",
         "a.",
@@ -140,8 +141,10 @@ def batch(texts: list[str | None], kinds: list[tuple[str | None, str | None]]) -
 
 
 @pytest.mark.parametrize("make", ANNOTATORS, ids=lambda make: make.__name__)
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=20)
 @given(rows, st.integers(0, 3))
+@example(["가 " + edge for edge in EDGES], 0)
+@example(list(EDGES), 1)
 def test_a_row_gives_the_same_beside_any_neighbour_and_in_any_slice(make, values, kind):
     annotate = made(make)
     texts, kinds = [], []
