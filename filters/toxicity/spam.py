@@ -40,7 +40,8 @@ CONTACT_WEIGHT = 0.5
 REPORT_WEIGHT = 0.8
 STEEPNESS = 1.5
 TOPICS_FOR_CLASS = 2
-"""A document is assigned a class for one of its offers or slurs, or for so many of its topics."""
+"""A document is assigned a class for one of its offers or slurs, or for so many of its topics. Topics
+that overlap (토토 in 토토사이트) are one."""
 
 _DIGIT = 48
 _PHONE_DIGITS = 9
@@ -155,6 +156,7 @@ def _spam(
     out = np.zeros(2 * MAX_CHARS + 6, np.int32)
     gap = np.zeros(2 * MAX_CHARS + 6, np.int16)
     roles = np.zeros(4, np.int64)
+    topic_ends = np.zeros(found.shape[1], np.int64)
     for row in range(offsets.size - 1):
         at = offsets[row]
         end = offsets[row + 1]
@@ -170,6 +172,7 @@ def _spam(
             total += size
             used = _squeeze(chars, count, out, gap)
             roles[:] = 0
+            topic_ends[:] = 0
             state = 0
             for index in range(used):
                 code = out[index]
@@ -182,7 +185,9 @@ def _spam(
                         if code == SPACE_CODE or gap[index] - gap[first] <= gaps[phrase]:
                             roles[role[phrase]] += 1
                             if role[phrase] == TOPIC:
-                                found[row, kind[phrase]] += 1
+                                # Neighbours in English share the space between them.
+                                found[row, kind[phrase]] += first >= topic_ends[kind[phrase]]
+                                topic_ends[kind[phrase]] = index
                             elif role[phrase] != REPORT:
                                 found[row, kind[phrase]] += TOPICS_FOR_CLASS
                     ends = suffix[ends]
