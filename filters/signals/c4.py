@@ -37,12 +37,10 @@ _EDIT, _NEEDED = (np.frombuffer(words, np.uint8) for words in (b"[edit]", b"[cit
 @kernel
 def _is_at(data, at, end, words):  # type: ignore[no-untyped-def]  # typed by Numba
     """Return whether `data[at:end]` is `words`."""
-    if end - at != len(words):
-        return False
-    for index in range(len(words)):
-        if data[at + index] != words[index]:
-            return False
-    return True
+    same = 0
+    while same < len(words) and at + same < end and data[at + same] == words[same]:
+        same += 1
+    return same == len(words) == end - at
 
 
 @kernel

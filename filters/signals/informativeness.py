@@ -30,8 +30,8 @@ _PHRASES = {
 }
 """Strings to look for, in lower case; `_` stands for a space."""
 _UNITS = """
-    % km kg cm mm hz mb gb kb tb ms bit bits byte bytes °c ㎞ ㎡ ㎏ 년 월 일 명 개 원 미터 킬로 퍼센트
-    세기 도 회 배 위
+    % km kg cm mm hz mb gb kb tb ms bit bits byte bytes °c ㎞ ㎡ ㎏ 년 월 일 명 개 원 미터 킬로
+    퍼센트 세기 도 회 배 위
 """
 _WANTED = compile_patterns(
     [

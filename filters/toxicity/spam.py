@@ -40,8 +40,8 @@ CONTACT_WEIGHT = 0.5
 REPORT_WEIGHT = 0.8
 STEEPNESS = 1.5
 TOPICS_FOR_CLASS = 2
-"""A document is assigned a class for one of its offers or slurs, or for so many of its topics. Topics
-that overlap (토토 in 토토사이트) are one."""
+"""A document is assigned a class for one of its offers or slurs, or for so many of its
+topics. Topics that overlap (토토 in 토토사이트) are one."""
 
 _DIGIT = 48
 _PHONE_DIGITS = 9
@@ -138,6 +138,15 @@ def _has_contact(chars: Ints, count: int) -> bool:
 
 
 @kernel
+def _visible(chars: Ints, count: int) -> int:
+    """Return how many characters of the window are not white space."""
+    size = 0
+    for index in range(count):
+        size += chars[index] != SPACE_CODE
+    return size
+
+
+@kernel
 def _spam(
     data: Bytes,
     offsets: Longs,
@@ -158,15 +167,11 @@ def _spam(
     roles = np.zeros(4, np.int64)
     topic_ends = np.zeros(found.shape[1], np.int64)
     for row in range(offsets.size - 1):
-        at = offsets[row]
-        end = offsets[row + 1]
-        mass = 0.0
-        total = 0.0
+        at, end = offsets[row], offsets[row + 1]
+        mass = total = 0.0
         while at < end:
             at, count = read_window(data, at, end, TARGET_CHARS, LINE_CHARS, MAX_CHARS, chars)
-            size = 0
-            for index in range(count):
-                size += chars[index] != SPACE_CODE
+            size = _visible(chars, count)
             if size == 0:
                 continue
             total += size
