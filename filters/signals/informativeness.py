@@ -107,7 +107,8 @@ def _measure(data, offsets, where, wanted, units):  # type: ignore[no-untyped-de
                 marks[2] += found & _CITES != 0
             if digits:
                 unit = at + (byte == 32)
-                marks[1] += _is_unit(data, unit, end, unit_text, unit_starts, unit_kinds)
+                if found_at(data, unit, end, unit_text, unit_starts, unit_kinds):  # most have none
+                    marks[1] += _is_unit(data, unit, end, unit_text, unit_starts, unit_kinds)
             if byte == 91 and at + 2 < end and 48 <= data[at + 1] <= 57:  # [12]
                 place = at + 1
                 while place < end and 48 <= data[place] <= 57:
