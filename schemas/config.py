@@ -253,7 +253,8 @@ class Quality(Section):
     model: str = "default"
     """The head that maps an embedding to a score; `bibim fit quality` fits one."""
     drop_below: Unit | None = None
-    """Documents with a lower quality are dropped; null: none are."""
+    """Documents with a lower quality are dropped; null: none are. The default model scores much
+    good Korean prose low (docs/models.md)."""
     batch: int = Field(256, ge=1)
     """Documents per batch of embeddings."""
     device: str = "auto"

@@ -36,3 +36,10 @@ def test_the_public_recipe_is_of_billions_and_needs_no_variable(monkeypatch):
         "gs",
         "s3",
     }
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_no_recipe_drops_by_quality(recipe: Path, monkeypatch):
+    monkeypatch.setenv("BIBIM_STDLIB", "lib")
+    columns = {rule.column for rule in effective_rules(load_config(recipe))}
+    assert columns and "quality" not in columns

@@ -30,9 +30,12 @@ The Art of Computer Programming, volume 3, section 6.4)."""
 def buffers(text: pa.LargeStringArray) -> tuple[Bytes, Offsets]:
     """Return the bytes and the `rows + 1` offsets of a column, views where Arrow allows.
 
-    A null row has no bytes. A slice keeps its parent's buffers, so its offsets may begin above 0.
+    A null row has no bytes, even where Arrow keeps some below it. A slice keeps its parent's
+    buffers, so its offsets may begin above 0.
     """
     text = text.cast(pa.large_string())
+    if text.null_count:
+        text = text.fill_null("")
     _, offsets, data = text.buffers()
     if data is None or offsets is None or len(text) == 0:
         return np.zeros(0, np.uint8), np.zeros(len(text) + 1, np.int64)
@@ -98,7 +101,16 @@ _RANGES = (
     (0x61, 0x7A, LATIN),
     *((cp, cp, LATIN) for cp in (0xAA, 0xB5, 0xBA)),
     *((cp, cp, MARK) for cp in (0xD7, 0xF7, 0x30FB)),
-    *((cp, cp, SPACE) for cp in (0x20, 0xA0, 0x2028, 0x2029, 0x3000)),
+    # Marks between the letters of other scripts, invisible characters, and ㈜ ㎡ ㏂ …
+    *((cp, cp, MARK) for cp in (0x37E, 0x387, 0x589, 0x5BE, 0x5C0, 0x5C3, 0x6D4, 0x970, 0xE3F)),
+    *((low, high, MARK) for low, high in ((0x55A, 0x55F), (0x5F3, 0x5F4), (0x600, 0x60D))),
+    *((low, high, MARK) for low, high in ((0x61B, 0x61F), (0x66A, 0x66D), (0x964, 0x965))),
+    *((low, high, MARK) for low, high in ((0xE5A, 0xE5B), (0x1360, 0x1368), (0x17D4, 0x17DA))),
+    *((low, high, MARK) for low, high in ((0x200B, 0x200F), (0x3200, 0x33FF), (0xFEFF, 0xFEFF))),
+    *((zero, zero + 9, DIGIT) for zero in (0x660, 0x6F0, 0x7C0, 0x966, 0x9E6, 0xA66, 0xAE6)),
+    *((zero, zero + 9, DIGIT) for zero in (0xB66, 0xBE6, 0xC66, 0xCE6, 0xD66, 0xE50, 0xED0)),
+    *((zero, zero + 9, DIGIT) for zero in (0xF20, 0x1040, 0x17E0, 0x1810)),
+    *((cp, cp, SPACE) for cp in (0x20, 0x85, 0xA0, 0x1680, 0x2028, 0x2029, 0x202F, 0x205F, 0x3000)),
     (0x09, 0x0D, SPACE),
     (0x2000, 0x200A, SPACE),
 )

@@ -31,6 +31,36 @@ _WANTED = compile_patterns(
 )  # fmt: skip
 
 
+_EDIT, _NEEDED = (np.frombuffer(words, np.uint8) for words in (b"[edit]", b"[citation needed]"))
+
+
+@kernel
+def _is_at(data, at, end, words):  # type: ignore[no-untyped-def]  # typed by Numba
+    """Return whether `data[at:end]` is `words`."""
+    same = 0
+    while same < len(words) and at + same < end and data[at + same] == words[same]:
+        same += 1
+    return same == len(words) == end - at
+
+
+@kernel
+def _strip(data, begin, end):  # type: ignore[no-untyped-def]  # typed by Numba
+    """Return (begin, end) without white space at either edge."""
+    while begin < end:
+        cp, after = next_codepoint(data, begin)
+        if classify(cp) != SPACE:
+            break
+        begin = after
+    while begin < end:
+        last = end - 1
+        while data[last] & 0xC0 == 0x80:
+            last -= 1
+        if classify(next_codepoint(data, last)[0]) != SPACE:
+            break
+        end = last
+    return begin, end
+
+
 @kernel
 def _without_citation(data, begin, end):  # type: ignore[no-untyped-def]  # typed by Numba
     """Return the end of the line without a trailing `[12]`, `[edit]` or `[citation needed]`."""
@@ -40,8 +70,8 @@ def _without_citation(data, begin, end):  # type: ignore[no-untyped-def]  # type
         while at > begin and data[at] != 91 and end - at < 18:
             digits &= 48 <= data[at] <= 57
             at -= 1
-        length = end - at
-        if data[at] != 91 or not (digits or length in (6, 17)):
+        named = _is_at(data, at, end, _EDIT) or _is_at(data, at, end, _NEEDED)
+        if data[at] != 91 or not (digits or named):
             return end
         end = at
     return end
@@ -90,10 +120,7 @@ def _measure(data, offsets, where, wanted):  # type: ignore[no-untyped-def]  # t
                 at += 1
             stop = at
             at += 1
-            while start < stop and data[start] in (9, 13, 32):
-                start += 1
-            while start < stop and data[stop - 1] in (9, 13, 32):
-                stop -= 1
+            start, stop = _strip(data, start, stop)
             if start == stop:
                 continue
             lines += 1

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from filters.columnar.arrays import Bytes, Doubles, Mask, Offsets
-from filters.columnar.kernels import kernel
-from filters.columnar.patterns import compile_patterns, found_at, found_between, strings
+from filters.columnar.kernels import DIGIT, MARK, SPACE, classify, kernel, next_codepoint
+from filters.columnar.patterns import compile_patterns, found_between
 from filters.signals.family import CODE, Family
+from filters.text.markup import is_markup, visible_bytes
 
 ENCODED_RUN = 64
 """A run of so many bytes of letters, digits and `+/=` counts as encoded data."""
@@ -24,52 +25,25 @@ _MARKERS = (
     ("license licence copyright spdx-", _LICENSE),
 )
 """Strings to look for, in lower case; `_` stands for a space."""
-_MARKUP = ("<?xml", "<!doctype", "<html", "<svg")
-"""How XML, HTML and SVG begin."""
 
 
 _MARKS = compile_patterns(
     [(word.replace("_", " "), kind) for line, kind in _MARKERS for word in line.split()]
 )
-_OPEN = strings([(word, 1) for word in _MARKUP])
-_OPENS, _CLOSES = 1, 2
-_HIDE = strings(
-    [("<script", _OPENS), ("<style", _OPENS), ("</script", _CLOSES), ("</style", _CLOSES)]
-)
 
-_PLAIN, _UPPER, _DIGIT, _BLANK = 1, 2, 4, 8
+_PLAIN, _UPPER, _DIGIT, _BLANK, _SIGN = 1, 2, 4, 8, 16
 _BYTES = np.zeros(256, np.uint8)
-_BYTES[[ord(c) for c in "abcdefghijklmnopqrstuvwxyz+/="]] = _PLAIN
+_BYTES[[ord(c) for c in "abcdefghijklmnopqrstuvwxyz"]] = _PLAIN
+_BYTES[[ord(c) for c in "+/="]] = _PLAIN | _SIGN
 _BYTES[[ord(c) for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"]] = _PLAIN | _UPPER
 _BYTES[[ord(c) for c in "0123456789"]] = _PLAIN | _DIGIT
 _BYTES[[ord(c) for c in " \t\r"]] = _BLANK
 
 
 @kernel
-def _visible(data, begin, end, text, starts, kinds):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return how many bytes of markup are text: outside tags, scripts, styles and white space."""
-    visible = 0
-    hidden = False  # inside <script> or <style>
-    at = begin
-    while at < end:
-        byte = data[at]
-        if byte == 60 and (not hidden or (at + 1 < end and data[at + 1] == 47)):
-            kind = found_at(data, at, end, text, starts, kinds)
-            hidden = kind == _OPENS or (hidden and kind != _CLOSES)
-            while at < end and data[at] != 62:
-                at += 1
-        elif not hidden and byte > 32:
-            visible += 1
-        at += 1
-    return visible
-
-
-@kernel
-def _measure(data, offsets, where, wanted, opening, hide):  # type: ignore[no-untyped-def]  # typed by Numba
+def _measure(data, offsets, where, wanted):  # type: ignore[no-untyped-def]  # typed by Numba
     """Return float64 [rows, 8], the columns of SIGNALS."""
     text, starts, kinds, begins = wanted
-    open_text, open_starts, open_kinds = opening
-    hide_text, hide_starts, hide_kinds = hide
     rows = len(offsets) - 1
     out = np.zeros((rows, 8))
     for row in range(rows):
@@ -83,26 +57,31 @@ def _measure(data, offsets, where, wanted, opening, hide):  # type: ignore[no-un
                 at += 1
             first = data[at] if at < end else 10
             second = data[at + 1] if at + 1 < end else 10
-            start = at
-            letters = digits = 0
+            letters = digits = marks = 0
             while at < end and data[at] != 10:
                 run_start = at
-                run_digits = uppers = 0
+                run_digits = uppers = signs = 0
                 while at < end:
                     flags = _BYTES[data[at]]
                     if not flags & _PLAIN:
                         break
                     run_digits += (flags & _DIGIT) >> 2
                     uppers += (flags & _UPPER) >> 1
+                    signs += (flags & _SIGN) >> 4
                     at += 1
                 run = at - run_start
                 digits += run_digits
-                letters += run - run_digits
+                letters += run - run_digits - signs
+                marks += signs
                 if run >= ENCODED_RUN and (run_digits > 3 or uppers > 3):
                     encoded += run
                 if at < end and data[at] != 10:
-                    at += 1
-            if at > start:
+                    cp, at = next_codepoint(data, at)
+                    kind = classify(cp)
+                    digits += kind == DIGIT
+                    marks += kind == MARK
+                    letters += kind not in (DIGIT, MARK, SPACE)
+            if letters + digits + marks:
                 lines += 1
                 # // /* * /// # and the rest of a block comment
                 slashes = first == 47 and second in (42, 47)
@@ -115,39 +94,37 @@ def _measure(data, offsets, where, wanted, opening, hide):  # type: ignore[no-un
         out[row, 1] = comments / max(lines, 1)
         out[row, 2] = values / max(lines, 1)
         head = min(end, begin + HEAD)
-        marks = found_between(data, begin, head, text, starts, kinds, begins)
-        out[row, 3] = marks & _GENERATED != 0
-        out[row, 4] = marks & _LICENSE != 0
-        at = begin
-        while at < end and (_BYTES[data[at]] & _BLANK or data[at] == 10):
-            at += 1
-        markup = found_at(data, at, end, open_text, open_starts, open_kinds) != 0
+        found = found_between(data, begin, head, text, starts, kinds, begins)
+        out[row, 3] = found & _GENERATED != 0
+        out[row, 4] = found & _LICENSE != 0
+        markup = is_markup(data, begin, end)
         out[row, 5] = markup
         out[row, 6] = 1.0
         out[row, 7] = end - begin
         if markup:
-            out[row, 7] = _visible(data, begin, end, hide_text, hide_starts, hide_kinds)
+            out[row, 7] = visible_bytes(data, begin, end)
             out[row, 6] = out[row, 7] / max(end - begin, 1)
     return out
 
 
 def compute(data: Bytes, offsets: Offsets, where: Mask) -> Doubles:
     """Return the columns of SIGNALS for each row."""
-    return np.asarray(_measure(data, offsets, where, _MARKS, _OPEN, _HIDE))
+    return np.asarray(_measure(data, offsets, where, _MARKS))
 
 
 SIGNALS = Family(
     columns={
         "encoded_runs": "share of bytes in runs of 64 or more of base64 or hexadecimal data",
         "comment_lines": "share of lines that are comments (`//`, `/*`, `*`, `#`)",
-        "data_lines": "share of lines that are mostly digits",
+        "data_lines": "share of lines with more than two digits per letter of any script, comments "
+        "aside",
         "generated": "1 where the head of the file states that it was generated",
         "license_header": "1 where the head of the file names a licence or copyright",
         "markup": "1 where the file begins as XML, SVG or HTML does",
-        "visible_text": "share of bytes outside tags, scripts and styles; 1 without markup "
-        "(StarCoder: at least 0.2)",
-        "visible_bytes": "bytes outside tags, scripts and styles; all without markup "
-        "(StarCoder: at least 100)",
+        "visible_text": "share of bytes outside tags, comments, scripts, styles and white space; "
+        "1 without markup (StarCoder: at least 0.2)",
+        "visible_bytes": "bytes outside tags, comments, scripts, styles and white space; all "
+        "without markup (StarCoder: at least 100)",
     },
     compute=compute,
     kind=CODE,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from filters.columnar.arrays import Bytes, Doubles, Mask, Offsets
-from filters.columnar.kernels import kernel
+from filters.columnar.kernels import HANGUL, classify, kernel, next_codepoint
 from filters.columnar.patterns import compile_patterns, found_at, may_begin, strings
 from filters.signals.family import PROSE, Family
 
@@ -30,8 +30,8 @@ _PHRASES = {
 }
 """Strings to look for, in lower case; `_` stands for a space."""
 _UNITS = """
-    % km kg cm mm hz mb gb kb tb ms bit byte °c ㎞ ㎡ ㎏ 년 월 일 명 개 원 미터 킬로 퍼센트
-    세기 도 회 배 위
+    % km kg cm mm hz mb gb kb tb ms bit bits byte bytes °c ㎞ ㎡ ㎏ 년 월 일 명 개 원 미터 킬로
+    퍼센트 세기 도 회 배 위
 """
 _WANTED = compile_patterns(
     [
@@ -41,6 +41,9 @@ _WANTED = compile_patterns(
     ]
 )
 _UNIT = strings([(unit, 1) for unit in _UNITS.split()])
+_FOLLOWS = np.zeros(1 << 16, np.bool_)
+_FOLLOWS[[ord(c) for c in "이가은는을를의에와과도로으만부까마씩간당대여째차월동후전정쯤"]] = True
+"""By codepoint: syllables with which a particle or a suffix of a Korean unit begins."""
 PER = 1000
 """Marks are counted per so many characters."""
 CAPS = (4.0, 4.0, 2.0, 3.0)
@@ -50,6 +53,28 @@ WEIGHTS = (0.45, 0.15, 0.35, 0.2)
 """What one mark of each kind adds to the sum; the score is 1 - exp(-sum)."""
 MIN_CHARS = 1000
 """A shorter document counts as this long: one definition does not make a reference work."""
+
+
+@kernel
+def _is_unit(data, at, end, text, starts, kinds):  # type: ignore[no-untyped-def]  # typed by Numba
+    """Return whether a unit is at `at`, and not a longer word: `10 bitcoins`, `3 도서관`.
+
+    A letter ends no unit of letters; after a Korean unit a particle may follow.
+    """
+    for unit in range(len(kinds)):
+        if not found_at(data, at, end, text, starts[unit : unit + 2], kinds[unit : unit + 1]):
+            continue
+        after = at + starts[unit + 1] - starts[unit]
+        if after >= end:
+            return True
+        last, byte = data[after - 1], data[after]
+        if last >= 128 and 0xEA <= byte <= 0xED:
+            cp, _ = next_codepoint(data, after)
+            if classify(cp) != HANGUL or _FOLLOWS[cp]:
+                return True
+        elif last >= 128 or not 97 <= last | 32 <= 122 or not 97 <= byte | 32 <= 122:
+            return True
+    return False
 
 
 @kernel
@@ -82,7 +107,8 @@ def _measure(data, offsets, where, wanted, units):  # type: ignore[no-untyped-de
                 marks[2] += found & _CITES != 0
             if digits:
                 unit = at + (byte == 32)
-                marks[1] += found_at(data, unit, end, unit_text, unit_starts, unit_kinds) != 0
+                if found_at(data, unit, end, unit_text, unit_starts, unit_kinds):  # most have none
+                    marks[1] += _is_unit(data, unit, end, unit_text, unit_starts, unit_kinds)
             if byte == 91 and at + 2 < end and 48 <= data[at + 1] <= 57:  # [12]
                 place = at + 1
                 while place < end and 48 <= data[place] <= 57:

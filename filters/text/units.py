@@ -85,10 +85,16 @@ def _syllable(data, at):  # type: ignore[no-untyped-def]  # typed by Numba
 
 
 @kernel
+def _ascii_class(byte):  # type: ignore[no-untyped-def]  # typed by Numba
+    """Return the class of an ASCII byte, and -1 for a byte of any other character."""
+    return np.int64(CLASS_OF[byte]) if byte < 128 else np.int64(-1)
+
+
+@kernel
 def _ascii_letters(data, at, end):  # type: ignore[no-untyped-def]  # typed by Numba
     """Return how many ASCII letters follow from `at` on, LONG at most."""
     count = 0
-    while at + count < end and count < LONG and CLASS_OF[data[at + count]] == LATIN:
+    while at + count < end and count < LONG and _ascii_class(data[at + count]) == LATIN:
         count += 1
     return count
 
@@ -116,11 +122,11 @@ def _address_length(data, at, end):  # type: ignore[no-untyped-def]  # typed by 
 @kernel
 def _tag_length(data, at, end):  # type: ignore[no-untyped-def]  # typed by Numba
     """Return the bytes of a tag that follows `#` at `at`, as in `#include` (Kiwi), 0 for none."""
-    if at >= end or CLASS_OF[data[at]] != LATIN:
+    if at >= end or _ascii_class(data[at]) != LATIN:
         return 0
     stop = at
     while stop < end and (
-        CLASS_OF[data[stop]] in (LATIN, DIGIT) or data[stop] == 95 or data[stop] == 45
+        _ascii_class(data[stop]) in (LATIN, DIGIT) or data[stop] == 95 or data[stop] == 45
     ):
         stop += 1
     return stop - at

@@ -40,7 +40,8 @@ CONTACT_WEIGHT = 0.5
 REPORT_WEIGHT = 0.8
 STEEPNESS = 1.5
 TOPICS_FOR_CLASS = 2
-"""A document is assigned a class for one of its offers or slurs, or for so many of its topics."""
+"""A document is assigned a class for one of its offers or slurs, or for so many of its
+topics. Topics that overlap (토토 in 토토사이트) are one."""
 
 _DIGIT = 48
 _PHONE_DIGITS = 9
@@ -137,6 +138,15 @@ def _has_contact(chars: Ints, count: int) -> bool:
 
 
 @kernel
+def _visible(chars: Ints, count: int) -> int:
+    """Return how many characters of the window are not white space."""
+    size = 0
+    for index in range(count):
+        size += chars[index] != SPACE_CODE
+    return size
+
+
+@kernel
 def _spam(
     data: Bytes,
     offsets: Longs,
@@ -155,21 +165,19 @@ def _spam(
     out = np.zeros(2 * MAX_CHARS + 6, np.int32)
     gap = np.zeros(2 * MAX_CHARS + 6, np.int16)
     roles = np.zeros(4, np.int64)
+    topic_ends = np.zeros(found.shape[1], np.int64)
     for row in range(offsets.size - 1):
-        at = offsets[row]
-        end = offsets[row + 1]
-        mass = 0.0
-        total = 0.0
+        at, end = offsets[row], offsets[row + 1]
+        mass = total = 0.0
         while at < end:
             at, count = read_window(data, at, end, TARGET_CHARS, LINE_CHARS, MAX_CHARS, chars)
-            size = 0
-            for index in range(count):
-                size += chars[index] != SPACE_CODE
+            size = _visible(chars, count)
             if size == 0:
                 continue
             total += size
             used = _squeeze(chars, count, out, gap)
             roles[:] = 0
+            topic_ends[:] = 0
             state = 0
             for index in range(used):
                 code = out[index]
@@ -182,7 +190,9 @@ def _spam(
                         if code == SPACE_CODE or gap[index] - gap[first] <= gaps[phrase]:
                             roles[role[phrase]] += 1
                             if role[phrase] == TOPIC:
-                                found[row, kind[phrase]] += 1
+                                # Neighbours in English share the space between them.
+                                found[row, kind[phrase]] += first >= topic_ends[kind[phrase]]
+                                topic_ends[kind[phrase]] = index
                             elif role[phrase] != REPORT:
                                 found[row, kind[phrase]] += TOPICS_FOR_CLASS
                     ends = suffix[ends]

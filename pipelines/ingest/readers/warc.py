@@ -110,8 +110,11 @@ def _page(file: File, where: str, record: Any, length: int, ingest: Ingest) -> I
     if left:
         detail = f"{left} of {length} bytes are missing"
         return reject("truncated_record", detail, True, body)
-    html, charset = decode_page(body, content_type)
-    text = html.strip() if plain else main_text(html)
+    try:
+        html, charset = decode_page(body, content_type)
+        text = html.strip() if plain else main_text(html)
+    except (ValueError, LookupError) as error:  # of this page: the archive is intact
+        return reject("unreadable_page", str(error), True, body)
     if not text:
         return reject("no_main_text", f"{len(body)} bytes of {charset}", False)
     meta = {"charset": charset} if not plain else None

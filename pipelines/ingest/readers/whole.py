@@ -123,8 +123,11 @@ def _document(file: File, position: str, member: Member, kind: str, ingest: Inge
         return reject("too_long", too_long(member.size, ingest))
     meta: dict[str, Any] = {"path": member.name}
     if kind == "html":
-        html, charset = decode_page(data)
-        text = main_text(html)
+        try:
+            html, charset = decode_page(data)
+            text = main_text(html)
+        except (ValueError, LookupError) as error:
+            return reject("unreadable_page", str(error))
         if not text:
             return reject("no_main_text", f"{len(data)} bytes of {charset}", fault=False)
         return Record(file.relative, position, len(data), text, meta={**meta, "charset": charset})

@@ -50,6 +50,10 @@ def test_a_slice_and_a_null_keep_their_own_bytes():
         ("é", kernels.LATIN), ("漢", kernels.HAN), ("か", kernels.KANA), ("7", kernels.DIGIT),
         (" ", kernels.SPACE), ("\u3000", kernels.SPACE), ("…", kernels.MARK), ("·", kernels.MARK),
         ("я", kernels.OTHER), ("ش", kernels.OTHER), ("🙂", kernels.MARK), ("𠀀", kernels.HAN),
+        ("\u202f", kernels.SPACE), ("\u205f", kernels.SPACE), ("\u1680", kernels.SPACE),
+        ("\x85", kernels.SPACE), ("㈜", kernels.MARK), ("㎡", kernels.MARK), ("٣", kernels.DIGIT),
+        ("۹", kernels.DIGIT), ("३", kernels.DIGIT), ("،", kernels.MARK), ("؟", kernels.MARK),
+        ("।", kernels.MARK), ("\u200d", kernels.MARK), ("\ufeff", kernels.MARK),
     ],
 )  # fmt: skip
 def test_a_character_has_its_class(character: str, kind: int):

@@ -80,3 +80,18 @@ def test_values_stay_in_range(text: str):
     assert 0 <= found["c4_lines"] <= 1
     assert found["c4_banned"] in (0, 1)
     assert (found["c4_sentences"] > 0) == (found["c4_lines"] > 0)
+
+
+@pytest.mark.parametrize("space", ["\u00a0", "\u3000", "\u202f", "\u0085", " \u2003", "\x0c"])
+def test_lines_end_before_white_space_of_any_kind(space: str):
+    (found,) = signals(SIGNALS, f"{space}This line ends here.{space}\n")
+    assert found["c4_lines"] == 1
+
+
+@pytest.mark.parametrize(
+    ("end", "kept"),
+    [("[edit]", 1), ("[12]", 1), ("[citation needed]", 1), ("[]", 1), ("[edat]", 0), ("[가a]", 0)],
+)
+def test_only_the_marks_that_c4_names_are_left_out(end: str, kept: int):
+    (found,) = signals(SIGNALS, f"This line ends here.{end}\n")
+    assert found["c4_lines"] == kept

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 
+import pytest
 from hypothesis import given, settings
 
 from filters.signals.code import SIGNALS
@@ -55,3 +56,27 @@ def test_what_a_reader_of_markup_sees_is_outside_tags_scripts_and_styles():
     assert found["visible_text"] == found["visible_bytes"] / len(page.encode())
     (plain,) = signals(SIGNALS, "int x = a < b;")
     assert (plain["visible_text"], plain["visible_bytes"]) == (1, 14)
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [
+        ('"k1": "항목 1개를 선택했습니다",\n"k2": "항목 2개",\n', 0),
+        ("- 서울 1호\n- 부산 2호\n", 0),
+        ("홍길동,30,서울\n김철수,25,부산\n", 0),
+        ("INSERT INTO t VALUES (1, '서울특별시 강남구 123');\n('부산 4', 5),\n", 0),
+        ("日本 2024年\nかな 12\nМосква 12\nنص 12\n", 0),
+        ("1+2+3\n= 1\n4/5\n가,1,2,3\n１２３ 가\n", 1),
+        ("1, 2, a\n1, a\n1,2,a,b\n…\n---\n", 0),
+        ("# 1 2 3\n// 1 2 3\n1 2 3\n", 1 / 3),
+        ("1 2 3\n\u00a0\n\u3000 \n\x0c\n", 1),
+    ],
+)
+def test_lines_are_data_by_digits_and_letters_of_any_script(text: str, share: float):
+    (found,) = signals(SIGNALS, text)
+    assert found["data_lines"] == pytest.approx(share)
+
+
+def test_cdata_and_words_that_begin_as_script_are_seen():
+    (found,) = signals(SIGNALS, '<?xml version="1.0"?>\n<rss><![CDATA[본문]]><styles>글</styles>')
+    assert found["visible_bytes"] == len("본문글".encode())

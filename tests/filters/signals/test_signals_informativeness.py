@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 
 from filters.signals.informativeness import SIGNALS
@@ -60,3 +61,29 @@ def test_documentation_scores_above_reviews():
 @given(odd_text)
 def test_it_stays_between_0_and_1(text: str):
     assert 0 <= knowledge(text) <= 1
+
+
+@pytest.mark.parametrize(
+    "text", ["10 bitcoins", "3 도서관", "5 msgs", "7 mbox", "2 위한 것", "4 kmap"]
+)
+def test_a_word_that_begins_as_a_unit_is_none(text: str):
+    assert knowledge(text) == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "10 bits",
+        "8 bytes,",
+        "3도",
+        "5 ms",
+        "1990년대",
+        "2024년부터",
+        "3 개월",
+        "12kg",
+        "5 km.",
+        "30%가",
+    ],
+)
+def test_a_number_with_its_unit_counts(text: str):
+    assert knowledge(text) > 0

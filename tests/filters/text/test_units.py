@@ -102,3 +102,21 @@ def test_counts_are_consistent_for_any_text(text: str):
     assert counts[units.ALPHA_UNITS] <= counts[units.NAMED_UNITS] <= counts[units.UNITS]
     assert counts[units.ALPHA_WORDS] <= counts[units.NAMED_WORDS] <= counts[units.WORDS]
     assert all(length > 0 for length in lengths)
+
+
+@pytest.mark.parametrize("text", ["#맛집 #서울 #여행", "한글 #😀", "C#에서", "가 #é", "가 a.é"])
+def test_a_hash_sign_before_other_scripts_is_a_unit_alone(text: str):
+    lengths, counts, _ = cut(text)
+    assert sum(lengths) == sum(not char.isspace() for char in text)
+    assert counts[units.CHARS] == len(text)
+    assert lengths == cut(text.replace("#", "@"))[0]
+
+
+def test_korean_hashtags_are_counted_as_the_words_they_hold():
+    counts = cut("#맛집 #서울 #여행")[1]
+    assert counts[units.NAMED_WORD_CHARS] / counts[units.NAMED_WORDS] == 3
+    counts = cut("전처리 지시문 #include를 쓴다")[1]
+    assert (counts[units.NAMED_WORD_CHARS], counts[units.NAMED_WORDS]) == (17, 4)
+    assert counts[units.KOREAN]
+    counts = cut("가 #tag\u00a0https://x.y")[1]
+    assert counts[units.WORDS] == 3

@@ -119,6 +119,19 @@ def test_words_that_only_contain_a_phrase_are_not_matched():
     assert screen("개 년도별 통계와 좋은 대 출장 기록")[0]["lexicon"] == []
 
 
+@pytest.mark.parametrize(
+    "word", ["토토사이트", "스포츠토토", "대출상담", "사설토토사이트", "payday loan"]
+)
+def test_one_topical_word_names_no_class_whatever_phrases_overlap_in_it(word: str):
+    assert screen(f"어제 {word} 이야기")[0]["lexicon"] == []
+    assert len(screen(f"어제 {word} 이야기, 또 {word}")[0]["lexicon"]) == 1
+
+
+def test_two_topical_words_side_by_side_name_their_class():
+    assert screen("casino poker")[0]["lexicon"] == ["gambling"]
+    assert screen("카지노바카라")[0]["lexicon"] == ["gambling"]
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(

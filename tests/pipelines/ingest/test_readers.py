@@ -327,3 +327,28 @@ def test_a_record_that_is_not_a_page_is_a_reject_but_not_a_fault(tmp_path: Path)
         (item,) = read(each)[0]
         assert isinstance(item, Reject)
         assert (item.reason, item.fault) == (reason, False)
+
+
+def test_a_page_with_an_unknown_label_does_not_end_its_archive(tmp_path: Path):
+    path = tmp_path / "w.warc.gz"
+    labels = ["euc-kr", "euc-kr", "undefined", "hex", "rot13", "idna", "euc-kr"]
+    warc(path, *((page(KOREAN, "cp949", name), f"text/html; charset={name}") for name in labels))
+    items, _ = read(path)
+    assert len(texts(items)) == len(labels)
+    assert all(KOREAN.strip() in text.replace("\n", " ") for text in texts(items))
+
+
+def test_an_error_of_one_page_rejects_that_page_alone(tmp_path: Path, monkeypatch):
+    calls = iter(range(9))
+
+    def fails_once(html: str) -> str:
+        if next(calls) == 1:
+            raise ValueError("bad page")
+        return html
+
+    monkeypatch.setattr("pipelines.ingest.readers.warc.main_text", fails_once)
+    path = tmp_path / "w.warc"
+    warc(path, *((page(KOREAN, "utf-8", None), "text/html") for _ in range(3)))
+    items, _ = read(path)
+    assert len(texts(items)) == 2
+    assert rejects(items) == [("unreadable_page", "2")]
