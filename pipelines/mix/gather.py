@@ -20,7 +20,7 @@ from filters.rules.evaluate import breaks, holds
 from mixtures.keys import id_matrix
 from mixtures.mixing.documents import Documents
 from mixtures.mixing.plan import Plan, Pool, SourceTokens
-from mixtures.mixing.solver import solve_stages
+from mixtures.mixing.solver import solve
 from pipelines.engine.context import Context
 from pipelines.stages.catalog import only_rules, rule_columns, upsample_rules
 from pipelines.storage.layout import DOCUMENTS
@@ -172,7 +172,7 @@ def plan_exact(ctx: Context) -> Plan:
         )
         for index, pool in enumerate(survivors.pools)
     ]
-    return solve_stages(available, ctx.config.mixture)
+    return solve(available, ctx.config.mixture)
 
 
 BYTES_PER_TOKEN: Final = {"ko": 3.9, "en": 3.7, "code": 3.9}
@@ -196,4 +196,4 @@ def plan_estimated(
         )
         for source, component, size, documents in sizes
     ]
-    return available, solve_stages(available, settings)
+    return available, solve(available, settings)
