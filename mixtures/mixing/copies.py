@@ -93,8 +93,8 @@ def merged_copies(
             for pool, ease in eases.items()
         }
         streams = _streams(documents, stage, plan, usable, settings, circle, spreads)
-        if not streams:
-            raise InputError("the mixture is empty: no document of its components is kept")
+        if not any(len(stream.rows) for _, stream in streams):
+            raise InputError("the mixture is empty: no document of its components fits")
         merged = interleave(documents, component, streams)
         pairs, near = _too_near(documents, stage, merged, settings.window, history, passes)
         if best is None or pairs < best[0]:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 import numpy.typing as npt
 
 from mixtures.mixing.documents import sums
-
-_CANDIDATES: Final = 32
-"""Minimum sequences on either side of its even place among which a shard's end is searched."""
+from schemas.errors import InputError
 
 
 def cut_shards(
@@ -18,10 +14,16 @@ def cut_shards(
 ) -> npt.NDArray[np.int64]:
     """Return where each of `shards` shards begins among the sequences, and the end.
 
-    Each cut is within a hundredth of a shard of its even place (four hundredths, or 32 sequences,
-    where that leaves a component 0.4 % off), at the sequence where the components so far are the
-    nearest to their shares of the whole.
+    Each cut is within a hundredth of a shard of its even place (four hundredths where that leaves
+    a component 0.4 % off), or beside it where no sequence ends so near, at the sequence where the
+    components so far are the nearest to their shares of the whole. Each shard has a sequence.
+    Raises InputError if there are fewer sequences than shards.
     """
+    if len(tokens) < shards:
+        raise InputError(
+            f"the mixture has {len(tokens):,} sequences for {shards:,} shards, and a shard without "
+            "a sequence cannot be read; lower mixture.shards or raise mixture.tokens"
+        )
     ends = np.cumsum(tokens)
     total = int(ends[-1])
     whole = sums(component, tokens, components)
@@ -33,10 +35,13 @@ def cut_shards(
     for shard in range(1, shards):
         even = total * shard / shards
         middle = int(np.searchsorted(ends, even))
-        wide = [int(place) for place in np.searchsorted(ends, [even - size / 25, even + size / 25])]
-        first = max(cuts[-1], min(wide[0], middle - _CANDIDATES))
-        last = min(len(tokens) - 1, max(wide[1], middle + _CANDIDATES))
-        first = min(first, last)
+        wide = (
+            int(np.searchsorted(ends, even - size / 25)),
+            int(np.searchsorted(ends, even + size / 25, side="right")) - 1,
+        )
+        most = len(tokens) - 1 - (shards - shard)  # leaves a sequence for each shard to come
+        first = min(max(cuts[-1], min(wide[0], middle - 1)), most)
+        last = min(max(first, wide[1], middle), most)
         before += sums(component[counted:first], tokens[counted:first], components)
         counted = first
         span = slice(first, last + 1)

@@ -126,27 +126,18 @@ def arrange_stages(
         every = np.ones(len(uses), np.bool_) if mask is None else mask
         stage = StageInput(pools, cells, uses, every, others)
         passes = shortest_passes(plans, available)
-        one, used = _best(documents, stage, plans[at], own, history, passes)
-        _check_shards(one, own, at if settings.stages else None)
+        try:
+            one, used = _best(documents, stage, plans[at], own, history, passes)
+        except InputError as fault:
+            if not settings.stages:
+                raise
+            raise InputError(f"stage {at + 1} of the mixture: {fault}") from None
         usable |= used
         made.append(one)
         history = history.after(one.rows, documents.tokens)
         np.add.at(uses, one.rows, 1)
     totals = pool_totals(available_tokens(documents, cells, np.zeros(len(uses), np.int16), usable))
     return _joined(made, settings, totals)
-
-
-def _check_shards(one: Arrangement, settings: Mixture, stage: int | None) -> None:
-    """Raise InputError if there are fewer sequences than shards: a shard cannot be empty."""
-    if len(one.rows) >= settings.shards:
-        return
-    where = "the mixture" if stage is None else f"stage {stage + 1} of the mixture"
-    raise InputError(
-        f"{where} has {len(one.rows):,} sequences for {settings.shards:,} shards, and a shard "
-        "without one cannot be read; lower mixture.shards"
-        + (f" (1 to {len(one.rows):,})" if stage is None else "")
-        + ", or raise mixture.tokens"
-    )
 
 
 def _joined(
