@@ -28,8 +28,8 @@ def remedies(planned: Planned, tokens: int, max_epochs: float, hint: int | None 
     if planned({"allow_short": True}):
         ways.append("mixture.allow_short: true (other shares than asked for)")
     return ", or ".join(ways) or (
-        "no change of tokens, max_epochs or allow_short; give the components that are short more "
-        "documents, or a weight of 0"
+        "no change of tokens, max_epochs or allow_short; the components that are short need more "
+        "documents"
     )
 
 
