@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import pairwise
 from math import ceil
 
 import numpy as np
@@ -217,7 +218,7 @@ def random_request(seed: int) -> tuple[list[SourceTokens], Mixture]:
     ]
     ends = [0, *sorted(chance.sample(range(1, 20), count - 1)), 20]
     parts: list[dict[str, object]] = []
-    for low, high in zip(ends, ends[1:], strict=False):
+    for low, high in pairwise(ends):
         share = Fraction(chance.randint(3, 7), 10)
         sources = sorted({entry.source for entry in available if entry.component == "a"})
         weights = {
@@ -289,7 +290,7 @@ def remedies(message: str) -> list[tuple[str, object]]:
 
 def test_stages_are_met_exactly_where_a_linear_program_can_meet_them():
     counts = {True: 0, False: 0}
-    for seed in range(250):
+    for seed in range(120):
         available, settings = random_request(seed)
         try:
             plans = solve_stages(available, settings)
@@ -310,12 +311,12 @@ def test_stages_are_met_exactly_where_a_linear_program_can_meet_them():
                 given[cell] += tokens
         limit = Fraction(str(settings.max_epochs))
         assert all(given[entry.cell] <= entry.tokens * limit for entry in available)
-    assert min(counts.values()) >= 50, counts
+    assert min(counts.values()) >= 25, counts
 
 
 def test_what_a_refusal_of_stages_names_meets_it():
     named = 0
-    for seed in range(250):
+    for seed in range(120):
         available, settings = random_request(seed)
         try:
             solve_stages(available, settings)
@@ -325,7 +326,7 @@ def test_what_a_refusal_of_stages_names_meets_it():
             for key, value in remedies(str(fault)):
                 solve_stages(available, settings.model_copy(update={key: value}))
                 named += 1
-    assert named >= 100
+    assert named >= 50
 
 
 @pytest.mark.parametrize("seed", range(300))
