@@ -10,7 +10,6 @@ import numpy.typing as npt
 from mixtures.mixing.documents import sums
 from schemas.errors import InputError
 
-
 _CANDIDATES: Final = 32
 """Sequences on either side of its even place among which a shard's end is searched at least."""
 
