@@ -206,6 +206,32 @@ def test_a_later_stage_gets_the_documents_that_only_it_can_use():
     assert best[last].all()
 
 
+def test_an_earlier_stage_leaves_a_source_that_a_later_one_names():
+    available = [SourceTokens(name, "ko", 1000, 1) for name in ("news", "wiki", "forum")]
+    later = {"ko": {"share": 1, "sources": {"news": 1, "wiki": 0, "forum": 0}}}
+    settings = Mixture(
+        tokens=2400,
+        weights={"ko": 1},
+        stages=[{"share": "2/3"}, {"share": "1/3", "weights": later}],
+        max_epochs=1,
+    )
+    first, second = solve_stages(available, settings)
+    assert {e.source: e.target for e in first.sources} == {"forum": 700, "news": 200, "wiki": 700}
+    assert {e.source: e.target for e in second.sources} == {"forum": 0, "news": 800, "wiki": 0}
+
+
+def test_short_stages_get_as_much_as_there_is_the_earlier_ones_first():
+    available = [
+        SourceTokens("a", "ko", 1000, 1, stages=0b01),
+        SourceTokens("b", "ko", 500, 1, stages=0b11),
+    ]
+    settings = Mixture(
+        tokens=2400, weights={"ko": 1}, stages=stages(0.5, 0.5), max_epochs=1, allow_short=True
+    )
+    first, second = solve_stages(available, settings)
+    assert (first.planned, second.planned) == (1200, 300)
+
+
 def random_request(seed: int) -> tuple[list[SourceTokens], Mixture]:
     """Return cells and a mixture of one to four stages, near what is possible."""
     chance = random.Random(seed)
