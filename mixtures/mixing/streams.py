@@ -51,8 +51,8 @@ class Spread:
         if a_pass is None:
             return Spread(CELL * ease, None if ease == 1 else CELL * ease)
         room = a_pass - window
-        if room <= 0:  # copies cannot be a window apart: a whole pass is the most
-            return Spread(0.0)
+        if room <= 0:  # copies cannot be a window apart; about a pass is the most
+            return Spread(0.0, a_pass / 4)
         cell = min(CELL, room * ease / 3)
         return Spread(cell, room * ease - 2 * cell)
 
