@@ -161,20 +161,33 @@ def _question(row: dict[str, Any]) -> Question:
 def accuracy(model: Decoder, tokenizer: Tokenizer, questions: Sequence[Question]) -> float:
     """Return the share of questions whose answer is the likeliest choice.
 
-    A choice's likelihood is the summed log-probability of its tokens after the prompt.
+    A choice's likelihood is the summed log-probability of its tokens after the prompt; see
+    `encode_choice`.
     """
     device = next(model.parameters()).device
     right = 0
     for question in questions:
-        prompt = [tokenizer.eod_id, *tokenizer.encode(question.prompt)]
         scores = []
         for choice in question.choices:
-            own = tokenizer.encode(choice)
+            before, own = encode_choice(tokenizer, question.prompt, choice)
+            prompt = [tokenizer.eod_id, *before]
             ids = np.array([*prompt, *own][:-1], np.int64)
             targets = np.array([*[IGNORE] * (len(prompt) - 1), *own], np.int64)
             scores.append(-_nats(model, ids, targets, device))
         right += int(np.argmax(scores)) == question.answer
     return right / max(1, len(questions))
+
+
+def encode_choice(tokenizer: Tokenizer, prompt: str, choice: str) -> tuple[list[int], list[int]]:
+    """Return the ids of a prompt and those of a choice after it, divided as lm-eval does.
+
+    White space at the prompt's end belongs to the choice, since pieces begin with it. The choice's
+    ids are those of both texts together, after as many as the prompt alone has.
+    """
+    context = prompt.rstrip()
+    before = tokenizer.encode(context)
+    whole = tokenizer.encode(prompt + choice)
+    return before, whole[len(before) :]
 
 
 def evaluate_checkpoint(

@@ -137,6 +137,8 @@ def _print_estimate(console: Console, config: Config, sizes: Sizes, out: Path | 
                     f"{source.epochs:.2f}",
                 )  # fmt: skip
     console.print(table)
+    if not exact and any(stage.only for stage in config.mixture.stages):
+        console.print("`only` of the stages is not applied: it reads columns that a run measures")
 
 
 def _pool_name(plan: SourcePlan) -> str:

@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mixtures.mixing.documents import sums
+from schemas.errors import InputError
 
 _CANDIDATES: Final = 32
-"""Minimum sequences on either side of its even place among which a shard's end is searched."""
+"""Sequences on either side of its even place among which a shard's end is searched at least."""
 
 
 def cut_shards(
@@ -18,10 +19,17 @@ def cut_shards(
 ) -> npt.NDArray[np.int64]:
     """Return where each of `shards` shards begins among the sequences, and the end.
 
-    Each cut is within a hundredth of a shard of its even place (four hundredths, or 32 sequences,
-    where that leaves a component 0.4 % off), at the sequence where the components so far are the
-    nearest to their shares of the whole.
+    Each cut is within a hundredth of a shard of its even place (four hundredths where that leaves
+    a component 0.4 % off, up to an eighth where those are fewer than 32 sequences on either side),
+    or beside it where no sequence ends so near: at the sequence where the components so far are
+    the nearest to their shares of the whole. Each shard has a sequence.
+    Raises InputError if there are fewer sequences than shards.
     """
+    if len(tokens) < shards:
+        raise InputError(
+            f"the mixture has {len(tokens):,} sequences for {shards:,} shards, and a shard without "
+            "a sequence cannot be read; lower mixture.shards or raise mixture.tokens"
+        )
     ends = np.cumsum(tokens)
     total = int(ends[-1])
     whole = sums(component, tokens, components)
@@ -33,10 +41,13 @@ def cut_shards(
     for shard in range(1, shards):
         even = total * shard / shards
         middle = int(np.searchsorted(ends, even))
-        wide = [int(place) for place in np.searchsorted(ends, [even - size / 25, even + size / 25])]
-        first = max(cuts[-1], min(wide[0], middle - _CANDIDATES))
-        last = min(len(tokens) - 1, max(wide[1], middle + _CANDIDATES))
-        first = min(first, last)
+        near_first, near_last = _ending(ends, even, size / 25)
+        far_first, far_last = _ending(ends, even, size / 8)
+        most = len(tokens) - 1 - (shards - shard)  # leaves a sequence for each shard to come
+        first = min(near_first, max(far_first, middle - _CANDIDATES), middle - 1)
+        last = max(near_last, min(far_last, middle + _CANDIDATES), middle)
+        first = min(max(first, cuts[-1]), most)
+        last = min(max(last, first), most)
         before += sums(component[counted:first], tokens[counted:first], components)
         counted = first
         span = slice(first, last + 1)
@@ -49,3 +60,9 @@ def cut_shards(
             off = np.where(near, off, np.inf)
         cuts.append(first + int(np.argmin(off)) + 1)
     return np.array([*cuts, len(tokens)], dtype=np.int64)
+
+
+def _ending(ends: npt.NDArray[np.int64], even: float, within: float) -> tuple[int, int]:
+    """Return the first and the last sequence that end `within` tokens of `even`."""
+    first = np.searchsorted(ends, even - within)
+    return int(first), int(np.searchsorted(ends, even + within, side="right")) - 1

@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from mixtures.mixing.documents import Documents, available_tokens
-from mixtures.mixing.plan import Plan, Pool
-from mixtures.mixing.solver import solve
+from mixtures.mixing.component import Others
+from mixtures.mixing.documents import Cells, Documents, available_tokens
+from mixtures.mixing.plan import Plan, Pool, SourceTokens
+from mixtures.mixing.solver import solve_within
 from schemas.mixture import ComponentWeight, Mixture
+
+
+@dataclass(frozen=True)
+class StageInput:
+    """What a stage may use. `uses`: how often earlier stages took each document.
+
+    `allowed`: the mask of the documents that it may use. `others`: what other stages need.
+    """
+
+    pools: Sequence[Pool]
+    cells: Cells
+    uses: npt.NDArray[np.int16]
+    allowed: npt.NDArray[np.bool_]
+    others: Others | None
+
+    def available(self, documents: Documents, mask: npt.NDArray[np.bool_]) -> list[SourceTokens]:
+        """Return the tokens of each cell, of the documents in `mask` that the stage may use."""
+        return available_tokens(documents, self.cells, self.uses, mask & self.allowed)
 
 
 def longest_documents(plan: Plan, settings: Mixture, ease: float) -> dict[str, int]:
@@ -48,11 +68,10 @@ def short_enough(
 
 def feasible_limits(
     documents: Documents,
-    pools: Sequence[Pool],
+    stage: StageInput,
     plan: Plan,
     settings: Mixture,
     limits: dict[str, int],
-    uses: npt.NDArray[np.int16],
 ) -> dict[str, int]:
     """Return `limits`, doubled as often as a component would miss its target otherwise."""
     same = fixed_settings(plan, settings)
@@ -60,8 +79,8 @@ def feasible_limits(
     longest_document = int(documents.tokens.max(initial=1))
     limits = dict(limits)
     while True:
-        mask = short_enough(documents, pools, limits)
-        again = solve(available_tokens(documents, pools, uses, mask), same)
+        mask = short_enough(documents, stage.pools, limits)
+        again = solve_within(stage.available(documents, mask), same, stage.others)
         short = [
             entry.component
             for entry in again.components

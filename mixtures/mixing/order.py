@@ -10,22 +10,40 @@ their even sizes, where the components' shares are the nearest to their targets.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from mixtures.keys import base_keys
 from mixtures.mixing.balance import Balance, measure, worst
+from mixtures.mixing.component import Others
+from mixtures.mixing.copies import (
+    NEVER,
+    History,
+    component_numbers,
+    merged_copies,
+    shortest_passes,
+)
 from mixtures.mixing.cut import cut_shards
-from mixtures.mixing.documents import Documents, available_tokens, sums
-from mixtures.mixing.limits import feasible_limits, fixed_settings, longest_documents, short_enough
+from mixtures.mixing.documents import Documents, available_tokens, cells_of, sums
+from mixtures.mixing.limits import (
+    StageInput,
+    feasible_limits,
+    fixed_settings,
+    longest_documents,
+    short_enough,
+)
 from mixtures.mixing.plan import Plan, Pool, joined
-from mixtures.mixing.solver import solve, stage_settings
-from mixtures.mixing.streams import Stream, interleave, source_stream
+from mixtures.mixing.solver import (
+    needs_after,
+    pool_totals,
+    solve_stages,
+    solve_within,
+    stage_settings,
+)
 from schemas.errors import InputError
 from schemas.mixture import Mixture
 
@@ -73,43 +91,75 @@ class Arrangement:
         return by_component
 
 
+def arrange(documents: Documents, pools: Sequence[Pool], settings: Mixture) -> Arrangement:
+    """Arrange a mixture whose stages may use all documents; see `arrange_stages`."""
+    return arrange_stages(documents, pools, settings, [None] * max(1, len(settings.stages)))
+
+
 def arrange_stages(
     documents: Documents,
     pools: Sequence[Pool],
     settings: Mixture,
     allowed: Sequence[npt.NDArray[np.bool_] | None] = (None,),
 ) -> Arrangement:
-    """Arrange the stages of the mixture one after another, as one sequence; see `arrange`.
+    """Solve the mixture over `documents` and put its stages in order, one after another.
 
-    `allowed`: for each stage the mask of the documents that it may use (None: all). Shards end
-    where a stage does. A later stage begins with the documents that earlier ones used the least,
-    and its `epochs` continue theirs.
+    `pools`: by the numbers in `documents.pool`. `allowed`: for each stage the mask of the documents
+    that it may use (None: all). Shards end where a stage does. A later stage begins with the
+    documents that earlier ones used the least, and its `epochs` continue theirs. Documents so long
+    that no order keeps `window_tolerance` are left out as long as their component's target is
+    still met. Raises InputError if the mixture cannot be met, or has fewer sequences than shards.
     """
+    cells = cells_of(documents, pools, allowed)
     uses = np.zeros(len(documents.tokens), np.int16)
+    available = available_tokens(documents, cells, uses)
+    plans = solve_stages(available, settings)
+    history = History(np.full(len(uses), NEVER), 0)
+    max_epochs = Fraction(str(settings.max_epochs))
     made: list[Arrangement] = []
+    usable = np.zeros(len(uses), np.bool_)
+    for at, (own, mask) in enumerate(zip(stage_settings(settings), allowed, strict=True)):
+        others = None
+        if settings.stages:
+            left = {e.cell: e.limit(max_epochs) for e in available_tokens(documents, cells, uses)}
+            others = Others(left, needs_after(available, settings, at))
+        every = np.ones(len(uses), np.bool_) if mask is None else mask
+        stage = StageInput(pools, cells, uses, every, others)
+        passes = shortest_passes(plans, available)
+        try:
+            one, used = _best(documents, stage, plans[at], own, history, passes)
+        except InputError as fault:
+            if not settings.stages:
+                raise
+            raise InputError(f"stage {at + 1} of the mixture: {fault}") from None
+        usable |= used
+        made.append(one)
+        history = history.after(one.rows, documents.tokens)
+        np.add.at(uses, one.rows, 1)
+    totals = pool_totals(available_tokens(documents, cells, np.zeros(len(uses), np.int16), usable))
+    return _joined(made, settings, totals)
+
+
+def _joined(
+    made: Sequence[Arrangement], settings: Mixture, totals: Mapping[Pool, tuple[int, int]]
+) -> Arrangement:
+    """Return the arrangements of all stages as one."""
     stages: list[Stage] = []
     contexts = [(stage.share, stage.context) for stage in settings.stages] or [(Fraction(1), None)]
     first = 0
-    for (share, context), own, mask in zip(
-        contexts, stage_settings(settings), allowed, strict=True
-    ):
-        chosen = np.arange(len(uses)) if mask is None else np.flatnonzero(mask)
-        part = Documents(documents.ids[chosen], documents.pool[chosen], documents.tokens[chosen])
-        one = arrange(part, pools, own, uses[chosen])
-        rows = chosen[one.rows]
-        np.add.at(uses, rows, 1)
-        made.append(replace(one, rows=rows))
-        stages.append(Stage(share, context, first, first + own.shards, one.plan, one.balance))
-        first += own.shards
+    for (share, context), one in zip(contexts, made, strict=True):
+        last = first + len(one.shards) - 1
+        stages.append(Stage(share, context, first, last, one.plan, one.balance))
+        first = last
     before = np.cumsum([0, *(len(one.rows) for one in made)])
     shards = [one.shards[:-1] + start for one, start in zip(made, before, strict=False)]
     by_source: dict[Pool, tuple[int, int]] = {}
     for one in made:
         for pool, (tokens, sequences) in one.by_source.items():
-            last = by_source.get(pool, (0, 0))
-            by_source[pool] = (last[0] + tokens, last[1] + sequences)
+            last_one = by_source.get(pool, (0, 0))
+            by_source[pool] = (last_one[0] + tokens, last_one[1] + sequences)
     return Arrangement(
-        plan=joined([one.plan for one in made]),
+        plan=joined([one.plan for one in made], totals),
         rows=np.concatenate([one.rows for one in made]),
         epochs=np.concatenate([one.epochs for one in made]),
         shards=np.concatenate([*shards, before[-1:]]).astype(np.int64),
@@ -130,36 +180,29 @@ def _most_left_out(made: Sequence[Arrangement]) -> dict[str, dict[str, int]]:
     return found
 
 
-def arrange(
+def _best(
     documents: Documents,
-    pools: Sequence[Pool],
+    stage: StageInput,
+    plan: Plan,
     settings: Mixture,
-    uses: npt.NDArray[np.int16] | None = None,
-) -> Arrangement:
-    """Solve the mixture over `documents` and put them in order.
-
-    `pools`: by the numbers in `documents.pool`. `uses`: how often earlier stages took each
-    document. Documents so long that no order keeps `window_tolerance` are left out as long as
-    their component's target is still met. Raises InputError if the mixture cannot be met.
-    """
-    uses = np.zeros(len(documents.tokens), np.int16) if uses is None else uses
-    plan = solve(available_tokens(documents, pools, uses), settings)
-    names = [component.component for component in plan.components]
-    number = {name: index for index, name in enumerate(names)}
-    component = np.array([number.get(pool.component, -1) for pool in pools], dtype=np.int64)
-    best: Arrangement | None = None
+    history: History,
+    passes: Mapping[Pool, float],
+) -> tuple[Arrangement, npt.NDArray[np.bool_]]:
+    """Return the stage in its best order, and the mask of the documents that it could use."""
+    best: tuple[Arrangement, npt.NDArray[np.bool_]] | None = None
     seen: set[tuple[int, ...]] = set()
     for ease in _EASE:
         limits = longest_documents(plan, settings, ease)
-        limits = feasible_limits(documents, pools, plan, settings, limits, uses)
+        limits = feasible_limits(documents, stage, plan, settings, limits)
         key = tuple(limits.values())
         if key in seen:
             continue
         seen.add(key)
-        made = _arranged(documents, pools, component, plan, settings, limits, uses)
-        if best is None or (made.balance.window or 0) < (best.balance.window or 0):
-            best = made
-        if (best.balance.window or 0) <= settings.window_tolerance:
+        usable = short_enough(documents, stage.pools, limits) & stage.allowed
+        made = _arranged(documents, stage, plan, settings, limits, usable, history, passes)
+        if best is None or (made.balance.window or 0) < (best[0].balance.window or 0):
+            best = made, usable
+        if (best[0].balance.window or 0) <= settings.window_tolerance:
             break
     assert best is not None
     return best
@@ -167,53 +210,36 @@ def arrange(
 
 def _arranged(
     documents: Documents,
-    pools: Sequence[Pool],
-    component: npt.NDArray[np.int64],
+    stage: StageInput,
     plan: Plan,
     settings: Mixture,
     limits: dict[str, int],
-    uses: npt.NDArray[np.int16],
+    usable: npt.NDArray[np.bool_],
+    history: History,
+    passes: Mapping[Pool, float],
 ) -> Arrangement:
-    """Return the arrangement of the documents that are within `limits`."""
-    usable = short_enough(documents, pools, limits)
-    available = available_tokens(documents, pools, uses, usable)
-    solved = solve(available, fixed_settings(plan, settings))
-    max_epochs = Fraction(str(settings.max_epochs))
-    maxima = {entry.pool: entry.limit(max_epochs) for entry in available}
-    keys = base_keys(documents.ids)
-    streams: list[tuple[int, Stream]] = []
-    missing: dict[str, int] = {}  # tokens that a source lacks go to the component's next larger
-    for entry in sorted(solved.sources, key=lambda e: (e.tokens, *e.pool)):
-        if not entry.target:
-            continue
-        target = min(maxima[entry.pool], entry.target + missing.get(entry.component, 0))
-        if target:
-            number = pools.index(entry.pool)
-            rows = np.flatnonzero(usable & (documents.pool == number))
-            stream = source_stream(
-                documents, keys, rows, uses, target, entry.pool, solved, settings
-            )
-            streams.append((number, stream))
-            missing[entry.component] = target - int(documents.tokens[stream.rows].sum())
-    streams.sort(key=lambda numbered: numbered[0])
-    if not streams:
-        raise InputError("the mixture is empty: no document of its components is kept")
-    merged = interleave(documents, component, streams)
+    """Return the arrangement of the `usable` documents, which are within `limits`."""
+    available = stage.available(documents, usable)
+    solved = solve_within(available, fixed_settings(plan, settings), stage.others)
+    names = [entry.component for entry in solved.components]
+    component = component_numbers(stage.pools, names)
+    apart = shortest_passes([solved], available, passes)
+    merged = merged_copies(documents, stage, solved, usable, settings, history, apart)
     rows = merged.rows
     tokens = documents.tokens[rows]
     of = component[documents.pool[rows]]
     shares = list(solved.shares().values())
     shards = cut_shards(of, tokens, len(shares), settings.shards)
-    names = [entry.component for entry in solved.components]
     balance = measure(of, tokens, shards, names, shares, settings.window)
+    of_stage = stage.allowed & (component[documents.pool] >= 0)
     return Arrangement(
         plan=solved,
         rows=rows,
         epochs=merged.epochs,
         shards=shards,
         balance=balance,
-        left_out=_left_out(documents, component, usable, names, limits),
-        by_source=_by_source(documents.pool[rows], tokens, pools),
+        left_out=_left_out(documents, component, of_stage & ~usable, names, limits),
+        by_source=_by_source(documents.pool[rows], tokens, stage.pools),
     )
 
 
@@ -233,15 +259,15 @@ def _by_source(
 def _left_out(
     documents: Documents,
     component: npt.NDArray[np.int64],
-    usable: npt.NDArray[np.bool_],
+    too_long: npt.NDArray[np.bool_],
     names: Sequence[str],
     limits: dict[str, int],
 ) -> dict[str, dict[str, int]]:
-    """Return by component the documents that are not usable, their tokens and the limit."""
+    """Return by component the documents that are too long, their tokens and the limit."""
     of = component[documents.pool]
     found = {}
     for number, name in enumerate(names):
-        gone = ~usable & (of == number)
+        gone = too_long & (of == number)
         if gone.any():
             found[name] = {
                 "documents": int(gone.sum()),

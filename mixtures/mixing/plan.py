@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -17,9 +17,20 @@ class Pool(NamedTuple):
     """Weight per token (`mixture.upsample`)."""
 
 
+class Cell(NamedTuple):
+    """Documents of a pool that the same stages of the mixture may use."""
+
+    pool: Pool
+    stages: int = -1
+    """A bit per stage (1 << number); -1: all."""
+
+
 @dataclass(frozen=True)
 class SourceTokens:
-    """The tokens of a pool. An `auto` source has a pool per component and factor."""
+    """The tokens of a pool, or of its cell: documents that the same stages may use.
+
+    An `auto` source has a pool per component and factor. A pool has a cell for each set of stages.
+    """
 
     source: str
     component: str
@@ -28,11 +39,18 @@ class SourceTokens:
     factor: Fraction = Fraction(1)
     used: int = 0
     """Tokens that earlier stages of the mixture took of it; they count for `max_epochs`."""
+    stages: int = -1
+    """The stages that may use it, a bit each (1 << number); -1: all."""
 
     @property
     def pool(self) -> Pool:
         """The pool."""
         return Pool(self.source, self.component, self.factor)
+
+    @property
+    def cell(self) -> Cell:
+        """The cell."""
+        return Cell(self.pool, self.stages)
 
     @property
     def weight(self) -> Fraction:
@@ -88,6 +106,8 @@ class Plan:
     tokens: int
     components: tuple[ComponentPlan, ...]
     sources: tuple[SourcePlan, ...]
+    cells: tuple[tuple[Cell, int], ...] = ()
+    """The tokens that each cell contributes."""
 
     @property
     def planned(self) -> int:
@@ -128,13 +148,17 @@ class Plan:
         }
 
 
-def joined(plans: Sequence[Plan]) -> Plan:
-    """Return the sum of the plans of several stages."""
+def joined(plans: Sequence[Plan], totals: Mapping[Pool, tuple[int, int]]) -> Plan:
+    """Return the sum of the plans of several stages.
+
+    `totals`: tokens and documents of each pool that any of the stages may use.
+    """
     if len(plans) == 1:
         return plans[0]
     tokens = sum(plan.tokens for plan in plans)
     components: dict[str, ComponentPlan] = {}
     sources: dict[Pool, SourcePlan] = {}
+    cells: dict[Cell, int] = {}
     for plan in plans:
         for part in plan.components:
             last = components.get(part.component)
@@ -144,14 +168,14 @@ def joined(plans: Sequence[Plan]) -> Plan:
             components[part.component] = ComponentPlan(part.component, share, target, planned)
         for source in plan.sources:
             before = sources.get(source.pool)
-            sources[source.pool] = replace(
-                source,
-                target=source.target + (before.target if before else 0),
-                tokens=max(source.tokens, before.tokens if before else 0),
-                documents=max(source.documents, before.documents if before else 0),
-            )
+            target = source.target + (before.target if before else 0)
+            there, documents = totals[source.pool]
+            sources[source.pool] = replace(source, target=target, tokens=there, documents=documents)
+        for cell, part_of_it in plan.cells:
+            cells[cell] = cells.get(cell, 0) + part_of_it
     return Plan(
         tokens,
         tuple(components[name] for name in sorted(components)),
         tuple(sources[pool] for pool in sorted(sources, key=lambda p: (p[1], p[0], p[2]))),
+        tuple(cells.items()),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal, localcontext
 from fractions import Fraction
 
 from schemas.errors import InputError
@@ -22,12 +23,10 @@ def component_shares(sizes: Mapping[str, int], settings: Mixture) -> dict[str, F
     elif settings.strategy == "unimax":
         raw = {name: Fraction(1 if size else 0) for name, size in sizes.items()}
     else:
-        largest = max(sizes.values(), default=1) or 1
-        # Twelve digits: differences between mathematics libraries do not matter.
-        raw = {
-            name: Fraction(round((size / largest) ** (1 / settings.temperature) * 10**12))
-            for name, size in sizes.items()
-        }
+        # Decimal arithmetic is the same on every machine; a library's powers are not.
+        with localcontext(prec=40):
+            power = 1 / Decimal(str(settings.temperature))
+            raw = {name: Fraction(Decimal(size) ** power) for name, size in sizes.items()}
     total = sum(raw.values(), Fraction(0))
     if not total:
         raise InputError("the mixture is empty: no source of its components has a token")

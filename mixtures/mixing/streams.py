@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from mixtures.keys import base_keys, named_key, scramble
-from mixtures.mixing.documents import Documents
+from mixtures.mixing.documents import Documents, sums
 from mixtures.mixing.plan import Plan, Pool
 from schemas.mixture import Mixture
 
@@ -29,61 +30,119 @@ class Stream:
     epochs: npt.NDArray[np.int16]
 
 
-def source_stream(
+@dataclass(frozen=True)
+class Spread:
+    """How far documents may leave their places on the circle, in tokens of the mixture.
+
+    `cell`: tokens inside which documents are shuffled; 0: none. `reach`: how far from an epoch's
+    end the fit is searched; None: as far as documents go.
+    """
+
+    cell: float = CELL
+    reach: float | None = None
+
+    @staticmethod
+    def within(a_pass: float | None, window: int, ease: float = 1.0) -> Spread:
+        """Return the spread that keeps copies a window apart, a pass being `a_pass` tokens.
+
+        None: no document comes again. A copy may move by a cell forward, the next one by a cell
+        and the reach back. `ease`: the part of the room that is used.
+        """
+        if a_pass is None:
+            return Spread(CELL * ease, None if ease == 1 else CELL * ease)
+        room = a_pass - window
+        if room <= 0:  # copies cannot be a window apart; about a pass is the most
+            return Spread(0.0, a_pass / 4)
+        cell = min(CELL, room * ease / 3)
+        return Spread(cell, room * ease - 2 * cell)
+
+
+@dataclass(frozen=True)
+class Circle:
+    """Places of documents on the circle: `high`, then `low` where those are equal."""
+
+    high: npt.NDArray[np.uint64]
+    low: npt.NDArray[np.uint64]
+
+    @staticmethod
+    def of(documents: Documents) -> Circle:
+        """Return the places that follow from the ids."""
+        return Circle(base_keys(documents.ids), base_keys(documents.ids[:, 8:]))
+
+    def around(
+        self, rows: npt.NDArray[np.int64], start: np.uint64, *first: npt.NDArray[np.int16]
+    ) -> npt.NDArray[np.int64]:
+        """Return the order of documents around the circle from `start`, after that of `first`."""
+        return np.lexsort((self.low[rows], self.high[rows] - start, *first))  # wraps around
+
+
+def shuffled(
     documents: Documents,
-    keys: npt.NDArray[np.uint64],
-    rows: npt.NDArray[np.int64],
-    uses: npt.NDArray[np.int16],
-    target: int,
+    circle: Circle,
+    stream: Stream,
     pool: Pool,
+    spread: Spread,
     plan: Plan,
     settings: Mixture,
 ) -> Stream:
-    """Return the stream of one pool, whose documents are `rows`, of `target` tokens.
+    """Return the stream of one pool in its order: pass by pass around the circle, then shuffled.
 
-    `keys`: base key of every document. `uses`: how often earlier stages took it.
+    The order is shuffled inside cells of `spread.cell` tokens of the mixture, in each pass apart.
     """
-    start = named_key(pool.source, settings.seed)
-    low = base_keys(documents.ids[:, 8:])[rows]
-    around = keys[rows] - start  # wraps around: a circle
-    rows = rows[np.lexsort((low, around, uses[rows]))]
-    tokens = documents.tokens[rows]
-    available = int(tokens.sum())
-    full, rest = divmod(target, available)
-    part = rows[choose(tokens, rest)]
-    copies = np.concatenate([np.tile(rows, full), part])
-    epochs = np.concatenate(
-        [np.repeat(np.arange(full), len(rows)), np.full(len(part), full)]
-    ).astype(np.int16)
-    epochs += uses[copies]
-    order = _shuffle(documents, keys, copies, epochs, available / target, plan, settings)
-    return Stream(copies[order], epochs[order])
-
-
-def _shuffle(
-    documents: Documents,
-    keys: npt.NDArray[np.uint64],
-    rows: npt.NDArray[np.int64],
-    epochs: npt.NDArray[np.int16],
-    apart: float,
-    plan: Plan,
-    settings: Mixture,
-) -> npt.NDArray[np.int64]:
-    """Return the order that shuffles copies inside cells of the stream.
-
-    `apart`: distance between two copies, as a share of the mixture. Cells are short enough to
-    keep copies more than a window apart, where the mixture is long enough.
-    """
-    spare = apart * plan.planned - settings.window if apart < 1 else 2.0 * CELL
-    cell = min(CELL, spare / 2)
-    tokens = documents.tokens[rows]
-    if cell <= 0:
-        return np.arange(len(rows))
-    cells = max(1, round(plan.planned / cell))
-    place = _middles(tokens)
-    mixed = keys[rows] ^ named_key("shuffle", settings.seed)
+    order = circle.around(stream.rows, named_key(pool.source, settings.seed), stream.epochs)
+    rows, epochs = stream.rows[order], stream.epochs[order]
+    if spread.cell <= 0:
+        return Stream(rows, epochs)
+    cells = max(1, ceil(plan.planned / spread.cell))
+    place = _middles(documents.tokens[rows])
+    mixed = circle.high[rows] ^ named_key("shuffle", settings.seed)
     mixed = scramble(mixed + epochs.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
-    return np.lexsort((mixed, np.floor(place * cells)))
+    order = np.lexsort((mixed, np.floor(place * cells), epochs))
+    return Stream(rows[order], epochs[order])
+
+
+def draw(
+    tokens: npt.NDArray[np.int64],
+    uses: npt.NDArray[np.int16],
+    target: int,
+    reach: float | None = None,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int16]]:
+    """Return the places of copies that sum to nearly `target` tokens, and the pass of each.
+
+    Those used the least come first, each pass in order; only the last one is not whole. `reach`:
+    see `choose`.
+    """
+    level = uses.astype(np.int64)
+    places, passes = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    left = target
+    while left > 0 and len(level):
+        lowest = int(level.min())
+        least = np.flatnonzero(level == lowest)
+        have = int(tokens[least].sum())
+        if have > left:
+            places.append(least[choose(tokens[least], left, reach)])
+            passes.append(np.full(len(places[-1]), lowest))
+            break
+        full = left // have if len(least) == len(level) else 1
+        places.append(np.tile(least, full))
+        passes.append(np.repeat(np.arange(lowest, lowest + full), len(least)))
+        level[least] += full
+        left -= full * have
+    return np.concatenate(places), np.concatenate(passes).astype(np.int16)
+
+
+def room(tokens: npt.NDArray[np.int64], uses: npt.NDArray[np.int16], target: int) -> int:
+    """Return how many tokens `draw` may give for `target` tokens or more without a new pass."""
+    level, counts = np.unique(uses, return_inverse=True)
+    have = sums(counts, tokens, len(level))
+    given, whole = 0, 0
+    for at, lowest in enumerate(level.tolist()):
+        whole += int(have[at])
+        passes = int(level[at + 1]) - lowest if at + 1 < len(level) else None
+        if passes is None or given + passes * whole >= target:
+            return given + max(1, -(-(target - given) // whole)) * whole
+        given += passes * whole
+    return given
 
 
 def _middles(tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
@@ -118,16 +177,24 @@ def _merge(streams: Sequence[Stream], documents: Documents) -> Stream:
     return Stream(rows[order], epochs[order])
 
 
-def choose(tokens: npt.NDArray[np.int64], target: int) -> npt.NDArray[np.int64]:
+def choose(
+    tokens: npt.NDArray[np.int64], target: int, reach: float | None = None
+) -> npt.NDArray[np.int64]:
     """Return the places of documents, ascending, whose tokens sum to nearly `target`.
 
     From the front, without those that would exceed it; then one document near the end is
     exchanged for another as long as that brings the sum nearer. The sum never exceeds `target`.
+    `reach`: tokens on either side of the end among which documents may be exchanged; None: all.
     """
     ends = np.cumsum(tokens)
     count = int(np.searchsorted(ends, target, side="right"))
-    left = target - (int(ends[count - 1]) if count else 0)
-    later = np.arange(count, min(len(tokens), count + _FIT))
+    done = int(ends[count - 1]) if count else 0
+    left = target - done
+    first, last = max(0, count - _FIT), min(len(tokens), count + _FIT)
+    if reach is not None:
+        first = max(first, min(count, int(np.searchsorted(ends - tokens, done - reach))))
+        last = min(last, max(count, int(np.searchsorted(ends, done + reach, side="right"))))
+    later = np.arange(count, last)
     taken: list[int] = []
     for place in later.tolist():
         if left == 0:
@@ -135,7 +202,7 @@ def choose(tokens: npt.NDArray[np.int64], target: int) -> npt.NDArray[np.int64]:
         if tokens[place] <= left:
             taken.append(place)
             left -= int(tokens[place])
-    inside = np.concatenate([np.arange(max(0, count - _FIT), count), np.array(taken, dtype=int)])
+    inside = np.concatenate([np.arange(first, count), np.array(taken, dtype=int)])
     outside = np.setdiff1d(later, inside)
     for _ in range(8):
         if left == 0 or not len(inside) or not len(outside):
@@ -150,5 +217,4 @@ def choose(tokens: npt.NDArray[np.int64], target: int) -> npt.NDArray[np.int64]:
         into = int(best[out])
         left -= int(gain[out])
         inside[out], outside[into] = outside[into], inside[out]
-    first = np.arange(max(0, count - _FIT))
-    return np.concatenate([first, np.sort(inside)]).astype(np.int64)
+    return np.concatenate([np.arange(first), np.sort(inside)]).astype(np.int64)

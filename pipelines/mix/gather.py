@@ -18,9 +18,9 @@ import pyarrow.compute as pc
 from filters.rules.decide import in_scope
 from filters.rules.evaluate import breaks, holds
 from mixtures.keys import id_matrix
-from mixtures.mixing.documents import Documents
+from mixtures.mixing.documents import Documents, available_tokens, cells_of
 from mixtures.mixing.plan import Plan, Pool, SourceTokens
-from mixtures.mixing.solver import solve_stages
+from mixtures.mixing.solver import solve
 from pipelines.engine.context import Context
 from pipelines.stages.catalog import only_rules, rule_columns, upsample_rules
 from pipelines.storage.layout import DOCUMENTS
@@ -160,19 +160,12 @@ def _first_to_hold(rows: pa.RecordBatch, upsample: Sequence[tuple[Rule, Fraction
 
 
 def plan_exact(ctx: Context) -> Plan:
-    """Return the solved mixture of a run whose tokens are counted."""
+    """Return the solved mixture of a run whose tokens are counted; each stage's `only` holds."""
     survivors = gather(ctx)
     documents = survivors.documents
-    counts = np.bincount(documents.pool, minlength=len(survivors.pools))
-    tokens = np.zeros(len(survivors.pools), dtype=np.int64)
-    np.add.at(tokens, documents.pool, documents.tokens)
-    available = [
-        SourceTokens(
-            pool.source, pool.component, int(tokens[index]), int(counts[index]), pool.factor
-        )
-        for index, pool in enumerate(survivors.pools)
-    ]
-    return solve_stages(available, ctx.config.mixture)
+    cells = cells_of(documents, survivors.pools, survivors.allowed)
+    available = available_tokens(documents, cells, np.zeros(len(documents.tokens), np.int16))
+    return solve(available, ctx.config.mixture)
 
 
 BYTES_PER_TOKEN: Final = {"ko": 3.9, "en": 3.7, "code": 3.9}
@@ -185,7 +178,8 @@ def plan_estimated(
 ) -> tuple[list[SourceTokens], Plan]:
     """Return estimated tokens by source and the mixture solved over them.
 
-    `sizes`: (source, component, bytes of text, documents). Nothing is tokenised.
+    `sizes`: (source, component, bytes of text, documents). Nothing is tokenised, and no stage's
+    `only` is applied: it reads columns that only a run has.
     """
     available = [
         SourceTokens(
@@ -196,4 +190,4 @@ def plan_estimated(
         )
         for source, component, size, documents in sizes
     ]
-    return available, solve_stages(available, settings)
+    return available, solve(available, settings)

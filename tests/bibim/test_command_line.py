@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import signal
@@ -125,6 +126,21 @@ def test_plan_refuses_an_option_that_it_would_not_use(
     done = CliRunner().invoke(app, ["plan", str(ROOT / "mixtures/demo.yaml"), *options])
     assert done.exit_code == 2
     assert all(option in done.stderr for option in named)
+
+
+@pytest.mark.parametrize("only", [[], ["bytes>=100"]])
+def test_an_estimate_of_the_plan_reports_that_only_is_not_applied(tmp_path: Path, only: list[str]):
+    (tmp_path / "docs.jsonl").write_text('{"text": "the river and the house"}\n' * 400, "utf-8")
+    stages = [{"share": 0.5}, {"share": 0.5, "only": only}]
+    config = {
+        "name": "small",
+        "sources": {"docs": {"component": "en", "path": str(tmp_path / "docs.jsonl")}},
+        "mixture": {"tokens": 2000, "weights": {"en": 1}, "stages": stages},
+    }
+    (tmp_path / "small.yaml").write_text(json.dumps(config), "utf-8")
+    done = CliRunner().invoke(app, ["plan", str(tmp_path / "small.yaml")])
+    assert done.exit_code == 0, done.output
+    assert ("`only` of the stages is not applied" in done.output) == bool(only)
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,16 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
+from lm_eval.api.model import TemplateLM
 
 from mixtures.tokenizer.tokenizer import Tokenizer
+from trainer.evaluate import Question, accuracy, encode_choice
 from trainer.export import export_hf, load_model
 
 SCRIPT = """
@@ -57,6 +60,11 @@ def test_lm_eval_gives_the_exported_model_our_scores(pretrained: Path, tmp_path:
         {"prompt": f"{word} {number}", "choices": choices, "answer": number % 3}
         for number, word in enumerate(["나무에서 있었다", "the house is", "def f(x):"] * 4)
     ]
+    rows += [
+        {"prompt": f"{word}답:{end}", "choices": ["구름", "river", "x"], "answer": number % 3}
+        for number, word in enumerate(["나무에서 ", "the house\n", ""])
+        for end in (" ", "  ", "\n", "")
+    ]
     (tmp_path / "tasks").mkdir()
     questions = tmp_path / "questions.jsonl"
     questions.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
@@ -84,9 +92,8 @@ def test_lm_eval_gives_the_exported_model_our_scores(pretrained: Path, tmp_path:
     tokenizer = Tokenizer.load(config.tokenizer_path)
     ours = np.zeros((len(rows), len(choices)))
     for place, row in enumerate(rows):
-        prompt = tokenizer.encode(row["prompt"])
-        for number, choice in enumerate(choices):
-            own = tokenizer.encode(choice)
+        for number, choice in enumerate(row["choices"]):
+            prompt, own = encode_choice(tokenizer, row["prompt"], choice)
             ids = torch.tensor([*prompt, *own])[None].long()
             with torch.inference_mode():
                 scores = F.log_softmax(model.logits(model.hidden(ids)[0])[0], dim=-1)
@@ -95,3 +102,28 @@ def test_lm_eval_gives_the_exported_model_our_scores(pretrained: Path, tmp_path:
     assert np.allclose(ours, np.array(found["scores"]), atol=1e-3)
     right = np.mean([ours[at].argmax() == row["answer"] for at, row in enumerate(rows)])
     assert found["acc"] == pytest.approx(right)
+
+
+@pytest.mark.parametrize(
+    "prompt", ["Answer: ", "답: \n ", "답:", "a\u3000", "def f(x):\n    ", "x"]
+)
+@pytest.mark.parametrize("choice", ["A", " A", "나무에서", "return x"])
+def test_a_choice_is_divided_from_its_prompt_as_lm_eval_does(
+    pretrained: Path, prompt: str, choice: str
+):
+    tokenizer = Tokenizer.load(load_model(pretrained)[1].tokenizer_path)
+    theirs = SimpleNamespace(backend="causal", tok_encode=tokenizer.encode)
+    assert encode_choice(tokenizer, prompt, choice) == TemplateLM._encode_pair(
+        theirs, prompt, choice
+    )
+
+
+def test_a_space_at_the_prompts_end_counts_like_one_at_the_choices_beginning(pretrained: Path):
+    model, config = load_model(pretrained)
+    tokenizer = Tokenizer.load(config.tokenizer_path)
+    words = ("구름", "river", "x", "나무에서", "the", "house")
+    for answer in range(len(words)):
+        after = Question("있었다 ", words, answer)
+        before = Question("있었다", tuple(f" {word}" for word in words), answer)
+        found = [accuracy(model, tokenizer, [question]) for question in (after, before)]
+        assert found[0] == found[1]

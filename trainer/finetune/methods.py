@@ -157,10 +157,10 @@ class Bss(Method):
     """
 
     def loss(self, supervised: Tensor, step: MethodInput) -> Tensor:
-        z = step.z.float()
-        gram = z @ z.T if len(z) <= z.shape[1] else z.T @ z
-        squares: Tensor = torch.linalg.eigvalsh(gram)  # ascending: the squared singular values
-        shrunk = squares[: self.config.smallest].sum()
+        # In float64 and of the features themselves: the eigenvalues of a Gram matrix are the
+        # squares, so its rounding hides every singular value below 3e-4 of the largest.
+        descending: Tensor = torch.linalg.svdvals(step.z.double())
+        shrunk = descending[-self.config.smallest :].square().sum().to(supervised.dtype)
         return supervised + self._head(step) + self.config.strength * shrunk
 
 

@@ -14,6 +14,7 @@ from mixtures.mixing.documents import Documents
 from mixtures.mixing.order import arrange
 from mixtures.mixing.plan import Pool
 from mixtures.mixing.streams import choose
+from schemas.errors import InputError
 from schemas.mixture import Mixture
 
 PAIRS = [
@@ -217,17 +218,47 @@ def test_the_measure_sees_a_shard_that_lacks_a_component():
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 1), st.integers(1, 40)), min_size=1, max_size=50),
+    st.lists(st.tuples(st.integers(0, 1), st.integers(1, 40)), min_size=9, max_size=90),
     st.integers(1, 9),
 )
-def test_cuts_cover_every_sequence_once(rows, shards):
+def test_cuts_cover_every_sequence_once_and_no_shard_is_empty(rows, shards):
     component = np.array([row[0] for row in rows], dtype=np.int64)
     tokens = np.array([row[1] for row in rows], dtype=np.int64)
     cuts = cut_shards(component, tokens, 2, shards)
     assert len(cuts) == shards + 1
     assert cuts[0] == 0
     assert cuts[-1] == len(rows)
-    assert (np.diff(cuts) >= 0).all()
+    assert (np.diff(cuts) >= 1).all()
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 1), st.integers(1, 40)), min_size=400, max_size=400),
+    st.integers(1, 60),
+)
+def test_cuts_are_within_an_eighth_of_a_shard_or_a_document_of_their_even_places(rows, shards):
+    component = np.array([row[0] for row in rows], dtype=np.int64)
+    tokens = np.array([row[1] for row in rows], dtype=np.int64)
+    cuts = cut_shards(component, tokens, 2, shards)
+    ends = np.concatenate([[0], np.cumsum(tokens)])
+    size = ends[-1] / shards
+    off = np.abs(ends[cuts] - size * np.arange(shards + 1))
+    assert off.max() <= max(size / 8, tokens.max()) + 1e-6
+
+
+def test_sixty_small_shards_are_even_and_fewer_sequences_than_shards_are_refused():
+    small = corpus(scale=0.02)
+    settings_ = Mixture(tokens="150k", weights=THIRDS, shards=60)
+    made = arrange(small, PAIRS, settings_)
+    ends = np.concatenate([[0], np.cumsum(small.tokens[made.rows])])
+    sizes = np.diff(ends[made.shards])
+    longest = int(small.tokens[made.rows].max())
+    assert abs(sizes - 2500).max() <= 2 * max(2500 / 8, longest)
+    assert sizes.min() > 0
+    few = len(made.rows)
+    many = settings_.model_copy(update={"shards": few + 500})
+    with pytest.raises(InputError, match=r"sequences for .* lower mixture\.shards or raise"):
+        arrange(small, PAIRS, many)
 
 
 def test_what_a_small_source_cannot_fit_comes_from_a_larger_one():

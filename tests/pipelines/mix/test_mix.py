@@ -451,6 +451,30 @@ def test_the_exact_plan_is_that_of_the_manifest(tokenized: Path, tmp_path: Path)
     assert sum(e.documents for e in plan.sources) == 820
 
 
+def test_the_exact_plan_knows_what_a_stage_may_use(tokenized: Path, tmp_path: Path):
+    stages = [{"share": 0.7}, {"share": 0.3, "only": ["bytes>=280"]}]
+    out = link(tokenized, tmp_path / "out")
+    ctx = context(out, stages=stages, tokens=15_000, window_tolerance=1, shards=2, max_epochs=1)
+    plan = plan_exact(ctx)
+    manifest = files.read_manifest(mix(ctx))
+    assert [e.target for e in plan.components] == [e["target"] for e in manifest["components"]]
+    assert [e.target for e in plan.sources] == [e["target"] for e in manifest["sources"]]
+    few = [{"share": 0.7}, {"share": 0.3, "only": ["bytes>=100000"]}]
+    with pytest.raises(InputError, match=r"stage 2: code is short by 1,125 tokens.* 0 there"):
+        plan_exact(context(out, stages=few, tokens=15_000, shards=2))
+
+
+def test_a_mixture_with_fewer_sequences_than_shards_is_refused_before_a_shard(
+    tokenized: Path, tmp_path: Path
+):
+    out = link(tokenized, tmp_path / "out")
+    with pytest.raises(InputError, match=r"sequences for 900 shards.* lower mixture\.shards"):
+        mix(context(out, shards=900))
+    assert not list((out / "mixture").glob("shard-*"))
+    folder = mix(context(out, shards=60))
+    assert min(path.stat().st_size for path in folder.glob("*.bin")) > 0
+
+
 def test_an_estimate_needs_bytes_only():
     sizes = [("ko-a", "ko", 3_900_000, 1000), ("en-a", "en", 37_000_000, 5000)]
     available, plan = plan_estimated(sizes, Mixture(tokens="1M", weights={"ko": 0.5, "en": 0.5}))

@@ -176,6 +176,27 @@ def test_bss_is_the_smallest_squared_singular_value():
     assert loss_of("bss", strength=0.3) == pytest.approx(10 + 0.3 * smallest, rel=1e-5)
 
 
+@pytest.mark.parametrize(("rows", "columns"), [(32, 256), (256, 32), (24, 24)])
+@pytest.mark.parametrize("apart", [1e-1, 1e-3, 1e-4, 0.0])
+def test_bss_is_right_for_nearly_equal_features_and_its_gradient_too(
+    rows: int, columns: int, apart: float
+):
+    z = torch.from_numpy(np.random.default_rng(3).normal(0, 30, (rows, columns))).float()
+    short = z if rows <= columns else z.T
+    short[1] = short[0]
+    short[1, 0] += apart
+    z.requires_grad_()
+    method = make_method(MethodConfig(name="bss", strength=1.0, smallest=1))
+    features = Features(z, (z,), torch.arange(len(z)))
+    step = MethodInput(features, z, LABELS, [], 1 / rows, Backbone(), nn.Linear(2, 2))
+    loss = method.loss(torch.zeros((), dtype=torch.float64), step)
+    left, values, right = np.linalg.svd(z.detach().double().numpy(), full_matrices=False)
+    assert float(loss.detach()) == pytest.approx(values[-1] ** 2, rel=1e-6, abs=1e-18)
+    loss.backward()
+    expected = 2 * values[-1] * np.outer(left[:, -1], right[-1])
+    assert np.allclose(z.grad.numpy(), expected, rtol=1e-5, atol=1e-7 * (1 + values[-1]))
+
+
 def test_delta_weighs_how_far_feature_maps_moved():
     # Only channel 0 of the first text moved, by 1; the weights of channels sum to one.
     backbone = Backbone()

@@ -1,0 +1,193 @@
+"""The copies that a stage takes of each pool, merged into one sequence a window apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mixtures.keys import named_key
+from mixtures.mixing.documents import Documents
+from mixtures.mixing.limits import StageInput
+from mixtures.mixing.plan import Cell, Plan, Pool, SourceTokens
+from mixtures.mixing.streams import Circle, Spread, Stream, draw, interleave, room, shuffled
+from schemas.errors import InputError
+from schemas.mixture import Mixture
+
+NEVER: Final = -(1 << 62)
+"""The place of a document that has not been used."""
+
+_EASES: Final = (1.0, 0.5, 0.25, 0.0)
+"""Shares of the room between a pass and a window in which documents move, tried in turn."""
+
+
+@dataclass(frozen=True)
+class History:
+    """Where earlier stages began each document's last copy, and how many tokens they have."""
+
+    last: npt.NDArray[np.int64]
+    tokens: int
+
+    def after(self, rows: npt.NDArray[np.int64], tokens: npt.NDArray[np.int64]) -> History:
+        """Return the history with a stage's sequences `rows`; `tokens`: of each document."""
+        ends = self.tokens + np.cumsum(tokens[rows])
+        last = self.last.copy()
+        np.maximum.at(last, rows, ends - tokens[rows])
+        return History(last, int(ends[-1]) if len(ends) else self.tokens)
+
+
+def shortest_passes(
+    plans: Sequence[Plan],
+    available: Sequence[SourceTokens],
+    others: Mapping[Pool, float] | None = None,
+) -> dict[Pool, float]:
+    """Return the fewest tokens of the mixture between two copies, of pools that have any.
+
+    A document of a cell of T tokens comes again after T tokens of its pool at the earliest, and a
+    pool of X tokens in a stage of N is X/N of it. `others`: the passes of pools in other stages,
+    which repeat whatever `plans` say.
+    """
+    sizes = {entry.cell: entry.tokens for entry in available}
+    given: dict[Cell, int] = {}
+    for plan in plans:
+        for cell, tokens in plan.cells:
+            given[cell] = given.get(cell, 0) + tokens
+    used = {entry.cell: entry.used for entry in available}
+    found = dict(others or {})
+    for plan in plans:
+        targets = {source.pool: source.target for source in plan.sources}
+        for cell, tokens in plan.cells:
+            repeats = given[cell] + used[cell] > sizes[cell] or cell.pool in (others or {})
+            if tokens and repeats:
+                apart = sizes[cell] * plan.planned / targets[cell.pool]
+                found[cell.pool] = min(found.get(cell.pool, apart), apart)
+    return found
+
+
+def merged_copies(
+    documents: Documents,
+    stage: StageInput,
+    plan: Plan,
+    usable: npt.NDArray[np.bool_],
+    settings: Mixture,
+    history: History,
+    passes: Mapping[Pool, float],
+) -> Stream:
+    """Return the sequences of a stage in order, copies a window apart where a pass allows.
+
+    `usable`: the mask of the documents that `plan` divides. `passes`: see `shortest_passes`.
+    Raises InputError where no document fits.
+    """
+    names = [entry.component for entry in plan.components]
+    component = component_numbers(stage.pools, names)
+    circle = Circle.of(documents)
+    eases = dict.fromkeys(stage.pools, 0)
+    best: tuple[int, Stream] | None = None
+    for _ in range(2 * len(_EASES)):
+        spreads = {
+            pool: Spread.within(passes.get(pool), settings.window, _EASES[ease])
+            for pool, ease in eases.items()
+        }
+        streams = _streams(documents, stage, plan, usable, settings, circle, spreads)
+        if not any(len(stream.rows) for _, stream in streams):
+            raise InputError("the mixture is empty: no document of its components fits")
+        merged = interleave(documents, component, streams)
+        pairs, near = _too_near(documents, stage, merged, settings.window, history, passes)
+        if best is None or pairs < best[0]:
+            best = pairs, merged
+        tighter = [pool for pool in near if eases[pool] + 1 < len(_EASES)]
+        if not tighter:
+            break
+        for pool in tighter:
+            eases[pool] += 1
+    assert best is not None
+    return best[1]
+
+
+def component_numbers(pools: Sequence[Pool], names: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Return the number in `names` of each pool's component; -1: not among them."""
+    number = {name: at for at, name in enumerate(names)}
+    return np.array([number.get(pool.component, -1) for pool in pools], dtype=np.int64)
+
+
+def _streams(
+    documents: Documents,
+    stage: StageInput,
+    plan: Plan,
+    usable: npt.NDArray[np.bool_],
+    settings: Mixture,
+    circle: Circle,
+    spreads: Mapping[Pool, Spread],
+) -> list[tuple[int, Stream]]:
+    """Return the streams of pools, by number.
+
+    Smaller pools come first: what their documents cannot fit goes to the component's next, as long
+    as that one need not begin another pass.
+    """
+    max_epochs = Fraction(str(settings.max_epochs))
+    limits = {e.cell: e.limit(max_epochs) for e in stage.available(documents, usable)}
+    numbers = {cell: number for number, cell in enumerate(stage.cells.cells)}
+    sizes = {source.pool: source.tokens for source in plan.sources}
+    targets = sorted(
+        ((cell, target) for cell, target in plan.cells if target),
+        key=lambda given: (sizes[given[0].pool], *given[0].pool, given[0].stages),
+    )
+    missing: dict[str, int] = {}
+    drawn: dict[Pool, list[Stream]] = {}
+    for cell, target in targets:
+        rows = np.flatnonzero(usable & (stage.cells.number == numbers[cell]))
+        rows = rows[circle.around(rows, named_key(cell.pool.source, settings.seed))]
+        tokens, uses = documents.tokens[rows], stage.uses[rows]
+        lacking = missing.get(cell.pool.component, 0)
+        if lacking:
+            lacking = min(lacking, room(tokens, uses, target) - target, limits[cell] - target)
+        reach = spreads[cell.pool].reach
+        reach = None if reach is None else reach * target / max(1, plan.planned)
+        places, passes = draw(tokens, uses, target + lacking, reach)
+        drawn.setdefault(cell.pool, []).append(Stream(rows[places], passes))
+        given = int(tokens[places].sum())
+        missing[cell.pool.component] = missing.get(cell.pool.component, 0) + target - given
+    streams = []
+    for number, pool in enumerate(stage.pools):
+        if pool in drawn:
+            stream = Stream(
+                np.concatenate([part.rows for part in drawn[pool]]),
+                np.concatenate([part.epochs for part in drawn[pool]]),
+            )
+            made = shuffled(documents, circle, stream, pool, spreads[pool], plan, settings)
+            streams.append((number, made))
+    return streams
+
+
+def _too_near(
+    documents: Documents,
+    stage: StageInput,
+    merged: Stream,
+    window: int,
+    history: History,
+    passes: Mapping[Pool, float],
+) -> tuple[int, list[Pool]]:
+    """Return how many copies come less than a window after the last, and their pools.
+
+    Pools whose pass is shorter than a window do not count.
+    """
+    if not merged.epochs.any():
+        return 0, []
+    begins = history.tokens + np.cumsum(documents.tokens[merged.rows])
+    begins -= documents.tokens[merged.rows]
+    order = np.argsort(merged.rows, kind="stable")
+    rows, begins = merged.rows[order], begins[order]
+    again = np.concatenate([[False], rows[1:] == rows[:-1]])
+    last = np.where(again, np.concatenate([[0], begins[:-1]]), history.last[rows])
+    near = (last != NEVER) & (begins - last < window)
+    counts = np.bincount(documents.pool[rows[near]], minlength=len(stage.pools))
+    pools = [
+        pool
+        for number, pool in enumerate(stage.pools)
+        if counts[number] and passes.get(pool, window) >= window
+    ]
+    return sum(int(counts[stage.pools.index(pool)]) for pool in pools), pools
