@@ -3,11 +3,13 @@
 Every document is in NFC, with `\\n` line ends, without NUL and byte-order marks. Text that is not
 code is repaired further, by kinds that the config can leave out:
 
-- `controls`: control characters are removed (tab and newline stay);
+- `controls`: control characters are removed (tab and newline stay); those that end a line or a
+  page (VT, FF, FS to RS) become newlines;
 - `zero_width`: zero-width marks, directional marks and soft hyphens are removed; a joiner stays
   between characters of the scripts and emoji that need it;
-- `mojibake`: UTF-8 that was read as Latin-1 or Windows-1252, also twice (`ftfy`), and EUC-KR that
-  was read as Latin-1 (ÇÑ±Û → 한글), which ftfy leaves;
+- `mojibake`: UTF-8 that was read as Latin-1 or Windows-1252, also twice, and Windows-1252 that was
+  read as Latin-1 beside letters of English (`ftfy`); EUC-KR that was read as Latin-1 (ÇÑ±Û → 한글),
+  which ftfy leaves;
 - `jamo`: half-width Hangul, and syllables that were typed or stored letter by letter
   (ㅎㅏㄴㄱㅡㄹ → 한글); ㅋㅋ and ㅠㅠ stay;
 - `html`: character references and tags of formatting, in text that is not Markdown.
@@ -38,14 +40,22 @@ META: Final = "repaired"
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x9f]+")
 _JOINING = "\u0600-\u08ff\u0900-\u0fff\u1780-\u18af\u2190-\u2bff\ufe0f\U0001f000-\U0001faff"
+_VIRAMA = "\u094d\u09cd\u0a4d\u0acd\u0b4d\u0bcd\u0c4d\u0ccd\u0d4d\u0dca"
+"""A joiner behind one makes another letter, at a word's end too (Malayalam's chillu)."""
 _ZERO_WIDTH = re.compile(
     "[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f]+"
-    f"|(?<![{_JOINING}])[\u200c\u200d]+|[\u200c\u200d]+(?![{_JOINING}])"
+    f"|(?<![{_JOINING}])[\u200c\u200d]+|(?<![{_VIRAMA}])[\u200c\u200d]+(?![{_JOINING}])"
 )
 _SUSPECT_LINE = re.compile(
     "[\u00c2-\u00f4\u0413\u0412][\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc"
     "\u2013\u2014\u2018-\u201e\u2020-\u2022\u2026\u2030\u2039\u203a\u20ac\u2122]"
 )
+_WINDOWS_1252 = re.compile(
+    "[\x80\x82-\x8c\x8e\x91-\x9c\x9e\x9f](?=[A-Za-z])"
+    "|(?<=[A-Za-z.,?!])[\x80\x82-\x8c\x8e\x91-\x9c\x9e\x9f]|(?<= )[\x91\x93\x96\x97](?= )"
+)
+"""Controls that stand for quotes, dashes and an ellipsis in Windows-1252."""
+_BREAKS = re.compile(r"[\x0b\x0c\x1c-\x1e]")
 _EUC_KR = re.compile("[\u00a1-\u00fe]{4,}")
 MIN_SYLLABLES = 3
 """A line is decoded from EUC-KR read as Latin-1 only if that gives so many Hangul syllables."""
@@ -134,7 +144,7 @@ def _round(text: str, kinds: Collection[Repair], total: Counter[str]) -> str:
 
 
 def _mojibake(text: str) -> tuple[str, int]:
-    if not (_SUSPECT_LINE.search(text) or _EUC_KR.search(text)):
+    if not any(form.search(text) for form in (_SUSPECT_LINE, _WINDOWS_1252, _EUC_KR)):
         return text, 0
     count = 0
     lines = text.split("\n")
@@ -150,7 +160,7 @@ def _repair_line(line: str) -> str:
     if line.isascii():
         return line
     candidates = [line]
-    if _SUSPECT_LINE.search(line):
+    if _SUSPECT_LINE.search(line) or _WINDOWS_1252.search(line):
         import ftfy
 
         candidates.append(ftfy.fix_encoding(line))
@@ -199,7 +209,9 @@ def _unchanged(before: str, after: str) -> int:
 
 
 def _controls(text: str) -> tuple[str, int]:
-    return _remove(_CONTROLS, text)
+    text, broken = _replace(_BREAKS, text, lambda match: "\n")
+    text, removed = _remove(_CONTROLS, text)
+    return text, broken + removed
 
 
 def _zero_width(text: str) -> tuple[str, int]:
@@ -269,7 +281,7 @@ def _range(*pairs: tuple[int, int]) -> frozenset[str]:
 
 _REPAIRS: dict[Repair, tuple[frozenset[str], Callable[[str], tuple[str, int]]]] = {
     # Mojibake first: its bytes look like controls.
-    "mojibake": (_range((0xB0, 0xF4), (0x412, 0x413)), _mojibake),
+    "mojibake": (_range((0x80, 0x9F), (0xB0, 0xF4), (0x412, 0x413)), _mojibake),
     "controls": (_range((0, 8), (11, 12), (14, 31), (0x7F, 0x9F)), _controls),
     "zero_width": (
         _range((0xAD, 0xAD), (0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F)),
