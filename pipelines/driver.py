@@ -13,7 +13,7 @@ import json
 import platform
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,7 +23,7 @@ import yaml
 
 from pipelines.code_version import code_version
 from pipelines.engine.context import Context
-from pipelines.engine.keys import parameter_key, stage_key
+from pipelines.engine.keys import parameter_key, shards_key, stage_key
 from pipelines.engine.progress import MemoryWatch, Reporter
 from pipelines.engine.resume import begin, counter, documents_digest, finish, is_whole
 from pipelines.runners.precompile import precompile, stamp
@@ -31,6 +31,7 @@ from pipelines.runners.runner import LISTS, Runner
 from pipelines.stages.base import Stage
 from pipelines.stages.catalog import (
     COMMANDS,
+    STAGES,
     active_stages,
     check_inputs,
     check_packages,
@@ -39,12 +40,12 @@ from pipelines.stages.catalog import (
 )
 from pipelines.storage.files import write_text
 from pipelines.storage.layout import CONFIG, LOCK, RUNS
-from pipelines.storage.shards import ShardTask
+from pipelines.storage.shards import ShardTask, read_receipts
 from pipelines.storage.store import StorePath, configure, remove_tree
 from schemas.config import Config
 from schemas.errors import InputError
 from schemas.load import load_config
-from schemas.manifest import Manifest, content_key, read_manifest
+from schemas.manifest import Manifest, Shard, content_key, read_manifest
 
 if TYPE_CHECKING:
     from pipelines.ingest.run import IngestTask
@@ -123,6 +124,7 @@ class Run:
         self.reporter = reporter
         self.results: list[StageResult] = []
         self.memory = MemoryWatch()
+        self._keys: dict[str, str | None] = {}
 
     def execute(self, stages: Sequence[str] = COMMANDS) -> None:
         """Run `stages`, as `--stages` names them, in their fixed order; then write run.json.
@@ -144,16 +146,21 @@ class Run:
                 planned = ingest_tasks(self.config)
             else:
                 self._refuse_other_documents()
-                self._check_reads(stages)
+                self._check_documents(stages)
             self._write_config()
             if planned is not None:
                 self._ingest(planned)
             manifest = read_manifest(self.out / INGEST.folder)
             if manifest is None:
                 raise InputError(f"{self.out}: no documents yet; run with --stages ingest first")
-            for declared in active_stages(self.config)[1:]:
-                if declared.command in stages:
-                    self._stage(declared, manifest)
+            digest = documents_digest(manifest)
+            for declared in STAGES[1:]:
+                if declared.command not in stages:
+                    continue
+                if declared.enabled(self.config):
+                    self._stage(declared, manifest, digest)
+                else:
+                    remove_tree(self.out / declared.folder)
             remove_tree(self.out / LISTS)
             self._write_run(started)
 
@@ -190,12 +197,32 @@ class Run:
                 f"{self.out}: the documents were read with another {', '.join(changed)}; {remedy}"
             )
 
-    def _check_reads(self, stages: Sequence[str]) -> None:
-        """Refuse, before anything is written, what `_ready` would refuse when it is its turn."""
+    def _check_documents(self, stages: Sequence[str]) -> None:
+        """Refuse, before anything is written, what an earlier run left and this one does not allow.
+
+        That is what `_ready` would refuse when it is its turn, and too many rejects.
+        """
         documents = read_manifest(self.out / INGEST.folder)
-        for declared in active_stages(self.config)[1:] if documents else ():
-            if documents and declared.command in stages:
-                self._ready(declared, documents_digest(documents), stages)
+        if documents is None:
+            return
+        digest = documents_digest(documents)
+        for declared in active_stages(self.config)[1:]:
+            if declared.command in stages:
+                self._ready(declared, digest, stages)
+        self._check_rejects(documents.shards)
+
+    def _check_rejects(self, shards: Iterable[Shard]) -> None:
+        from pipelines.ingest.run import check_rejects
+
+        for line in check_rejects(self.out, self.config, shards):
+            self.reporter.note(line)
+
+    def _key_of(self, declared: Stage) -> str | None:
+        """Return the key in a stage's manifest, which is read once per run; None without one."""
+        if declared.name not in self._keys:
+            manifest = read_manifest(self.out / declared.folder)
+            self._keys[declared.name] = manifest.key if manifest else None
+        return self._keys[declared.name]
 
     def _ready(self, declared: Stage, documents: str, run: Sequence[str] = ()) -> None:
         """Raise InputError where a stage that `declared` reads is missing or of another config.
@@ -209,14 +236,14 @@ class Run:
                 continue
             if not (declared.survivors_only or needed.name in declared.reads):
                 continue
-            manifest = read_manifest(self.out / needed.folder)
+            key = self._key_of(needed)
             remedy = f"add {needed.command} to --stages"
-            if manifest is None:
+            if key is None:
                 raise InputError(
                     f"{self.out}: {declared.command} reads what {needed.command} writes, which "
                     f"is not done here; {remedy}"
                 )
-            if manifest.key != stage_key(needed, self.config, documents):
+            if key != stage_key(needed, self.config, documents):
                 raise InputError(
                     f"{self.out}: {declared.command} reads what {needed.command} writes, and "
                     f"that was made for another config, other documents or other code; {remedy}"
@@ -245,22 +272,24 @@ class Run:
         history = json.loads(path.read_text("utf-8"))["runs"] if path.exists() else []
         write_text(path, json.dumps({"runs": [*history, record]}, indent=1) + "\n")
 
-    def _up_to_date(self, folder: Path, name: str, key: str) -> bool:
+    def _up_to_date(self, folder: Path, name: str, key: str) -> Manifest | None:
+        """Return the manifest in `folder` if it has `key` and its shards are whole, else None."""
         manifest = read_manifest(folder)
         if manifest is None or manifest.key != key:
-            return False
+            return None
         if not all(is_whole(folder, shard) for shard in manifest.shards):
-            return False
+            return None
         self.reporter.note(f"{name}: up to date")
         self.results.append(StageResult(name, len(manifest.shards), 0, 0.0))
-        return True
+        return manifest
 
     def _ingest(self, tasks: list[IngestTask]) -> None:
-        from pipelines.ingest.run import check_rejects, finish_rejects, run_ingest
+        from pipelines.ingest.run import finish_rejects, ingest_key, run_ingest
 
-        key = content_key([[task.name, task.key] for task in tasks])
+        key = ingest_key(tasks)
         folder = self.out / INGEST.folder
-        if self._up_to_date(folder, INGEST.name, key):
+        if (done := self._up_to_date(folder, INGEST.name, key)) is not None:
+            self._check_rejects(done.shards)
             return
         start = self._start()
         todo = begin(folder, key, tasks, keep=True)
@@ -268,30 +297,31 @@ class Run:
             if todo:
                 run_ingest(self.runner, Context(self.out, self.config, INGEST.name), todo)
         finish_rejects(self.out, key, tasks)
-        for line in check_rejects(self.out, self.config):
-            self.reporter.note(line)
+        self._check_rejects(read_receipts(folder).values())
         finish(folder, INGEST.name, key, tasks)
         self._done(INGEST.name, len(tasks), len(todo), start)
 
-    def _stage(self, declared: Stage, documents: Manifest) -> None:
+    def _stage(self, declared: Stage, documents: Manifest, digest: str) -> None:
+        """Run a stage as far as needed. `digest`: that of `documents`."""
         folder = self.out / declared.folder
-        digest = documents_digest(documents)
         self._ready(declared, digest)
         key = stage_key(declared, self.config, digest)
-        if self._up_to_date(folder, declared.name, key):
+        self._keys[declared.name] = key  # what later stages find, unless this one raises
+        if self._up_to_date(folder, declared.name, key) is not None:
             return
         from pipelines.wiring import WIRING
 
         self._warm()
         start = self._start()
-        tasks = self._tasks(declared, documents, key)
+        tasks = self._tasks(declared, documents, shards_key(declared, self.config, digest))
         sizes = {shard.name: int(shard.stats.get("text_bytes", 0)) for shard in documents.shards}
-        todo = begin(folder, key, tasks, keep=not declared.survivors_only)
+        mixture = declared.output == "mixture"
+        todo = begin(folder, key, tasks, keep=mixture or not declared.survivors_only)
         if todo and declared.whole:
             todo = tasks  # the remaining shards alone would miss duplicates of the others
         largest = sorted(todo, key=lambda task: (-sizes.get(task.name, 0), task.name))
         with self.reporter.stage(declared.name, len(tasks), counter(folder, sizes)):
-            if todo or declared.output == "mixture":  # the mixture's manifest is written last
+            if todo or mixture:  # the mixture's manifest is written last
                 WIRING[declared.name](
                     self.runner, Context(self.out, self.config, declared.name), largest
                 )
@@ -299,7 +329,7 @@ class Run:
         self._done(declared.name, len(tasks), len(todo), start)
 
     def _tasks(self, declared: Stage, documents: Manifest, key: str) -> list[ShardTask]:
-        """Return a task for each shard that the stage writes; `key`: that of the whole stage."""
+        """Return a task for each shard that the stage writes; `key`: that of all together."""
         if declared.output == "mixture":
             from pipelines.mix.run import mix_tasks
 
@@ -347,9 +377,9 @@ def _ingested(config: Config) -> dict[str, Any]:
 
 def pending_stages(config: Config, out: Path) -> list[tuple[str, bool]]:
     """Return for each stage whether it is done in `out` for this config. Touches nothing."""
-    from pipelines.ingest.run import ingest_tasks
+    from pipelines.ingest.run import ingest_key, ingest_tasks
 
-    key = content_key([[task.name, task.key] for task in ingest_tasks(config)])
+    key = ingest_key(ingest_tasks(config))
     documents = read_manifest(out / INGEST.folder)
     done = documents is not None and documents.key == key
     found = [(INGEST.name, done)]

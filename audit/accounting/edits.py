@@ -1,8 +1,8 @@
 """What is edited when tokens are written: spans cut, personal data masked.
 
 Documents never change. An edit is counted in bytes of the original text that it covers, each
-byte once: where a cut and a value of personal data overlap, the first has it, as in
-`filters.pii.mask.apply_spans`.
+byte once: where two overlap, the first has it. A value of personal data that a cut reaches is cut
+with it, as in `filters.pii.mask.apply_spans`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from filters.pii.entities import action_of
-from filters.text.removed_spans import flat_spans
+from filters.text.removed_spans import flat_spans, overlapped_by
 from schemas.config import Config
 
 _FAR = 1 << 40
 """More bytes than a document has."""
+CUT = "cut "
+"""How the labels of cuts begin."""
 UNTOUCHED = ("keep", "drop")
 
 
@@ -53,15 +55,18 @@ def edits_of(columns: pa.RecordBatch, cuts: list[str], config: Config) -> Edits:
                 if here
             ]
         else:
-            labels += [f"cut {kind}" for kind in flat.field("kind").to_pylist()]
+            labels += [f"{CUT}{kind}" for kind in flat.field("kind").to_pylist()]
         parts.append((rows, starts, ends))
     if not labels:
         nothing = np.zeros(0, np.int64)
         return Edits(nothing, [], nothing)
     rows, starts, ends = (np.concatenate(part) for part in zip(*parts, strict=True))
-    order = np.lexsort((ends, starts, rows))
-    rows = rows[order]
-    starts, ends = starts[order] + rows * _FAR, ends[order] + rows * _FAR
+    starts, ends = starts + rows * _FAR, ends + rows * _FAR
+    cuts_here = np.array([label.startswith(CUT) for label in labels])
+    with_cut = np.where(cuts_here, -1, overlapped_by(starts, ends, cuts_here)).tolist()
+    labels = [labels[by] if by >= 0 else own for by, own in zip(with_cut, labels, strict=True)]
+    order = np.lexsort((ends, starts))
+    rows, starts, ends = rows[order], starts[order], ends[order]
     reached = np.maximum.accumulate(np.concatenate([[0], ends[:-1]]))
     covered = np.maximum(ends - np.maximum(starts, reached), 0)
     return Edits(rows, [labels[int(index)] for index in order], covered)

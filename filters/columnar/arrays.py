@@ -32,4 +32,4 @@ def fixed_matrix(column: pa.Array, width: int, dtype: str) -> npt.NDArray[Any]:
     data = np.frombuffer(fixed.buffers()[1], np.uint8)
     begin = fixed.offset * width
     flat = data[begin : begin + len(fixed) * width].view(dtype)
-    return flat.reshape(len(fixed), -1)
+    return flat.reshape(len(fixed), width // np.dtype(dtype).itemsize)  # 0 rows have a width too

@@ -29,6 +29,7 @@ from filters.columnar.kernels import (
     table_size,
 )
 from filters.dedup.minhash import fold
+from filters.text.repair import normalise
 from schemas.errors import InputError
 from schemas.files import read_lines
 
@@ -107,6 +108,8 @@ def _scan(  # type: ignore[no-untyped-def]  # typed by Numba
 ):
     """Return (share, longest run, item) of each row: windows of `n` units, and short items.
 
+    A short item counts as one window where no window matches.
+
     The other arguments are the fields of `ItemIndex`. A short item is found by its first `k` units
     (`heads`, an open table whose `entries` begin lists linked by `next_entry`), then compared as a
     whole.
@@ -125,7 +128,7 @@ def _scan(  # type: ignore[no-untyped-def]  # typed by Numba
             continue
         count = _units(data, offsets[row], offsets[row + 1], by_char, units)
         value = head = np.uint64(0)
-        run = matched = 0
+        run = matched = whole = 0
         for at in range(count):
             value = value * GOLDEN + units[at]
             head = head * GOLDEN + units[at]
@@ -155,9 +158,9 @@ def _scan(  # type: ignore[no-untyped-def]  # typed by Numba
                     if fits and _span_key(units, start, length) == wholes[entry]:
                         longest[row] = length
                         found[row] = owners[entry]
-                        matched = max(matched, 1)
+                        whole = 1
                     entry = next_entry[entry]
-        share[row] = min(1.0, matched / max(count - n + 1, 1))
+        share[row] = min(1.0, max(matched, whole) / max(count - n + 1, 1))
     return share, longest, found
 
 
@@ -196,7 +199,8 @@ def item_units(text: str, by_char: bool) -> Keys:
 def read_items(path: str) -> list[tuple[str, str, str]]:
     """Return (id, text, language) of every item of a JSONL file, plain or packed (gzip, zstd).
 
-    Raises InputError naming file and line.
+    Texts are normalised as those of documents are, so an item in NFD matches. Raises InputError
+    naming file and line.
     """
     file = Path(path)
     if not file.exists():
@@ -208,7 +212,7 @@ def read_items(path: str) -> list[tuple[str, str, str]]:
             items.append(
                 (
                     str(value.get("id", f"{file.name}:{number}")),
-                    value["text"],
+                    normalise(value["text"]),
                     str(value.get("lang", "")),
                 )
             )

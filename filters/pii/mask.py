@@ -23,7 +23,7 @@ from filters.columnar.kernels import buffers
 from filters.pii.entities import EMAIL, FRN, PHONE, RRN, action_of, drop_types
 from filters.pii.forms import dialling_code, digit_positions, mail_mark
 from filters.pii.pseudonym import Pseudonyms
-from filters.text.removed_spans import flat_spans
+from filters.text.removed_spans import flat_spans, overlapped_by
 from schemas.config import Action, Pii
 
 
@@ -56,9 +56,9 @@ def apply_spans(
     """Return `text` with `spans` (`annotator.SPANS`) masked by the config and `removed` left out.
 
     `removed` are columns of `filters.text.removed_spans.REMOVED_SPANS`; a value that overlaps one
-    is removed as well. Types with action `keep` or `drop` stay: documents with a type to drop do
-    not get here (see `drops`). A null row changes nothing. Only documents with spans are rewritten;
-    the text between is copied as a whole.
+    is removed as a whole, and no mask stays for it. Types with action `keep` or `drop` stay:
+    documents with a type to drop do not get here (see `drops`). A null row changes nothing. Only
+    documents with spans are rewritten; the text between is copied as a whole.
     """
     columns = [column for column in (spans, *removed) if len(pc.list_flatten(column))]
     if not columns:
@@ -73,6 +73,7 @@ def apply_spans(
         types[: len(pc.list_flatten(spans))] = pc.list_flatten(spans).field("type").to_pylist()
     order = np.lexsort((ends, starts, rows))
     starts, ends = starts + offsets[rows], ends + offsets[rows]
+    cut = overlapped_by(starts, ends, np.array([entity is None for entity in types], np.bool_)) >= 0
     pieces: list[bytes | memoryview] = []
     grown = np.zeros(len(text) + 1, np.int64)
     at = int(offsets[0])
@@ -84,7 +85,7 @@ def apply_spans(
         if action in ("keep", "drop") or end <= at:
             continue
         replaced = b""
-        if entity is not None and start >= at:
+        if entity is not None and not cut[index] and start >= at:
             value = str(view[start:end], "utf-8")
             if action == "pseudonymise":
                 if row not in pseudonyms:

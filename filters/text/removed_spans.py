@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from filters.columnar.arrays import Keys, Longs
+from filters.columnar.arrays import Keys, Longs, Mask
 from filters.columnar.kernels import mix64
 
 REMOVED_SPANS = pa.list_(
@@ -40,6 +40,20 @@ def flat_spans(column: pa.ListArray) -> Spans:
         np.asarray(flat.field("start")).astype(np.int64),
         np.asarray(flat.field("end")).astype(np.int64),
     )
+
+
+def overlapped_by(starts: Longs, ends: Longs, removed: Mask) -> Longs:
+    """Return for each span the index of a removed one that it overlaps, or -1.
+
+    `removed` marks those among the spans; positions count over all rows together.
+    """
+    order = np.flatnonzero(removed)[np.argsort(starts[removed], kind="stable")]
+    furthest = np.maximum.accumulate(ends[order])
+    index = np.maximum.accumulate(np.where(ends[order] == furthest, np.arange(len(order)), 0))
+    before = np.searchsorted(starts[order], ends)  # removed spans that begin before the end
+    overlapped = np.concatenate([[-1], furthest])[before] > starts
+    found = np.concatenate([[-1], order[index]])[before]
+    return np.asarray(np.where(overlapped, found, -1))
 
 
 def build_removed_spans(

@@ -1,5 +1,8 @@
 """Checking candidate pairs: by exact Jaccard, and with prior runs by their signatures.
 
+Documents of one content hash are the same under every unit: words and morphemes may differ where
+white space and case do, which the hash leaves out.
+
 Texts are read from the document shards, once, and only of documents that have a candidate.
 """
 
@@ -8,6 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -34,26 +38,29 @@ class ExtractShingles(beam.DoFn):
         self._work = work
 
     def process(self, element: tuple[int, ShardTask]) -> Iterator[int]:
-        """Write rows, offsets and values of the shard's shingle sets as three `.npy` files."""
+        """Write rows, content hashes and shingle sets (offsets, values) as four `.npy` files."""
         number, task = element
         settings = self._ctx.config.dedup
         work = self._work
         rows = rows_of(_wanted(work, number))
         values: list[npt.NDArray[np.uint32]] = []
         lengths: list[npt.NDArray[np.int64]] = []
+        hashes = [np.zeros((0, 2), np.uint64)]
         start = 0
-        for batch in self._ctx.read(task.name, ["text"], task.documents_sha256):
+        for batch in self._ctx.read(task.name, ["text", "exact_hash"], task.documents_sha256):
             mine = rows[(rows >= start) & (rows < start + batch.num_rows)] - start
             start += batch.num_rows
             if not len(mine):
                 continue
-            text = batch.column("text").take(pa.array(mine))
+            text, exact = (column.take(pa.array(mine)) for column in batch.columns)
+            hashes.append(fixed_matrix(exact, 16, "<u8"))
             shingled = morphemes(text) if settings.unit == "morphemes" else text
             flat, offsets = shingle_sets(shingled, settings.unit, settings.ngram)
             values.append(flat)
             lengths.append(np.diff(offsets))
         sizes = np.concatenate(lengths) if lengths else np.zeros(0, np.int64)
         save_array(work / f"rows-{number:05d}.npy", np.asarray(rows))
+        save_array(work / f"hashes-{number:05d}.npy", np.concatenate(hashes))
         save_array(work / f"offsets-{number:05d}.npy", np.concatenate([[0], np.cumsum(sizes)]))
         flat_all = np.concatenate(values) if values else np.zeros(0, np.uint32)
         save_array(work / f"values-{number:05d}.npy", flat_all)
@@ -61,7 +68,7 @@ class ExtractShingles(beam.DoFn):
 
 
 class Verify(beam.DoFn):
-    """Part in; keeps the pairs whose exact Jaccard similarity reaches the threshold."""
+    """Part in; keeps exact copies, and pairs whose Jaccard similarity reaches the threshold."""
 
     def __init__(self, ctx: Context, work: Path) -> None:
         self._ctx = ctx
@@ -75,9 +82,13 @@ class Verify(beam.DoFn):
         similar = np.zeros(len(pairs))
         bounds = np.flatnonzero(np.diff(left * (1 << 20) + right, prepend=-1, append=-1))
         for begin, end in itertools.pairwise(bounds):
-            one = _sets(work, int(left[begin]), pairs[begin:end, 0])
-            other = _sets(work, int(right[begin]), pairs[begin:end, 1])
-            similar[begin:end] = jaccard(*one, *other)
+            ends = [
+                (int(left[begin]), pairs[begin:end, 0]),
+                (int(right[begin]), pairs[begin:end, 1]),
+            ]
+            one, other = (_sets(work, *end) for end in ends)
+            exact = _equal(*(_hashes(work, *end) for end in ends))
+            similar[begin:end] = np.where(exact, 1, jaccard(*one, *other))
         kept = pairs[similar >= self._ctx.config.dedup.threshold]
         save_array(work / f"edges-{part}.npy", forest(kept))
         yield part
@@ -95,8 +106,19 @@ def _sets(work: Path, number: int, documents: Pairs) -> tuple[npt.NDArray[np.uin
     return np.asarray(values), np.column_stack([offsets[index], offsets[index + 1]])
 
 
+def _hashes(work: Path, number: int, documents: Pairs) -> npt.NDArray[np.uint64]:
+    """Return the content hashes of a shard's `documents`, uint64 [documents, 2]."""
+    rows = load_array(work / f"rows-{number:05d}.npy")
+    hashes = load_array(work / f"hashes-{number:05d}.npy")
+    return np.asarray(hashes[np.searchsorted(rows, rows_of(documents))])
+
+
+def _equal(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    return np.asarray((one == other).all(axis=1))
+
+
 class Estimate(beam.DoFn):
-    """Part in; keeps the pairs with prior runs whose estimated similarity suffices."""
+    """Part in; keeps exact copies of prior runs, and pairs whose estimated similarity suffices."""
 
     def __init__(self, ctx: Context, work: Path, corpus: Corpus) -> None:
         self._ctx = ctx
@@ -112,20 +134,24 @@ class Estimate(beam.DoFn):
         similar = np.zeros(len(pairs))
         bounds = np.flatnonzero(np.diff(left * (1 << 20) + right, prepend=-1, append=-1))
         for begin, end in itertools.pairwise(bounds):
-            one = self._signatures(int(left[begin]), pairs[begin:end, 0])
-            other = self._signatures(int(right[begin]), pairs[begin:end, 1])
-            similar[begin:end] = (one == other).mean(axis=1)
+            one, hashes = self._signed(int(left[begin]), pairs[begin:end, 0])
+            other, others = self._signed(int(right[begin]), pairs[begin:end, 1])
+            similar[begin:end] = np.where(_equal(hashes, others), 1, (one == other).mean(axis=1))
         kept = forest(pairs[similar >= settings.threshold])
         save_array(work / f"edges-prior-{part}.npy", kept)
         yield part
 
-    def _signatures(self, number: int, documents: Pairs) -> npt.NDArray[np.uint32]:
+    def _signed(
+        self, number: int, documents: Pairs
+    ) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint64]]:
+        """Return signatures and content hashes of a shard's `documents`."""
         ctx, task = self._corpus[number]
         width = 4 * self._ctx.config.dedup.permutations
-        batches = list(ctx.read(task.name, ["signature"], task.documents_sha256))
-        rows = pa.array(rows_of(documents))
-        column = pa.Table.from_batches(batches).column(0).take(rows).combine_chunks()
-        return np.asarray(fixed_matrix(column, width, "<u4"))
+        columns = ["signature", "exact_hash"]
+        batches = list(ctx.read(task.name, columns, task.documents_sha256))
+        table = pa.Table.from_batches(batches).take(pa.array(rows_of(documents)))
+        signature, exact = (table.column(name).combine_chunks() for name in columns)
+        return fixed_matrix(signature, width, "<u4"), fixed_matrix(exact, 16, "<u8")
 
 
 def _wanted(work: Path, number: int) -> Pairs:

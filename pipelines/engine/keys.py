@@ -2,8 +2,8 @@
 
 A stage's *parameter key* covers its settings, code, models and the stages whose values it reads;
 with a document shard's hash it decides whether stored rows are still valid. Its *stage key* adds
-the documents as a whole and, for a stage over survivors, the rules before it: while it is
-unchanged, the stage has nothing to do.
+the documents as a whole, for a stage over survivors the rules before it, and what its manifest
+notes: while it is unchanged, the stage has nothing to do.
 """
 
 from __future__ import annotations
@@ -31,6 +31,12 @@ def parameter_key(declared: Stage, config: Config) -> str:
 
 def stage_key(declared: Stage, config: Config, documents: str) -> str:
     """Return the key under which the whole stage is done. `documents`: their digest."""
+    key, noted = shards_key(declared, config, documents), declared.noted(config)
+    return key if noted is None else content_key(key, noted)
+
+
+def shards_key(declared: Stage, config: Config, documents: str) -> str:
+    """Return the key of all shards of a stage together, without what its manifest notes."""
     parts = [parameter_key(declared, config), documents]
     if declared.survivors_only:
         parts += [f"{rule}: {rule.reason}" for rule in effective_rules(config, declared.name)]

@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 
 from pipelines.engine.progress import Done
 from pipelines.storage.files import remove_temporary, write_manifest, write_text
-from pipelines.storage.layout import RECEIPTS, SHARDS, STAGE_KEY, receipt_name
+from pipelines.storage.layout import RECEIPTS, SHARD_FILES, STAGE_KEY, receipt_name
 from pipelines.storage.shards import read_receipts, write_receipt
 from pipelines.storage.store import remove_tree
 from schemas.errors import RunFault
@@ -42,7 +42,7 @@ def begin(folder: Path, key: str, tasks: Sequence[T], keep: bool) -> list[T]:
 
     `key`: the stage's; receipts of another one are dropped. With `keep`, shards of the last
     manifest whose own key still holds get a receipt, so they are not run again. Shards that no
-    task names are removed.
+    task names are removed, with the files beside them.
     """
     receipts = folder / RECEIPTS
     marker = receipts / STAGE_KEY
@@ -57,9 +57,10 @@ def begin(folder: Path, key: str, tasks: Sequence[T], keep: bool) -> list[T]:
     (folder / MANIFEST).unlink(missing_ok=True)
     remove_temporary(folder)
     names = {task.name for task in tasks}
-    for path in folder.glob(SHARDS):
-        if path.name not in names:
-            path.unlink()
+    for pattern in SHARD_FILES:
+        for path in folder.glob(pattern):
+            if f"{path.stem}.parquet" not in names:
+                path.unlink()
     done = read_receipts(folder)
     return [task for task in tasks if task.name not in done or done[task.name].key != task.key]
 
@@ -75,7 +76,10 @@ def is_whole(folder: Path, shard: Shard) -> bool:
 
 
 def finish(folder: Path, stage: str, key: str, tasks: Sequence[Task]) -> Manifest:
-    """Write the manifest of a stage from its receipts. Raises RunFault if one is missing."""
+    """Write the manifest of a stage from its receipts, shards by name.
+
+    Raises RunFault if one is missing.
+    """
     receipts = read_receipts(folder)
     missing = [task.name for task in tasks if task.name not in receipts]
     if missing:
@@ -83,7 +87,8 @@ def finish(folder: Path, stage: str, key: str, tasks: Sequence[Task]) -> Manifes
             f"{folder}: {len(missing)} shards were not written (first: {missing[0]}). "
             "Run the same command again: it resumes with these."
         )
-    manifest = Manifest(stage=stage, key=key, shards=[receipts[task.name] for task in tasks])
+    shards = [receipts[name] for name in sorted(task.name for task in tasks)]
+    manifest = Manifest(stage=stage, key=key, shards=shards)
     write_manifest(folder, manifest)
     remove_tree(folder / RECEIPTS)
     return manifest

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,11 @@ from pipelines.runners.runner import Runner, distribute
 from pipelines.storage.files import remove_temporary, write_manifest
 from pipelines.storage.layout import DOCUMENTS, RECEIPTS, REJECTS, SHARDS, source_of
 from pipelines.storage.shards import read_receipts, write_shard
-from pipelines.storage.store import read_parquet
+from pipelines.storage.store import read_parquet, remove_tree
 from schemas.config import Config, Repair, Source
 from schemas.documents import BATCH_BYTES, BATCH_ROWS, DOCUMENT, REJECT, document_id
 from schemas.errors import InputError, RunFault
-from schemas.manifest import Manifest, content_key, read_manifest
+from schemas.manifest import Manifest, Shard, content_key, read_manifest
 
 CODE = "code"
 SHOWN = 3
@@ -53,6 +53,11 @@ def ingest_tasks(config: Config) -> list[IngestTask]:
             key = content_key(code, split.fingerprint, settings, limits)
             tasks.append(IngestTask(split.name, key, split))
     return tasks
+
+
+def ingest_key(tasks: Sequence[IngestTask]) -> str:
+    """Return the key under which all document shards are read, whatever the order of sources."""
+    return content_key(sorted([task.name, task.key] for task in tasks))
 
 
 class Collector:
@@ -216,48 +221,29 @@ def finish_rejects(out: Path, key: str, tasks: list[IngestTask]) -> Manifest:
             path.unlink()
     manifest = Manifest(stage="ingest", key=key, shards=shards)
     write_manifest(folder, manifest)
+    remove_tree(folder / RECEIPTS)
     return manifest
 
 
-def check_rejects(out: Path, config: Config) -> list[str]:
-    """Return a line for each source that yielded no documents.
+def check_rejects(out: Path, config: Config, shards: Iterable[Shard]) -> list[str]:
+    """Return a line for each source that yielded no documents. `shards`: those of the documents.
 
     Raises RunFault if a source has more faults than `ingest.max_reject_share` allows, with the
     reasons and their counts, the first positions and the remedy; InputError if no source has a
     document. Pages without a text (a 404, an image) are not faults.
     """
     documents: Counter[str] = Counter()
-    for shard in read_receipts(out / DOCUMENTS).values():
+    faults: Counter[str] = Counter()
+    for shard in shards:
         documents[source_of(shard.name)] += shard.rows
-    manifest = read_manifest(out / REJECTS)
-    faults: dict[str, list[dict[str, Any]]] = {}
-    reasons_of: dict[str, Counter[str]] = defaultdict(Counter)
-    for shard in manifest.shards if manifest else ():
-        rows = read_parquet(out / REJECTS / shard.name).to_pylist()
-        source = source_of(shard.name)
-        faults.setdefault(source, []).extend(r for r in rows if r["fault"])
-        reasons_of[source].update(row["reason"] for row in rows)
-    for source, rows in faults.items():
-        share = len(rows) / (len(rows) + documents[source]) if rows else 0.0
-        if share > config.ingest.max_reject_share:
-            reasons = ", ".join(
-                f"{reason} {count}"
-                for reason, count in Counter(r["reason"] for r in rows).most_common()
-            )
-            shown = "\n".join(
-                f"  {row['origin']}: {row['reason']}: {row['detail']}" for row in rows[:SHOWN]
-            )
-            raise RunFault(
-                f"source {source}: {share:.2%} of {len(rows) + documents[source]:,} records "
-                f"could not be read, more than ingest.max_reject_share = "
-                f"{config.ingest.max_reject_share:.2%} ({reasons})\n{shown}\n"
-                f"See {out / 'rejects'}; fix the input, or raise ingest.max_reject_share."
-            )
+        faults[source_of(shard.name)] += int(shard.stats.get("faults", 0))
+    for source, count in faults.items():
+        if count and count / (count + documents[source]) > config.ingest.max_reject_share:
+            raise RunFault(_too_many(out, config, source, count, documents[source]))
     empty = []
     for source in config.sources:
         if not documents[source]:
-            counts = reasons_of[source].most_common()
-            rejected = ", ".join(f"{reason} {count}" for reason, count in counts)
+            rejected = _counts(_rejects(out, source))
             empty.append(
                 f"source {source}: no documents in {config.sources[source].path}"
                 + (f" (rejected: {rejected})" if rejected else " (it has no records)")
@@ -268,3 +254,31 @@ def check_rejects(out: Path, config: Config) -> list[str]:
             "and check `path` and `format` of the sources"
         )
     return empty
+
+
+def _rejects(out: Path, source: str) -> list[dict[str, Any]]:
+    """Return the rows of a source in `rejects/`."""
+    manifest = read_manifest(out / REJECTS)
+    names = [shard.name for shard in manifest.shards] if manifest else []
+    mine = [name for name in names if source_of(name) == source]
+    return [row for name in mine for row in read_parquet(out / REJECTS / name).to_pylist()]
+
+
+def _counts(rejects: list[dict[str, Any]]) -> str:
+    reasons = Counter(row["reason"] for row in rejects).most_common()
+    return ", ".join(f"{reason} {count}" for reason, count in reasons)
+
+
+def _too_many(out: Path, config: Config, source: str, faults: int, documents: int) -> str:
+    """Return the message about a source with more faults than the config allows."""
+    rows = [row for row in _rejects(out, source) if row["fault"]]
+    shown = "\n".join(
+        f"  {row['origin']}: {row['reason']}: {row['detail']}" for row in rows[:SHOWN]
+    )
+    records = faults + documents
+    return (
+        f"source {source}: {faults / records:.2%} of {records:,} records "
+        f"could not be read, more than ingest.max_reject_share = "
+        f"{config.ingest.max_reject_share:.2%} ({_counts(rows)})\n{shown}\n"
+        f"See {out / 'rejects'}; fix the input, or raise ingest.max_reject_share."
+    )

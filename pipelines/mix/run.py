@@ -43,18 +43,18 @@ def mix_tasks(config: Config, key: str) -> list[ShardTask]:
 def run_mix(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
     """Write the output shards of `tasks` (see `mix_tasks`), then the mixture's manifest.
 
-    Called with no task it writes the manifest only. Raises InputError if the mixture cannot be
-    met, RunFault if a token run is missing.
+    Called with no task it writes the manifest only. The former manifest is removed first, so a
+    mixture that cannot be met leaves none that describes another config. Raises InputError if the
+    mixture cannot be met, RunFault if a token run is missing.
     """
     folder = ctx.folder(MIXTURE)
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / MANIFEST).unlink(missing_ok=True)
     survivors = gather(ctx)
     arrangement = arrange_stages(
         survivors.documents, survivors.pools, ctx.config.mixture, survivors.allowed
     )
     _remove_others(folder, ctx.config.mixture)
-    if tasks:
-        (folder / MANIFEST).unlink(missing_ok=True)
     numbers = {task.name: index for index, task in enumerate(mix_tasks(ctx.config, ""))}
     for task in tasks:
         write_plan(folder / PLANS / task.name, survivors, arrangement, numbers[task.name])

@@ -175,6 +175,10 @@ def _write_mds(
             temporary.write_bytes(data)
             files.append(file_record(f"{MDS}/{path.name}", temporary))
         entries.append({"basename": path.name, "bytes": len(data), "samples": samples})
+    names = {entry["basename"] for entry in entries}
+    for path in folder.glob(f"{stem}.*.mds"):  # of a larger shard that was here
+        if path.name not in names:
+            path.unlink()
     return files, entries
 
 

@@ -63,6 +63,8 @@ class Stage:
     """Stages whose values it reads, besides those that decide survivors."""
     settings: Callable[[Config], Any] = _nothing
     """Values of the config that alter its values; thresholds that only decide are left out."""
+    noted: Callable[[Config], Any] = _nothing
+    """Values of the config that stand in its manifest alone: their change rewrites no shard."""
     modules: tuple[str, ...] = ()
     """Modules of its code besides the annotator's; a package counts with all its files."""
     models: Callable[[Config], list[Path]] = _no_files

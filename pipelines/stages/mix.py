@@ -23,6 +23,7 @@ STAGE = Stage(
     name="mix",
     reads=("tokenize",),
     settings=settings,
+    noted=lambda config: config.name,
     modules=("pipelines.mix.run",),
     survivors_only=True,
     folder=MIXTURE,

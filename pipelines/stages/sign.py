@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from filters.text.boundaries import MODEL
@@ -12,9 +12,14 @@ from schemas.rules import ALL, Rule
 
 
 def settings(config: Config) -> Any:
-    """Return the settings of hashes, signatures and matches."""
-    dedup = config.dedup
-    return [dedup.unit, dedup.ngram, dedup.permutations, dedup.seed, config.decontaminate.ngram]
+    """Return the settings of hashes, signatures and matches.
+
+    An item without an id is called by the name of its file.
+    """
+    dedup, decontaminate = config.dedup, config.decontaminate
+    names = [PurePath(path).name for path in decontaminate.against]
+    signed = [dedup.unit, dedup.ngram, dedup.permutations, dedup.seed]
+    return [*signed, decontaminate.ngram, names]
 
 
 def models(config: Config) -> list[Path]:

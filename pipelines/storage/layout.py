@@ -45,6 +45,8 @@ PLANS = "_plan"
 """In the mixture's folder: what each output shard is written from, removed at the end."""
 
 SHARDS = "*.parquet"
+SHARD_FILES = (SHARDS, "*.run")
+"""Files of a shard in `documents/` and `annotations/`: itself, and the token run beside it."""
 SIDE_CARS = "shard-*.parquet"
 NUMBER_PATTERN = r"-[0-9]+\.parquet$"
 """Regular expression of what follows the source in a shard's name."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from mixtures.shards.token_runs import run_path
 from pipelines.driver import locked
 from pipelines.engine.resume import begin, finish
 from pipelines.storage.files import TEMPORARY, atomic_path
@@ -45,6 +46,15 @@ def test_a_folder_without_its_manifest_is_not_finished(tmp_path: Path):
     assert read_manifest(tmp_path) == manifest
 
 
+def test_a_manifest_lists_its_shards_by_name_whatever_the_order_of_tasks(tmp_path: Path):
+    tasks = [task(1), task(0), task(2)]
+    begin(tmp_path, "key", tasks, keep=True)
+    for each in tasks:
+        write(tmp_path, each)
+    manifest = finish(tmp_path, "stage", "key", tasks)
+    assert [shard.name for shard in manifest.shards] == [task(number).name for number in range(3)]
+
+
 def test_shards_whose_own_key_holds_are_kept_when_the_stage_changes(tmp_path: Path):
     begin(tmp_path, "one", [task(0), task(1)], keep=True)
     for each in (task(0), task(1)):
@@ -71,10 +81,13 @@ def test_a_shard_cut_short_after_its_receipt_is_run_again(tmp_path: Path):
 
 def test_leftovers_and_shards_of_a_removed_source_go(tmp_path: Path):
     begin(tmp_path, "key", [task(0), task(9)], keep=True)
-    write(tmp_path, task(9))
+    for one in (task(0), task(9)):
+        write(tmp_path, one)
+        run_path(tmp_path / one.name).write_bytes(b"tokens")
     (tmp_path / f"{TEMPORARY}x").write_bytes(b"half")
     begin(tmp_path, "other", [task(0)], keep=True)
-    assert not list(tmp_path.glob("*.parquet"))
+    names = {path.name for path in tmp_path.iterdir() if path.is_file()}
+    assert names == {task(0).name, run_path(tmp_path / task(0).name).name}
     assert not list(tmp_path.glob(f"{TEMPORARY}*"))
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from filters.dedup.contamination import build_index, contamination, read_items
+from filters.text.repair import normalise
 from schemas.errors import InputError
 
 ENGLISH = (
@@ -61,6 +63,50 @@ def test_a_clean_document_has_no_share_and_no_run():
 def test_the_run_counts_the_units_that_match():
     _, run, _ = contamination(pa.array([ENGLISH], pa.large_string()), INDEX)
     assert run[0] == len(ENGLISH.replace("?", "").replace(";", "").split())
+
+
+@pytest.mark.parametrize("text", [KOREAN_LONG, KOREAN_SHORT, "café " * 8 + "où l'été naïf"])
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_an_item_matches_in_whatever_normal_form_its_file_is(tmp_path: Path, text: str, form: str):
+    path = tmp_path / "items.jsonl"
+    item = {"id": "x", "text": "\ufeff" + unicodedata.normalize(form, text) + "\0"}  # type: ignore[arg-type]  # a form
+    path.write_text(json.dumps(item) + "\n", "utf-8")
+    document = pa.array([AROUND[0] + normalise(text) + AROUND[1]], pa.large_string())
+    share, run, found = contamination(document, build_index(read_items(str(path)), 13))
+    assert found == ["x"]
+    assert share[0] > 0 and run[0] > 0
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85"])
+def test_a_separator_inside_an_items_text_ends_no_line(tmp_path: Path, separator: str):
+    path = tmp_path / "items.jsonl"
+    lines = [json.dumps({"text": f"하나{separator}둘"}, ensure_ascii=False), '{"text": "셋"}']
+    path.write_text("\n".join(lines) + "\n", "utf-8", newline="")
+    items = read_items(str(path))
+    assert [(name, text) for name, text, _ in items] == [
+        ("items.jsonl:1", f"하나{separator}둘"),
+        ("items.jsonl:2", "셋"),
+    ]
+
+
+@pytest.mark.parametrize("line", ['{"text": 5}', '{"text": null}', '{"text": "\\ud800"}', "[]"])
+def test_an_item_whose_text_is_not_text_names_its_line(tmp_path: Path, line: str):
+    path = tmp_path / "items.jsonl"
+    path.write_text(line + "\n", "utf-8")
+    with pytest.raises(InputError, match="line 1 is not an object"):
+        read_items(str(path))
+
+
+def test_a_short_item_before_the_first_window_adds_no_window_to_the_share():
+    items = [
+        ("short", "one two three four five six seven eight", ""),
+        ("long", " ".join(f"w{n}" for n in range(13)), ""),
+    ]
+    index = build_index(items, 13)
+    texts = [f"{items[0][1]} and {items[1][1]}", f"{items[1][1]} and {items[0][1]}", items[0][1]]
+    share, _, _ = contamination(pa.array(texts, pa.large_string()), index)
+    windows = 8 + 1 + 13 - 13 + 1
+    assert share.tolist() == pytest.approx([1 / windows, 1 / windows, 1])
 
 
 def test_a_file_of_items_that_is_broken_names_its_line(tmp_path: Path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import re
 from datetime import date
 
 import pyarrow as pa
@@ -11,6 +13,7 @@ from filters.pii.annotator import SPANS, Redact
 from filters.pii.entities import drop_types
 from filters.pii.mask import apply_spans, drops, masked
 from filters.pii.pseudonym import Pseudonyms
+from filters.text.removed_spans import build_removed_spans
 from schemas.config import Pii
 from tests.support.pii_values import Planted, planted
 
@@ -131,6 +134,74 @@ def test_a_batch_of_many_equals_many_of_one(redact: Redact):
 
 
 PSEUDONYMISE = Pii(action="pseudonymise", key="a secret")
+
+
+@pytest.mark.parametrize("settings", [Pii(), PSEUDONYMISE])
+@pytest.mark.parametrize(
+    ("text", "cut", "expected"),
+    [
+        ("첫째 줄\n{kim@naver.com | 안내}", ["kim@naver.com | 안내"], "첫째 줄\n"),
+        ("첫째 줄\n{kim@naver.com}", ["kim@naver.com"], "첫째 줄\n"),
+        ("앞 {kim@naver.com 뒤}", ["naver.com 뒤"], "앞 "),
+        ("{안내 kim@naver.com} 뒤", ["안내 kim@"], " 뒤"),
+        ("가 {kim@naver.com} 나", ["@"], "가  나"),
+        ("{kim@naver.com}", ["kim", "com"], ""),
+        ("a.lee@naver.com\n{kim@naver.com}", ["kim@naver.com"], "****@naver.com\n"),
+    ],
+)
+def test_a_value_that_a_cut_reaches_goes_with_it_and_leaves_no_mask(
+    redact: Redact, settings: Pii, text: str, cut: list[str], expected: str
+):
+    text = text.replace("{", "").replace("}", "")
+    rows = spans(redact, [text])
+    starts = [len(text[: text.index(part)].encode()) for part in cut]
+    ends = [start + len(part.encode()) for start, part in zip(starts, cut, strict=True)]
+    columns = [
+        build_removed_spans(1, [0], [(start, end, "line")])
+        for start, end in zip(starts, ends, strict=True)
+    ]
+    after = apply_spans(column([text]), rows, settings, columns)[0].as_py()
+    other = r".+@.+" if settings is PSEUDONYMISE else re.escape("****@naver.com")
+    assert re.fullmatch(re.escape(expected).replace(re.escape("****@naver.com"), other), after)
+
+
+def test_a_value_whose_action_is_keep_loses_only_what_is_cut(redact: Redact):
+    text = "kim@naver.com 뒤"
+    cut = build_removed_spans(1, [0], [(0, 4, "line")])
+    after = apply_spans(column([text]), spans(redact, [text]), Pii(action="keep"), [cut])
+    assert after.to_pylist() == ["naver.com 뒤"]
+
+
+def test_no_mask_is_left_of_any_value_that_a_cut_overlaps(redact: Redact):
+    """Against a character at a time: what the text outside values and cuts is."""
+    chance = random.Random(5)
+    texts = [item.text + "\n꼬리 " + item.text for item in planted(seed=15, rounds=2)]
+    rows = spans(redact, list(texts))
+    where: list[int] = []
+    cuts: list[tuple[int, int, str]] = []
+    for number, text in enumerate(texts):
+        bounds = [len(text[:at].encode()) for at in range(len(text) + 1)]
+        start, end = sorted(chance.sample(bounds, 2))
+        where.append(number)
+        cuts.append((start, end, "line"))
+    removed = build_removed_spans(len(texts), where, cuts)
+    found = apply_spans(column(list(texts)), rows, Pii(), [removed]).to_pylist()
+    reached = 0
+    for text, (start, end, _), own, after in zip(texts, cuts, rows.to_pylist(), found, strict=True):
+        data = text.encode()
+        expected, at = b"", 0
+        edits = [(start, end, b"")]
+        for span in own:
+            value = data[span["start"] : span["end"]].decode()
+            hit = span["start"] < end and span["end"] > start
+            reached += hit
+            put = b"" if hit else masked(value, span["type"], Pii()).encode()
+            edits.append((span["start"], span["end"], put))
+        for first, last, put in sorted(edits):
+            expected += data[at:first] + put
+            at = max(at, last)
+        assert after == (expected + data[at:]).decode()
+    assert reached > 50
 
 
 def test_a_pseudonym_is_stable_inside_a_document_and_differs_between_them(redact: Redact):

@@ -8,11 +8,11 @@ import numpy as np
 import orjson
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from filters.text.repair import META, normalise, repair, repaired_share
-from schemas.config import Ingest
+from schemas.config import Ingest, Repair
 from tests.support.columns import records
 
 KINDS = Ingest().repair
@@ -28,6 +28,11 @@ def repaired(text: str) -> str:
     [
         ("a\x07b\x1b[0m", "ab[0m", "controls"),
         ("형\x85용", "형용", "controls"),
+        ("제목\x0b부제", "제목\n부제", "controls"),
+        ("page one\x0cpage two", "page one\npage two", "controls"),
+        ("하나\x1e둘\x1c셋", "하나\n둘\n셋", "controls"),
+        ("It\x92s a \x93test\x94 \x96 yes", "It’s a “test” – yes", "mojibake"),
+        ("wait\x85 what", "wait… what", "mojibake"),
         ("정\u200b수\u00ad기 \u202e앞", "정수기 앞", "zero_width"),
         ("ÇÑ±Û ÀÌ¸§ÀÔ´Ï´Ù", "한글 이름입니다", "mojibake"),
         ("naÃ¯ve cafÃ©", "naïve café", "mojibake"),
@@ -68,6 +73,7 @@ def test_euc_kr_read_as_latin_1_comes_back() -> None:
         "말줄임표······ 끝",
         "Ça été décidé à l'été; ÀÉÈÙ",
         "ĞİŞÖÜ, Åse, ÆØÅ, München",
+        "അവന്\u200d വന്നു, ত্\u200d",
         "👩\u200d💻 and क्\u200dष",
         "if a < b && c > d",
         "AT&T; R&D",
@@ -91,16 +97,67 @@ def test_decomposed_hangul_composes_and_line_ends_are_one_kind() -> None:
     assert normalise(text) == SENTENCE + "\n끝\n"
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_a_second_repair_of_any_text_changes_no_more_than_what_the_first_uncovered(
-    text: str,
-) -> None:
-    once, counts = repair(text, KINDS)
+BREAKERS = [
+    *("가", "각", "\u1100", "\u1161", "\u11ab", "ㅎ", "ㅏ", "ㄴ", "\uffbe", "\uffc2", "\uffa4", "한글"),
+    *("\ufeff", "\0", "\r", "\n", "\x07", "\x0c", "\x85", "\x92", "\xa0", "\u200b", "\xad", "\u200d"),
+    *("e", "\u0301", "\u0327", "é", "\u0958", "\u0344", "\ufb2c", "क", "्", "👍", " ", "a", "。"),
+    *("&amp;", "amp;", "&lt;", "&gt;", "&#8203;", "&shy;", "&zwnj;", "&#12;", "&#x41;", "&eacute;"),
+    *("&Atilde;", "&copy;", "&", "#", "38;", "<", ">", "b>", "<br>", "</p>", "`", "](", "# "),
+    *("ÇÑ", "±Û", "ÀÌ", "¸§", "Ã¯", "Ã©", "â€™", "â€", "œ", "Ð°", "ä¸\xad", "\xef\xbb\xbf", "\xe2\x80\x8b"),
+]  # fmt: skip
+"""Pieces that each repair takes up, and that a repair of one of them may leave for another."""
+
+
+@given(
+    st.one_of(
+        st.lists(st.sampled_from(BREAKERS), max_size=30).map("".join),
+        st.text(st.characters(exclude_categories=["Cs"])),
+    ),
+    st.sets(st.sampled_from(KINDS)),
+)
+@example("it&#8203;s &shy;&zwnj;&#12;x", set(KINDS))
+@example("가\ufeff\u11ab", set())
+@example("가\0\u11ab", set())
+@example("\r\ufeff\n", set())
+@example("&" + "amp;" * 50 + "lt;b&gt;", set(KINDS))
+@example("<" * 50 + "b>" * 50, set(KINDS))
+def test_a_second_repair_of_any_text_changes_nothing(text: str, kinds: set[Repair]) -> None:
+    once, counts = repair(text, kinds)
+    assert repair(once, kinds) == (once, {})
     assert unicodedata.is_normalized("NFC", once)
-    assert not set(once) & {"\0", "\r", "\ufeff", "\x07", "\u200b"}
-    assert counts.keys() <= set(KINDS)
+    assert not set(once) & {"\0", "\r", "\ufeff"}
+    assert counts.keys() <= kinds
     if not counts:
         assert once == normalise(text)
+
+
+@given(st.lists(st.sampled_from(BREAKERS), max_size=30).map("".join))
+def test_no_control_or_zero_width_space_is_left_whatever_hid_it(text: str) -> None:
+    assert not set(repaired(text)) & {"\x07", "\x0c", "\x85", "\u200b", "\xad"}
+
+
+@pytest.mark.parametrize(
+    ("hidden", "whole"),
+    [
+        ("가\ufeff\u11ab", "간"),
+        ("가\0\u11ab", "간"),
+        ("\r\ufeff\n", "\n"),
+        ("a&#8203;b&shy;c&#7;d", "abcd"),
+        ("&amp;amp;amp;amp;amp;lt;표&amp;amp;amp;amp;amp;gt;", "<표>"),
+        ("<<b>b>굵게", "굵게"),
+        ("&eacute;t&#xC3;&#xA9;", "été"),
+    ],
+)
+def test_what_one_repair_uncovers_another_repairs(hidden: str, whole: str) -> None:
+    assert repaired(hidden) == whole
+
+
+@pytest.mark.parametrize("bomb", ["<" * 20_000 + "b>" * 20_000, "&#" * 9_000 + "5" + "3;" * 9_000])
+def test_a_text_nested_without_end_is_normalised_only(bomb: str) -> None:
+    text, counts = repair("가\ufeff\u11ab" + bomb, KINDS)
+    assert repair(text, KINDS) == (text, counts)
+    assert text == "간" + bomb
+    assert counts == {}
 
 
 @given(st.text(st.characters(categories=["Lo"], max_codepoint=0xD7A3, min_codepoint=0xAC00)))

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from filters.columnar.arrays import fixed_matrix
 from filters.dedup.connected import Nodes, components
 from pipelines.dedup.connect import connect
 from pipelines.driver import Run
@@ -318,3 +319,41 @@ def test_morphemes_find_copies_with_other_spacing(tmp_path: Path):
     copies = [noisy(text, "spaces") for text in BASE[:8]]
     rows = annotations(run(tmp_path, {"a": [*BASE[:8], *copies]}, unit="morphemes", threshold=0.5))
     assert sum(bool(row["duplicate"]) for row in rows) >= 7
+
+
+COPIES = (str.upper, str.title, lambda text: text.replace(" ", ""), lambda text: f" {text}\n\n")
+"""Ways to write a text that the content hash leaves out; full width is one more."""
+
+
+@pytest.mark.parametrize(("unit", "ngram"), [("words", 3), ("morphemes", 3), ("chars", 5)])
+def test_exact_copies_are_joined_whatever_the_shingles_are(tmp_path: Path, unit: str, ngram: int):
+    originals = [f"Page {seed} of Notes. {text}" for seed, text in enumerate(BASE[:10])]
+    wide = str.maketrans({chr(code): chr(code + 0xFEE0) for code in range(0x21, 0x7F)})
+    copies = [write(text) for text in originals for write in (*COPIES, lambda t: t.translate(wide))]
+    out = run(tmp_path / "one", {"a": originals, "b": copies}, prefer=["a"], unit=unit, ngram=ngram)
+    rows = annotations(out)
+    assert [row["duplicate_kind"] for row in rows if row["source"] == "b"] == ["exact"] * 50
+    assert {row["cluster_size"] for row in rows} == {6}
+    later = run(tmp_path / "two", {"c": copies}, unit=unit, ngram=ngram, against=[str(out)])
+    assert {row["duplicate_kind"] for row in annotations(later)} == {"earlier"}
+
+
+@pytest.mark.parametrize("width", [4, 16])
+def test_a_matrix_of_no_rows_has_its_columns(width: int):
+    assert fixed_matrix(pa.array([], pa.binary()), width, "<u4").shape == (0, width // 4)
+
+
+def test_pages_beside_a_source_without_addresses_are_joined_by_address(tmp_path: Path):
+    pages = [(BASE[0], "https://example.org/a"), (BASE[1], "http://example.org/a/")]
+    sources: dict[str, Texts] = {"none": BASE[2:30], "web": [*pages, *BASE[30:40]]}
+    rows = annotations(run(tmp_path, sources, urls=True))
+    assert [row["duplicate_kind"] for row in rows if row["duplicate"]] == ["url"]
+    assert {row["text"] for row in rows if row["cluster_size"] == 2} == set(BASE[:2])
+
+
+def test_pages_that_only_look_alike_by_address_are_not_joined(tmp_path: Path):
+    ends = ("?1234", "?5678", "?name=%C7%D1", "?name=%B1%DB", "?ref_id=1", "?ref_id=2")
+    pages = [(BASE[n], f"https://example.org/view.asp{end}") for n, end in enumerate(ends)]
+    assert not any(
+        row["duplicate"] for row in annotations(run(tmp_path, {"web": pages}, urls=True))
+    )

@@ -293,6 +293,21 @@ def test_other_forms_come_and_go_with_the_config(tokenized: Path, tmp_path: Path
     assert list(files.verify_files(folder)) == []
 
 
+def test_fewer_files_of_a_shard_leave_none_of_the_last_mixture(
+    tokenized: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(formats, "MDS_BYTES", 4000)
+    out = link(tokenized, tmp_path / "out")
+    sizes = []
+    for tokens in (30_000, 6000):
+        folder = mix(context(out, formats=["mds"], tokens=tokens)) / "mds"
+        index = json.loads((folder / "index.json").read_text("utf-8"))
+        named = {shard["raw_data"]["basename"] for shard in index["shards"]}
+        assert {path.name for path in folder.glob("*.mds")} == named
+        sizes.append(len(named))
+    assert sizes[0] > sizes[1]
+
+
 STAGES = {
     "tokens": 30_000,
     "shards": 5,
@@ -440,6 +455,19 @@ def test_a_mixture_that_cannot_be_met_writes_nothing(tokenized: Path, tmp_path: 
     with pytest.raises(InputError, match="cannot be met"):
         mix(context(out, tokens=10**9))
     assert not list((out / "mixture").glob("shard-*"))
+
+
+def test_a_mixture_that_cannot_be_met_leaves_no_manifest_of_the_last(
+    tokenized: Path, tmp_path: Path
+):
+    out = link(tokenized, tmp_path / "out")
+    folder = mix(context(out))
+    before = digests(folder)
+    with pytest.raises(InputError, match="cannot be met"):
+        mix(context(out, tokens=10**9))
+    assert not (folder / files.MANIFEST).exists()
+    mix(context(out))
+    assert digests(folder) == before
 
 
 def test_the_exact_plan_is_that_of_the_manifest(tokenized: Path, tmp_path: Path):

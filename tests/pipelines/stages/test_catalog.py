@@ -40,9 +40,21 @@ def test_a_rule_on_the_documents_own_column_decides_where_the_component_is_known
     assert reasons("measure", rules=rules) == ["no_component", "license"]
 
 
-def test_a_rule_that_does_not_fit_its_column_is_refused_by_its_key():
-    with pytest.raises(InputError, match=r"rules\.ko\.words: words is of type int64: 'abc' is not"):
-        effective_rules(config(rules={"ko": {"words": "==abc"}}))
+@pytest.mark.parametrize(
+    ("column", "condition", "fault"),
+    [
+        ("words", "==abc", "words is of type int64: 'abc' is not a number"),
+        ("syntax_ok", "==true", "syntax_ok is of type float: True is not a number"),
+        ("lang", "==5", "lang is of type string: put the string in quotes"),
+        ("duplicate", ">=1", "duplicate is of type bool: values are true or false"),
+        ("pii_types", "==KR_RRN", "pii_types is of type list"),
+    ],
+)
+def test_a_rule_that_does_not_fit_its_column_is_refused_by_its_key(
+    column: str, condition: str, fault: str
+):
+    with pytest.raises(InputError, match=rf"rules\.ko\.{column}: {fault}"):
+        effective_rules(config(rules={"ko": {column: condition}}))
 
 
 def test_an_entity_to_drop_becomes_a_rule():

@@ -10,7 +10,7 @@ import pytest
 
 from filters.text.boundaries import MODEL
 from pipelines import wiring
-from pipelines.engine.keys import parameter_key, stage_key
+from pipelines.engine.keys import parameter_key, shards_key, stage_key
 from pipelines.ingest.run import ingest_tasks
 from pipelines.stages import catalog
 from pipelines.stages.base import Stage
@@ -104,3 +104,38 @@ def test_a_whole_stage_moves_every_stage_over_survivors_after_it():
         if stage_key(stage, one, "d") != stage_key(stage, other, "d")
     }
     assert moved == {"dedup", "redact", "screen", "score", "tokenize", "mix"}
+
+
+def moved(old: Config, new: Config) -> set[str]:
+    """Return the stages that a change of the config makes do something."""
+    return {
+        stage.name
+        for stage in catalog.active_stages(new)[1:]
+        if stage_key(stage, old, "d") != stage_key(stage, new, "d")
+    }
+
+
+def test_a_new_name_moves_the_mixtures_manifest_and_no_shard():
+    old, new = config(), config(name="new")
+    assert moved(old, new) == {"mix"}
+    mix = catalog.stage("mix")
+    assert shards_key(mix, old, "d") == shards_key(mix, new, "d")
+
+
+def test_the_name_of_a_benchmark_file_counts_where_its_content_does_not_change(tmp_path: Path):
+    (tmp_path / "other").mkdir()
+    files = [tmp_path / "x1.jsonl", tmp_path / "x2.jsonl", tmp_path / "other/x1.jsonl"]
+    for file in files:
+        file.write_text('{"text": "the same item"}\n', "utf-8")
+    first, renamed, carried = (config(decontaminate={"against": [str(file)]}) for file in files)
+    assert "sign" in changed(first, renamed)
+    assert changed(first, carried) == set()
+
+
+@pytest.mark.parametrize(
+    ("column", "one", "other"),
+    [("alnum_ratio", ">=0.777777731", ">=0.777777851"), ("bytes", "<=1048576", "<=1048580")],
+)
+def test_every_digit_of_a_threshold_counts(column: str, one: str, other: str):
+    rules = [config(rules={"ko": {column: condition}}) for condition in (one, other)]
+    assert moved(*rules) == {"dedup", "redact", "screen", "score", "tokenize", "mix"}
