@@ -6,12 +6,10 @@ most) where the sentence leaves it open in between. `oracle` computes all of a t
 
 from __future__ import annotations
 
-import html.parser
 import math
 import re
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 from tests.oracles.characters import LETTERS, by_unicode, is_letter, is_space, is_syllable, kind, split_words, strip_end, strip_start
 
@@ -241,7 +239,7 @@ def c4_lines(text: str) -> Value:
 def c4_sentences(text: str) -> Value:
     """sentences in the lines that C4 would keep (C4: at least 5); sentences are counted by marks"""
     kept = c4_kept(text)[1]
-    return len(kept), sum(max(1, len(re.findall(r"[.?!。？！]+", line))) for line in kept)
+    return len(kept), sum(1 + len(re.findall(r"[.?!。？！]+", line)) for line in kept)
 
 
 def c4_banned(text: str) -> Value:
@@ -371,33 +369,17 @@ def markup(text: str) -> Value:
     return 0, float(head.startswith("<"))
 
 
-class Reader(html.parser.HTMLParser):
-    """Collects the text outside tags, scripts and styles."""
+def visible_text(text: str) -> Value:
+    """share of bytes outside tags, scripts and styles; 1 without markup (StarCoder: at least 0.2)"""
+    seen = visible_bytes(text)
+    least, most = seen if isinstance(seen, tuple) else (seen, seen)
+    size = len(text.encode())
+    return (1 if not size or least == most else share(least, size)), share(most, size) if size else 1
 
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=False)
-        self.seen: list[str] = []
-        self.hidden = ""
 
-    def handle_starttag(self, tag: str, attrs: Any) -> None:
-        if tag in ("script", "style"):
-            self.hidden = tag
-
-    def handle_startendtag(self, tag: str, attrs: Any) -> None:
-        self.hidden = ""
-
-    def handle_endtag(self, tag: str) -> None:
-        self.hidden = ""
-
-    def handle_data(self, data: str) -> None:
-        if not self.hidden:
-            self.seen.append(data)
-
-    def handle_entityref(self, name: str) -> None:
-        self.handle_data(f"&{name};")
-
-    def handle_charref(self, name: str) -> None:
-        self.handle_data(f"&#{name};")
+def visible_bytes(text: str) -> Value:
+    """bytes outside tags, scripts and styles; all without markup; tests/oracles/pages.py makes pages"""
+    return (0, len(text.encode())) if markup(text) != (0, 0) else len(text.encode())
 
 
 SIGNALS: dict[str, Callable[[str], Value]] = {
@@ -419,6 +401,7 @@ PROSE: dict[str, Callable[[str], Value]] = {
 CODE: dict[str, Callable[[str], Value]] = {
     function.__name__: function
     for function in (
-        encoded_runs, comment_lines, data_lines, generated, license_header, markup,
+        encoded_runs, comment_lines, data_lines, generated, license_header, markup, visible_text,
+        visible_bytes,
     )
 }  # fmt: skip
