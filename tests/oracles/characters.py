@@ -27,7 +27,7 @@ def by_unicode(character: str) -> str | None:
     category, name = unicodedata.category(character), unicodedata.name(character, "")
     if "0" <= character <= "9" or "０" <= character <= "９":
         return "digit"
-    if category[0] in "PS" and (ord(character) < 0x250 or 0x2010 <= ord(character) < 0x2e00):
+    if category[0] in "PS" and (ord(character) < 0x250 or 0x2010 <= ord(character) < 0x2E00):
         return "mark"
     if category not in ("Lu", "Ll", "Lo"):
         return None

@@ -27,7 +27,9 @@ def annotator() -> Measure:
     return Measure(Settings())
 
 
-def batch(values: Sequence[str | None], kinds: Sequence[tuple[str | None, str | None]]) -> pa.RecordBatch:
+def batch(
+    values: Sequence[str | None], kinds: Sequence[tuple[str | None, str | None]]
+) -> pa.RecordBatch:
     """Return documents as `measure` reads them: text, component, programming language, meta."""
     return pa.RecordBatch.from_arrays(
         [
@@ -60,7 +62,9 @@ def equals(wanted: Value, found: object) -> bool:
     return not math.isnan(found) and least - slack <= found <= most + slack
 
 
-def mismatches(texts: Iterable[str], kind: tuple[str | None, str | None]) -> tuple[int, dict[str, list[Mismatch]]]:
+def mismatches(
+    texts: Iterable[str], kind: tuple[str | None, str | None]
+) -> tuple[int, dict[str, list[Mismatch]]]:
     """Return how many values were compared, and those that differ by column.
 
     The texts are measured in batches of 100 as a run does; the oracles see each alone.

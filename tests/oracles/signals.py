@@ -11,7 +11,17 @@ import re
 from collections import Counter
 from collections.abc import Callable
 
-from tests.oracles.characters import LETTERS, by_unicode, is_letter, is_space, is_syllable, kind, split_words, strip_end, strip_start
+from tests.oracles.characters import (
+    LETTERS,
+    by_unicode,
+    is_letter,
+    is_space,
+    is_syllable,
+    kind,
+    split_words,
+    strip_end,
+    strip_start,
+)
 
 SENTENCE_MARKS = ".?!。？！‼⁉．｡"
 CLOSERS = "\"'”’)]」』》〉】*_`"
@@ -136,7 +146,7 @@ def is_bullet(line: str) -> bool | None:
         return True
     if line[0] in BULLETS_BEFORE_SPACE:
         return line[1] in " \t" if len(line) > 1 else None
-    return None if kind(line[0]) == "mark" and ord(line[0]) > 127 or line[0] == "+" else False
+    return None if (kind(line[0]) == "mark" and ord(line[0]) > 127) or line[0] == "+" else False
 
 
 def bullet_lines(text: str) -> Value:
@@ -353,12 +363,16 @@ def data_lines(text: str) -> Value:
 
 def generated(text: str) -> Value:
     """1 where the head of the file states that it was generated"""
-    return 0, float(any(word in text.lower() for word in ("generat", "do not edit", "do not modify", "자동")))
+    return 0, float(
+        any(word in text.lower() for word in ("generat", "do not edit", "do not modify", "자동"))
+    )
 
 
 def license_header(text: str) -> Value:
     """1 where the head of the file names a licence or copyright"""
-    return 0, float(any(word in text.lower() for word in ("licen", "copyright", "spdx", "(c)", "©")))
+    return 0, float(
+        any(word in text.lower() for word in ("licen", "copyright", "spdx", "(c)", "©"))
+    )
 
 
 def markup(text: str) -> Value:
@@ -374,7 +388,9 @@ def visible_text(text: str) -> Value:
     seen = visible_bytes(text)
     least, most = seen if isinstance(seen, tuple) else (seen, seen)
     size = len(text.encode())
-    return (1 if not size or least == most else share(least, size)), share(most, size) if size else 1
+    return (1 if not size or least == most else share(least, size)), share(
+        most, size
+    ) if size else 1
 
 
 def visible_bytes(text: str) -> Value:

@@ -40,9 +40,12 @@ def faults(text: str) -> list[str]:
 def check(texts: list[str]) -> None:
     wrong = [text for text in texts if faults(text)]
     if wrong:
-        kinds = {fault: text for text in sorted(wrong, key=len, reverse=True) for fault in faults(text)}
+        kinds = {
+            fault: text for text in sorted(wrong, key=len, reverse=True) for fault in faults(text)
+        }
         shortest = {
-            fault: shorten(text, lambda less, fault=fault: fault in faults(less)) for fault, text in kinds.items()
+            fault: shorten(text, lambda less, fault=fault: fault in faults(less))
+            for fault, text in kinds.items()
         }
         pytest.fail(f"{len(wrong)} of {len(texts)} texts: {shortest!r}")
 
@@ -54,13 +57,19 @@ def test_a_repaired_document_is_in_nfc_and_stays_as_it_is(name: str):
 
 def test_a_repaired_adversarial_text_is_in_nfc_and_stays_as_it_is():
     texts = adversarial()
-    check(BROKEN + texts + [left + right for left, right in zip(BROKEN * 60, texts[::-1], strict=False)])
+    check(
+        BROKEN
+        + texts
+        + [left + right for left, right in zip(BROKEN * 60, texts[::-1], strict=False)]
+    )
 
 
 def test_decomposed_text_comes_back():
     for text in (*documents("ko_docs"), *documents("ko_reviews")):
         whole = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
-        assert normalise(unicodedata.normalize("NFD", text)) == whole.replace("\0", "").replace("\ufeff", "")
+        assert normalise(unicodedata.normalize("NFD", text)) == whole.replace("\0", "").replace(
+            "\ufeff", ""
+        )
 
 
 CHARSETS = {

@@ -79,13 +79,18 @@ def first_difference(
 
 
 def test_a_batch_of_n_rows_gives_what_n_batches_of_one_row_give():
-    texts = [*adversarial(), *(text for name in NAMES for text in documents(name)[: 500 if FULL else 15])]
+    texts = [
+        *adversarial(),
+        *(text for name in NAMES for text in documents(name)[: 500 if FULL else 15]),
+    ]
     random.Random(3).shuffle(texts)
     rows = rows_of(texts, 4)
     alone = [
         annotator()(batch([text], [(component, language)])).to_pylist()[0]
         for text, component, language in zip(
-            texts, *(rows.column(name).to_pylist() for name in ("assigned", "code_lang")), strict=True
+            texts,
+            *(rows.column(name).to_pylist() for name in ("assigned", "code_lang")),
+            strict=True,
         )
     ]
     assert not first_difference(annotator()(rows).to_pylist(), alone, rows, 0)
@@ -103,9 +108,13 @@ def test_the_next_row_changes_nothing():
     texts += adversarial()[: 2_000 if FULL else 250]
     alone = [annotator()(batch([text], [PROSE_KIND])).to_pylist()[0] for text in texts]
     for other in after:
-        rows = batch([part for text in texts for part in (text, other)], [PROSE_KIND] * (2 * len(texts)))
+        rows = batch(
+            [part for text in texts for part in (text, other)], [PROSE_KIND] * (2 * len(texts))
+        )
         found = annotator()(rows).to_pylist()[::2]
-        assert not first_difference(found, alone, batch(texts, [PROSE_KIND] * len(texts)), 0), repr(other)
+        assert not first_difference(found, alone, batch(texts, [PROSE_KIND] * len(texts)), 0), repr(
+            other
+        )
 
 
 def test_rows_without_text_component_or_language_change_no_other_row():
@@ -121,7 +130,9 @@ def test_rows_without_text_component_or_language_change_no_other_row():
     assert not first_difference(
         [found[index] for index in kept], annotator()(without).to_pylist(), without, 0
     )
-    nothing = rows.set_column(0, "text", pa.array([text or "" for text in spaced], pa.large_string()))
+    nothing = rows.set_column(
+        0, "text", pa.array([text or "" for text in spaced], pa.large_string())
+    )
     assert not first_difference(found, annotator()(nothing).to_pylist(), rows, 0)
 
 
@@ -137,4 +148,6 @@ def test_a_column_is_null_where_it_does_not_apply_and_nowhere_else():
         if name == "syntax_ok":
             continue
         valid = found.column(name).is_valid().to_pylist()
-        assert valid == [applies == "all" or (applies == "code") == is_code for is_code in code], name
+        assert valid == [applies == "all" or (applies == "code") == is_code for is_code in code], (
+            name
+        )

@@ -20,8 +20,8 @@ from filters.text.units import COUNTS, cut_units
 from tests.oracles.characters import is_letter, is_space, is_syllable
 from tests.oracles.signals import Value, is_named, length, share, symbols
 
-ENGLISH = set("the be to of and that have with".split())
-KOREAN = set("의 다 이 는 에 을 한 년 하 은 를 했 고 에서 가 있 으로 인 월 로 되".split())
+ENGLISH = set(["the", "be", "to", "of", "and", "that", "have", "with"])
+KOREAN = set(["의", "다", "이", "는", "에", "을", "한", "년", "하", "은", "를", "했", "고", "에서", "가", "있", "으로", "인", "월", "로", "되"])
 
 
 def lengths_by_program(text: str) -> list[int]:
@@ -30,7 +30,13 @@ def lengths_by_program(text: str) -> list[int]:
     room = int(offsets[1] - offsets[0]) + 1
     hashes, sums = np.zeros(room, np.uint64), np.zeros(room, np.int64)
     found = cut_units(
-        data, int(offsets[0]), int(offsets[1]), load_weights(), hashes, sums, np.zeros(COUNTS, np.int64)
+        data,
+        int(offsets[0]),
+        int(offsets[1]),
+        load_weights(),
+        hashes,
+        sums,
+        np.zeros(COUNTS, np.int64),
     )
     return [int(n) for n in np.diff(sums[: found + 1])]
 
@@ -78,7 +84,9 @@ def units_of(text: str) -> list[str]:
             continue
         assert left, f"no unit for {text[at : at + 20]!r}"
         unit = text[at : at + left.pop()]
-        assert not any(is_space(c) or is_syllable(c) for c in unit), f"unit {unit!r} crosses a class"
+        assert not any(is_space(c) or is_syllable(c) for c in unit), (
+            f"unit {unit!r} crosses a class"
+        )
         units.append(unit)
         at += len(unit)
     assert not left, f"{len(left)} units more than the text holds"
