@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from filters.measure.annotator import Measure
 from schemas.config import Measure as Settings
-from tests.oracles.signals import CODE, PROSE, SIGNALS, Value
+from tests.oracles.signals import PROSE, SIGNALS, Value
+from tests.oracles.signals_of_code import CODE
 from tests.oracles.texts import shorten
 from tests.oracles.units import unit_signals
 

@@ -20,8 +20,30 @@ from filters.text.units import COUNTS, cut_units
 from tests.oracles.characters import is_letter, is_space, is_syllable
 from tests.oracles.signals import Value, is_named, length, share, symbols
 
-ENGLISH = set(["the", "be", "to", "of", "and", "that", "have", "with"])
-KOREAN = set(["의", "다", "이", "는", "에", "을", "한", "년", "하", "은", "를", "했", "고", "에서", "가", "있", "으로", "인", "월", "로", "되"])
+ENGLISH = {"the", "be", "to", "of", "and", "that", "have", "with"}
+KOREAN = {
+    "의",
+    "다",
+    "이",
+    "는",
+    "에",
+    "을",
+    "한",
+    "년",
+    "하",
+    "은",
+    "를",
+    "했",
+    "고",
+    "에서",
+    "가",
+    "있",
+    "으로",
+    "인",
+    "월",
+    "로",
+    "되",
+}
 
 
 def lengths_by_program(text: str) -> list[int]:
