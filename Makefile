@@ -40,7 +40,7 @@ demo: setup ## Curate the demo corpus into out/demo, from raw text to token shar
 test: $(TOOLS) ## Run the tests; TESTS="tests/filters -k hangul" runs some of them
 	$(BIN)/pytest $(or $(TESTS),--numprocesses=2 --dist=worksteal)
 
-oracles: dev ## Compare promises of the docs with independent oracles, an hour
+oracles: $(TOOLS) ## Compare promises of the docs with independent oracles, an hour
 	BIBIM_ORACLES=full $(BIN)/pytest tests/oracles -n 2
 
 spark: build/spark/job-server.jar build/spark/python/.done ## Install Spark and Beam's job server (Java, Maven)

@@ -147,6 +147,9 @@ def test_a_column_is_null_where_it_does_not_apply_and_nowhere_else():
     for name, applies in applies_to().items():
         if name == "syntax_ok":
             continue
+        if name == "tails":
+            assert found.column(name).to_pylist() == [[]] * len(code)
+            continue
         valid = found.column(name).is_valid().to_pylist()
         assert valid == [applies == "all" or (applies == "code") == is_code for is_code in code], (
             name

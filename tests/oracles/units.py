@@ -7,7 +7,6 @@ strings, kinds, stop words and n-grams from the text.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from functools import cache
 
@@ -153,7 +152,7 @@ def unit_signals(text: str) -> dict[str, Value]:
         "mean_unit_length": share(length(named), len(named)),
         "alpha_units": share(sum(any(map(is_letter, unit)) for unit in units), len(units)),
         "unit_symbol_ratio": share(symbols(text), len(units)),
-        "unit_newlines": share(text.count("\n"), len(units)) if units else (0, math.inf),
+        "unit_newlines": share(text.count("\n"), len(units)) if units else text.count("\n"),
         "unique_units": share(len(set(units)), len(units)),
     }
     found |= {f"top_{size}gram": top(units, size, len(text)) for size in (2, 3, 4)}
