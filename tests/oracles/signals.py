@@ -1,7 +1,7 @@
 """Signals of docs/signals.md in plain Python, from their sentences: slow and obvious.
 
 Each function's docstring is the sentence that it implements; a function returns the value, or (least,
-most) where the sentence leaves it open in between. `oracle` computes all of a text.
+most) where the sentence leaves it open in between.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from tests.oracles.characters import (
     LETTERS,
+    SPACES,
     is_letter,
     is_space,
     is_syllable,
@@ -170,7 +171,7 @@ def sentence_endings(text: str) -> Value:
     found = lines_of(text)
     marked = sum(line[-1] in SENTENCE_MARKS for line in found)
     closed = sum(
-        (bare := line.rstrip(CLOSERS)) == "" or bare[-1] in SENTENCE_MARKS + "…" or kind(bare[-1]) == "mark"
+        (bare := line.rstrip(CLOSERS + SPACES)) == "" or bare[-1] in SENTENCE_MARKS + "…" or kind(bare[-1]) == "mark"
         or is_syllable(bare[-1]) for line in found
     )  # fmt: skip
     return share(marked, len(found)), share(closed, len(found))
@@ -221,10 +222,9 @@ def newline_ratio(text: str) -> Value:
 
 def c4_kept(text: str) -> tuple[int, list[str], int]:
     """Return (lines, those that C4 keeps, banned), as datatrove computes them."""
-    kept, banned, total = [], 0, 0
-    for line in text.split("\n"):
-        whole = line.strip(" \t\r\v\f")
-        total += bool(whole)
+    kept, banned = [], 0
+    for line in lines_of(text):
+        whole = strip_start(line)
         words = split_words(whole)
         bare = re.sub(r"(?:\[\d*\]|\[edit\]|\[citation needed\])+$", "", whole, flags=re.ASCII)
         if len(words) < 3 or any(len(word) > 1000 for word in words):
@@ -236,7 +236,7 @@ def c4_kept(text: str) -> tuple[int, list[str], int]:
             banned = 1
         elif not any(phrase in low for phrase in C4_PHRASES):
             kept.append(bare)
-    return total, kept, banned
+    return len(lines_of(text)), kept, banned
 
 
 def c4_lines(text: str) -> Value:

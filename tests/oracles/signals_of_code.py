@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from tests.oracles.characters import LETTERS, by_unicode, is_letter, strip_start
+from tests.oracles.characters import LETTERS, by_unicode, is_letter, kind, strip_start
 from tests.oracles.signals import Value, length, lines_of, share, visible
 
 
@@ -24,14 +24,16 @@ def comment_lines(text: str) -> Value:
 
 
 def is_data(line: str) -> tuple[bool, bool]:
-    """Return whether a line is surely, and whether it is possibly mostly digits."""
-    digits = sum("0" <= character <= "9" for character in line)
+    """Return whether a line is surely, and whether it is possibly mostly digits; no comment is."""
+    digits = sum(kind(character) == "digit" for character in line)
     letters = sum(by_unicode(character) in LETTERS for character in line)
+    if strip_start(line).startswith(("//", "/*", "#", "*")):
+        return False, digits > letters
     return 2 * digits > len(visible(line)) and not any(map(is_letter, line)), digits > letters
 
 
 def data_lines(text: str) -> Value:
-    """share of lines that are mostly digits"""
+    """share of lines that are mostly digits; a comment is not one"""
     found = [is_data(line) for line in lines_of(text)]
     return share(sum(sure for sure, _ in found), len(found)), share(
         sum(possible for _, possible in found), len(found)
