@@ -12,7 +12,7 @@ from functools import cache
 
 from filters.columnar import kernels
 
-SPACES = "\t\n\v\f\r \u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u3000"
+SPACES = "\u0085\u1680\u202f\u205f\t\n\v\f\r \u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u3000"
 LETTERS = ("hangul", "jamo", "latin", "han", "kana", "other")
 NAMES = {
     getattr(kernels, name.upper()): name

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from tests.oracles.characters import LETTERS, by_unicode, is_letter, kind, strip_start
-from tests.oracles.signals import Value, length, lines_of, share, visible
+from tests.oracles.characters import is_letter, kind, strip_start
+from tests.oracles.signals import Value, length, lines_of, share
 
 
 def encoded_runs(text: str) -> Value:
@@ -23,21 +23,19 @@ def comment_lines(text: str) -> Value:
     return share(sure, len(found)), share(possible, len(found))
 
 
-def is_data(line: str) -> tuple[bool, bool]:
-    """Return whether a line is surely, and whether it is possibly mostly digits; no comment is."""
+def is_data(line: str) -> bool:
+    """more than two digits per letter of any script, comments aside"""
     digits = sum(kind(character) == "digit" for character in line)
-    letters = sum(by_unicode(character) in LETTERS for character in line)
-    if strip_start(line).startswith(("//", "/*", "#", "*")):
-        return False, digits > letters
-    return 2 * digits > len(visible(line)) and not any(map(is_letter, line)), digits > letters
+    return digits > 2 * sum(map(is_letter, line))
 
 
 def data_lines(text: str) -> Value:
-    """share of lines that are mostly digits; a comment is not one"""
-    found = [is_data(line) for line in lines_of(text)]
-    return share(sum(sure for sure, _ in found), len(found)), share(
-        sum(possible for _, possible in found), len(found)
-    )
+    """share of lines with more than two digits per letter of any script, comments aside"""
+    found = lines_of(text)
+    data = [strip_start(line) for line in found if is_data(line)]
+    possible = [line for line in data if not line.startswith(("//", "/*", "#", "* ", "*/"))]
+    sure = [line for line in possible if not line.startswith("*")]
+    return share(len(sure), len(found)), share(len(possible), len(found))
 
 
 def generated(text: str) -> Value:
