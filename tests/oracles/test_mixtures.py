@@ -42,6 +42,7 @@ PROMISES = {
     "least used first": "no document is repeated while another is waiting",
     "distance of copies": "copies stand a window or a whole pass apart",
     "shares": "components get their shares to within a few tokens",
+    "closest": "a source meets its target as nearly as its documents can",
     "targets": "the manifest's targets are the shares of the tokens",
     "shards": "the manifest describes its shards",
     "empty shard": "no shard is empty",
@@ -70,8 +71,16 @@ class Corpus:
         run_tokenize(Runner(), OracleContext(out, settings, "tokenize"), shard_tasks(out))
         model = SentencePieceProcessor(model_file=str(out / "tokenizer/tokenizer.model"))
         self.end = model.piece_to_id("<|endofdoc|>")
+        rows = self.context(first).read
+        counted = {
+            id_: tokens
+            for shard in shard_tasks(out)
+            for batch in rows(shard.name, ["id", "tokens"])
+            for id_, tokens in zip(*(batch.column(n).to_pylist() for n in (0, 1)), strict=True)
+        }
         for doc in self.docs:
             doc.ids = model.encode(doc.tokens_of)
+            doc.size = counted[doc.id]
 
     def context(self, mixture: dict[str, Any]) -> OracleContext:
         settings: Config = config(self.sources, mixture=mixture)

@@ -27,10 +27,34 @@ from schemas.documents import DOCUMENT, document_id
 from schemas.manifest import Manifest
 from tests.support.small_run import GIVEN
 
-WORDS = (
-    "바람 창문 나물 시장 고추장 비빔밥 골목 저녁 shard mixture reader order kettle harbour "
-    "1 22 1984 ( ) = <|user|> naïve é 😀 return def"
-).split()
+WORDS = [
+    "바람",
+    "창문",
+    "나물",
+    "시장",
+    "고추장",
+    "비빔밥",
+    "골목",
+    "저녁",
+    "shard",
+    "mixture",
+    "reader",
+    "order",
+    "kettle",
+    "harbour",
+    "1",
+    "22",
+    "1984",
+    "(",
+    ")",
+    "=",
+    "<|user|>",
+    "naïve",
+    "é",
+    "😀",
+    "return",
+    "def",
+]
 MASKS = {
     "someone@example.org": ("EMAIL_ADDRESS", "****@example.org"),
     "900101-1234567": ("KR_RRN", "<KR_RRN>"),
@@ -57,11 +81,9 @@ class Doc:
     tails: list[dict[str, Any]]
     values: dict[str, Any]
     ids: list[int] = field(default_factory=list)
-
-    @property
-    def size(self) -> int:
-        """Tokens of its sequence, the end symbol included."""
-        return len(self.ids) + 1
+    size: int = 0
+    """Tokens that the run counted, the end symbol included. They differ from `ids` and the end
+    where a promise about contents is broken, which must not count as a broken share too."""
 
 
 class OracleContext(Context):
