@@ -26,7 +26,7 @@ Fault = tuple[str, str]
 
 
 @dataclass
-class Sequence_:
+class Placed:
     """A sequence as the files have it, and the document that the side-car names."""
 
     stage: int
@@ -45,7 +45,7 @@ class Written:
     request: dict[str, Any]
     docs: list[Doc]
     manifest: dict[str, Any]
-    sequences: list[Sequence_]
+    sequences: list[Placed]
 
     def __post_init__(self) -> None:
         self._may = [
@@ -57,7 +57,7 @@ class Written:
         """Return whether a stage's `only` admits the document."""
         return doc.id in self._may[stage]
 
-    def of_stage(self, stage: int) -> list[Sequence_]:
+    def of_stage(self, stage: int) -> list[Placed]:
         return [one for one in self.sequences if one.stage == stage]
 
     @property
@@ -77,7 +77,7 @@ def read_written(folder: Path, request: dict[str, Any], docs: list[Doc]) -> Writ
             named = (row["source"], row["component"], row["tokens"])
             if named != (doc.source, doc.component, len(ids)):
                 raise AssertionError(f"{shard['name']}: side-car {named} of {doc.id.hex()}")
-            sequences.append(Sequence_(shard["stage"], number, doc, row["epoch"], ids, start))
+            sequences.append(Placed(shard["stage"], number, doc, row["epoch"], ids, start))
             start += len(ids)
     return Written(request, docs, manifest, sequences)
 
@@ -301,8 +301,8 @@ def upsampled(written: Written) -> Iterator[Fault]:
         return
     limit = written.request["max_epochs"]
     by_source: dict[str, dict[Fraction, float]] = defaultdict(dict)
-    for (source, component, weight), docs in _pools(written).items():
-        docs = [doc for doc in docs if written.may(0, doc)]
+    for (source, component, weight), pool in _pools(written).items():
+        docs = [doc for doc in pool if written.may(0, doc)]
         have = sum(doc.size for doc in docs)
         ids = {doc.id for doc in docs}
         took = sum(len(one.ids) for one in written.sequences if one.doc.id in ids)
