@@ -221,6 +221,7 @@ def _text(value: object) -> str:
 
 
 @pytest.mark.parametrize("promise", PROMISES)
+@pytest.mark.timeout(7200 if FULL else 600)
 def test_random_mixtures_keep_the_promise(investigated: dict[str, Any], promise: str):
     cases = investigated["broken"].get(promise, [])
     assert not cases, (

@@ -164,9 +164,9 @@ def differences(
         real: Counter[str] = Counter()
         for source in truth.values():
             real.update({key: n for key, n in source.items() if key not in ("kept", "kept tokens")})
-        said = Counter({reason: after for reason, (_, after) in answer.reasons.items()})
-        if +said != +real:
-            found.append(("reasons", f"answer {dict(said - real)}, a run {dict(real - said)}"))
+        shown = Counter({reason: after for reason, (_, after) in answer.reasons.items()})
+        if +shown != +real:
+            found.append(("reasons", f"answer {dict(shown - real)}, a run {dict(real - shown)}"))
     return found
 
 

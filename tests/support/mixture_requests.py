@@ -63,7 +63,7 @@ def met(condition: str, doc: Doc, null: bool | None = None) -> bool | None:
 
     `null` is what null means where the condition does not say; None: as in `rules`.
     """
-    text, _, said = condition.partition(", null: ")
+    text, _, word = condition.partition(", null: ")
     scope, dot, rest = text.partition(".")
     if dot and not rest[:1].isdigit() and scope.replace("-", "").isalnum():
         if scope not in (doc.component, doc.source):
@@ -76,7 +76,7 @@ def met(condition: str, doc: Doc, null: bool | None = None) -> bool | None:
     got = doc.values[column]
     if got is None:
         default = (column != "license") if null is None else null
-        return {"keep": True, "drop": False}.get(said, default)
+        return {"keep": True, "drop": False}.get(word, default)
     if column == "license":
         return bool((got == value) == (op == "=="))
     return bool(got >= float(value)) if op == ">=" else bool(got <= float(value))

@@ -21,13 +21,8 @@ NUMBERS = (
 STRINGS = ("lang", "license", "code_lang", "url", "duplicate_kind", "lang_other")
 FLAGS = ("duplicate",)
 LATE = ("cluster_size", "toxicity", "quality", "tokens", "duplicate", "duplicate_kind")
-SECTIONS = {
-    "toxicity": ("<", "toxicity", "drop_above"),
-    "spam": ("<", "toxicity", "spam_above"),
-    "quality": (">", "quality", "drop_below"),
-    "pii_count": ("<", "pii", "drop_above"),
-}
-"""Column → the side, section and key of the rule that a section of the config stands for."""
+SIDES = {"toxicity": "<", "spam": "<", "quality": ">", "pii_count": "<"}
+"""Column → the side of the rule that a section of the config stands for."""
 PART = re.compile(r"(>=|<=|==|!=|>|<)\s*(\"[^\"]*\"|[^,\s]+)|(in \[[^\]]*\])|null:\s*(keep|drop)")
 
 
@@ -125,8 +120,7 @@ def applied(made: dict[str, Any], changes: Iterable[str]) -> dict[str, Any] | No
     for change in changes:
         scope, column, condition = split(change)
         parts, null = _parts(condition)
-        side, section, key = SECTIONS.get(column, ("", "", ""))
-        if scope == "all" and any(_side(part) == side for part in parts):
+        if scope == "all" and SIDES.get(column) in map(_side, parts):
             return None  # a section may stand for it
         rules = changed["rules"].setdefault(scope, {})
         old, old_null = _parts(rules.get(column, ""))
