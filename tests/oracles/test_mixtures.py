@@ -40,7 +40,8 @@ PROMISES = {
     "max_epochs": "no document and no source exceeds max_epochs over all stages",
     "epoch numbers": "the epochs of a document count from 0 in order",
     "least used first": "no document is repeated while another is waiting",
-    "distance of copies": "copies stand a window or a whole pass apart",
+    "a window apart": "copies stand a window apart where a pass is longer",
+    "a pass apart": "copies stand a whole pass apart where the window is longer",
     "shares": "components get their shares to within a few tokens",
     "closest": "a source meets its target as nearly as its documents can",
     "targets": "the manifest's targets are the shares of the tokens",
@@ -128,6 +129,8 @@ def check(corpus: Corpus, request: dict[str, Any], surely: float, at_most: float
     planned = corpus.refusal(request, write=False)
     if (refused is None) != (planned is None):
         found.append(("plan", f"mix: {refused}; plan: {planned}"))
+    if refused is not None and "lower mixture.shards" in refused:
+        return found  # fewer documents than shards
     if refused is not None:
         if request.get("allow_short") or tokens is None or tokens <= surely:
             found.append(("refused", f"up to {surely:.0f} tokens can be met; {refused}"))

@@ -52,10 +52,20 @@ class Written:
             {doc.id for doc in self.docs if eligible(self.request, stage, doc)}
             for stage in range(len(self.stages))
         ]
+        self._longest: dict[tuple[int, str], int] = defaultdict(int)
+        for one in self.sequences:
+            key = (one.stage, one.doc.component)
+            self._longest[key] = max(self._longest[key], one.doc.size)
 
     def may(self, stage: int, doc: Doc) -> bool:
-        """Return whether a stage's `only` admits the document."""
-        return doc.id in self._may[stage]
+        """Return whether a stage may use the document: by its `only`, and its length.
+
+        Where the manifest has a component under `left_out`, the longest ones were left out.
+        """
+        if doc.id not in self._may[stage]:
+            return False
+        left_out = doc.component in self.manifest["left_out"]
+        return not left_out or doc.size <= self._longest[stage, doc.component]
 
     def of_stage(self, stage: int) -> list[Placed]:
         return [one for one in self.sequences if one.stage == stage]
@@ -131,19 +141,10 @@ def epochs(written: Written) -> Iterator[Fault]:
             yield "max_epochs", f"{source}: {tokens} of {have} tokens for max_epochs {allowed}"
 
 
-def _left_out(written: Written) -> set[bytes]:
-    """Return documents that no sequence holds in components that the manifest has left some out."""
-    used = {one.doc.id for one in written.sequences}
-    parts = written.manifest["left_out"]
-    return {doc.id for doc in written.docs if doc.component in parts and doc.id not in used}
-
-
 def _pools(written: Written) -> dict[tuple[Any, ...], list[Doc]]:
-    out = _left_out(written)
     pools: dict[tuple[Any, ...], list[Doc]] = defaultdict(list)
     for doc in written.docs:
-        if doc.id not in out:
-            pools[doc.source, doc.component, factor(written.request, doc)].append(doc)
+        pools[doc.source, doc.component, factor(written.request, doc)].append(doc)
     return pools
 
 
@@ -151,7 +152,7 @@ def least_used(written: Written) -> Iterator[Fault]:
     """No document is repeated while another of its source, that its stage may use, is not.
 
     Where a later `only` needs documents, an earlier stage has to spare them: then one counts that
-    is still below `max_epochs` at the end.
+    is still below `max_epochs` at the end, and more of them than whole documents explain.
     """
     spare = any(stage.get("only") for stage in written.stages)
     limit = math.floor(written.request["max_epochs"])
@@ -169,7 +170,8 @@ def least_used(written: Written) -> Iterator[Fault]:
                 and written.may(one.stage, doc)
                 and (not spare or final[doc.id] < limit)
             ]
-            if waiting:
+            slack = max(doc.size for doc in docs) if spare else 0
+            if sum(doc.size for doc in waiting) > slack:
                 yield (
                     "least used first",
                     f"{key[:2]}, stage {one.stage}: {one.doc.id.hex()} for the "
@@ -193,13 +195,16 @@ def distances(written: Written) -> Iterator[Fault]:
             taken = sum(len(one.ids) for one in own if one.doc.id in members)
             if not taken:
                 continue
-            promised = min(window, pool * total / taken)
+            whole = pool * total / taken
+            kind, promised = "a pass apart", whole
+            if window < whole:
+                kind, promised = "a window apart", window
             last: dict[bytes, int] = {}
             for one in own:
                 gap = one.start - last.get(one.doc.id, -(10**12))
                 if one.doc.id in members and gap < promised - 2 * longest:
                     yield (
-                        "distance of copies",
+                        kind,
                         f"{key[:2]}, stage {stage}: copies of {one.doc.id.hex()} stand {gap} "
                         f"tokens apart, promised {promised:.0f} (longest document {longest})",
                     )
@@ -265,7 +270,7 @@ def closest(written: Written) -> Iterator[Fault]:
         for doc in docs:
             sums |= sums << doc.size
         best = entry["target"] - left + (sums & ((1 << (left + 1)) - 1)).bit_length() - 1
-        if best < entry["target"] - FEW:
+        if whole and (len(docs) < 20 or best < entry["target"] - FEW):
             cannot.add(entry["component"])  # the component's other sources replace it
         if len(docs) >= 20 and abs(entry["achieved"] - entry["target"]) > 2 * FEW:
             missed[entry["component"]].append(
@@ -306,7 +311,7 @@ def upsampled(written: Written) -> Iterator[Fault]:
         have = sum(doc.size for doc in docs)
         ids = {doc.id for doc in docs}
         took = sum(len(one.ids) for one in written.sequences if one.doc.id in ids)
-        if len(docs) >= 20 and took < (limit - 0.05) * have and not _left_out(written):
+        if len(docs) >= 20 and took < (limit - 0.05) * have:
             by_source[f"{source}, {component}"][weight] = took / have / float(weight)
     for name, found in by_source.items():
         if max(found.values()) > min(found.values()) * 1.1 + 0.05:
@@ -314,7 +319,10 @@ def upsampled(written: Written) -> Iterator[Fault]:
 
 
 def windows(written: Written) -> Iterator[Fault]:
-    """In every window each component is within the tolerance, where its documents fit."""
+    """In every window each component is within the tolerance, where its documents fit.
+
+    docs/mixtures.md says which length fits "about"; half of that must fit.
+    """
     window = _count(written.request["window"])
     tolerance = Fraction(str(written.request["window_tolerance"]))
     for stage in range(len(written.stages)):
@@ -326,7 +334,7 @@ def windows(written: Written) -> Iterator[Fault]:
         sizes = {n: [len(s.ids) * (s.doc.component == n) for s in own] for n in names}
         slack = float(tolerance) * window
         fits = all(
-            max(sizes[n]) <= min(slack, 2 * slack * (w := sum(sizes[n]) / total) / (1 - w))
+            max(sizes[n]) <= min(slack / 2, slack * (w := sum(sizes[n]) / total) / (1 - w))
             for n in names
         )
         edges = np.cumsum([0, *(len(one.ids) for one in own)])
