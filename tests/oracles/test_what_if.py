@@ -141,7 +141,8 @@ def differences(
     """Return where an answer is not what the run gives."""
     found = []
     kept = sum(source["kept"] for source in truth.values())
-    low, high = answer.kept_after, answer.kept_after_at_most
+    low = getattr(answer, "kept_after_at_least", answer.kept_after)
+    high = answer.kept_after_at_most
     exact = low == high
     if not low <= kept <= high:
         promise = "exact" if exact else "bounds"
@@ -153,9 +154,10 @@ def differences(
             before["kept tokens"],
         ):
             found.append(("before", f"{name}: {change.kept_before}, the run kept {before}"))
-        low = change.kept_before - change.newly_dropped + change.newly_kept
-        if not low <= after["kept"] <= low + change.unknown:
-            how = f"{name}: {low} to {low + change.unknown} kept, a run keeps {after['kept']}"
+        stays = change.kept_before - change.newly_dropped + change.newly_kept
+        low, high = stays - getattr(change, "at_risk", 0), stays + change.unknown
+        if not low <= after["kept"] <= high:
+            how = f"{name}: {low} to {high} kept, a run keeps {after['kept']}"
             found.append(("bounds of a source", how))
         tokens = change.kept_before_tokens - change.newly_dropped_tokens
         if exact and not change.newly_kept and tokens != after["kept tokens"]:
