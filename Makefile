@@ -15,7 +15,7 @@ EXECUTORS ?= 2
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup torch dev dev-light demo test lint types bench sbr docs lock clean spark spark-up \
+.PHONY: help setup torch dev dev-light demo test oracles lint types bench sbr docs lock clean spark spark-up \
 	spark-down test-spark test-python install-size
 
 help: ## Show this list
@@ -39,6 +39,9 @@ demo: setup ## Curate the demo corpus into out/demo, from raw text to token shar
 
 test: $(TOOLS) ## Run the tests; TESTS="tests/filters -k hangul" runs some of them
 	$(BIN)/pytest $(or $(TESTS),--numprocesses=2 --dist=worksteal)
+
+oracles: $(TOOLS) ## Compare the program with the oracles of its docs, on thousands of random cases: about an hour
+	BIBIM_ORACLES=full $(BIN)/pytest -n 0 tests/oracles
 
 spark: build/spark/job-server.jar build/spark/python/.done ## Install Spark and Beam's job server (Java, Maven)
 

@@ -28,9 +28,9 @@ from pipelines.runners.runner import Runner
 from pipelines.tokenize.run import run_tokenize
 from schemas.config import Config
 from schemas.errors import InputError
-from tests.support.mixture_checks import faults, read_written, smallest
-from tests.support.mixture_corpus import Doc, OracleContext, draw_corpus, write_corpus
-from tests.support.mixture_requests import MARGIN, draw_request, most_tokens, unimax
+from tests.oracles.mixture_checks import faults, read_written, smallest
+from tests.oracles.mixture_corpus import Doc, OracleContext, draw_corpus, write_corpus
+from tests.oracles.mixture_requests import MARGIN, draw_request, most_tokens, unimax
 from tests.support.small_run import config, shard_tasks
 
 FULL = os.environ.get("BIBIM_ORACLES") == "full"

@@ -1,7 +1,7 @@
 """What-if against real runs: kept, reasons and bounds of random changes must be what a run gives.
 
 A sample runs by default; `BIBIM_ORACLES=full` asks 1,000 questions. A failure prints the question
-with the fewest rules; `tests/support/what_if_runs.py` writes its run from the number.
+with the fewest rules; `tests/oracles/what_if_runs.py` writes its run from the number.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from audit.query.what_if import Comparison, compare_rules
 from audit.report.views import Views
 from schemas.config import Config
 from schemas.errors import InputError
-from tests.support.what_if_changes import applied, draw_change, exported, stored_values
-from tests.support.what_if_runs import execute, load, settings
+from tests.oracles.what_if_changes import applied, draw_change, exported, stored_values
+from tests.oracles.what_if_runs import execute, load, settings
 
 FULL = os.environ.get("BIBIM_ORACLES") == "full"
 QUESTIONS = 1000 if FULL else 9

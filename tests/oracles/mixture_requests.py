@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linprog
 
-from tests.support.mixture_corpus import Doc
+from tests.oracles.mixture_corpus import Doc
 
 MARGIN = 16
 """Tokens per component and stage within which whole documents and rounding decide."""

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from tests.support.mixture_corpus import Doc
-from tests.support.mixture_requests import component_shares, eligible, factor, most_tokens
+from tests.oracles.mixture_corpus import Doc
+from tests.oracles.mixture_requests import component_shares, eligible, factor, most_tokens
 
 FEW = 8
 """Tokens within which a source of many documents meets its target."""
