@@ -210,21 +210,19 @@ def most_tokens(request: dict[str, Any], docs: Sequence[Doc], slack: float = 0) 
     for s, stage in enumerate(stages):
         for name, share in component_shares(request, s, docs).items():
             row = np.zeros(1 + count * groups)
-            row[0] = -float(Fraction(stage["share"])) * share
+            row[0] = float(Fraction(stage["share"])) * share
             for g in range(groups):
                 if found.may[s][g] and found.component[g] == name:
-                    row[1 + s * groups + g] = 1
+                    row[1 + s * groups + g] = -1
             rows.append(row)
-            right.append(slack)
+            right.append(-slack)
     top = np.zeros((groups, 1 + count * groups))
     for g in range(groups):
         top[g, 1 + g :: groups] = 1
     solved = linprog(
         np.concatenate([[-1.0], np.zeros(count * groups)]),
-        A_ub=top,
-        b_ub=caps,
-        A_eq=np.array(rows),
-        b_eq=np.array(right, float),
+        A_ub=np.concatenate([top, np.array(rows)]),
+        b_ub=np.concatenate([caps, np.array(right, float)]),
         bounds=[(0, None)] * (1 + count * groups),
     )
     return float(-solved.fun) if solved.status == 0 else 0.0
