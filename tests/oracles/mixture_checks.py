@@ -195,8 +195,12 @@ def distances(written: Written) -> Iterator[Fault]:
             members = {doc.id for doc in docs if written.may(stage, doc)}
             pool = sum(doc.size for doc in docs if doc.id in members)
             taken = sum(len(one.ids) for one in own if one.doc.id in members)
-            # A document that an earlier stage could not use comes first: docs/mixtures.md.
-            late = any(not written.may(before, doc) for before in range(stage) for doc in docs)
+            # A document that an earlier stage could not use comes first, and one that a later
+            # stage needs is spared: docs/mixtures.md.
+            others = [number for number in range(len(written.stages)) if number != stage]
+            late = any(
+                not written.may(other, doc) for other in others for doc in docs if doc.id in members
+            )
             if not taken or late:
                 continue
             whole = pool * total / taken
@@ -244,7 +248,7 @@ def targets(written: Written) -> Iterator[Fault]:
             pools: dict[tuple[Any, ...], set[bytes]] = defaultdict(set)
             for one in mine:
                 pools[one.doc.source, factor(written.request, one.doc)].add(one.doc.id)
-            longest = max((len(one.ids) for one in mine), default=0)
+            longest = max(d.size for d in written.docs if d.component == name)
             slack = sum(FEW if len(ids) >= MANY else longest for ids in pools.values())
             if got - target > 1 + FEW or (pools and roomy and got - target < -slack):
                 yield (
