@@ -138,7 +138,9 @@ def difference(path: str, new: Path, old: Path) -> str:
     """Return where two files of one name differ first."""
     if path.endswith(".json"):
         values = (content(o / path) for o in (new, old))
-        return f"{path}: " + first_of(*(json.loads(v) if isinstance(v, bytes) else v for v in values))
+        return f"{path}: " + first_of(
+            *(json.loads(v) if isinstance(v, bytes) else v for v in values)
+        )
     if path.endswith(".parquet"):
         mine, theirs = (pq.read_table(o / path) for o in (old, new))
         if mine.column_names != theirs.column_names or len(mine) != len(theirs):
@@ -172,7 +174,9 @@ def differences(new: Path, old: Path, folders: tuple[str, ...] = COMPARED) -> li
     found += [f"{path}: missing" for path in sorted(theirs - mine)]
     for path in sorted((mine & theirs) | files):
         if not (old / path).exists() or content(old / path) != content(new / path):
-            found.append(difference(path, new, old) if (old / path).exists() else f"{path}: missing")
+            found.append(
+                difference(path, new, old) if (old / path).exists() else f"{path}: missing"
+            )
     # What was computed comes before the manifests that repeat it.
     return sorted(found, key=lambda text: ("manifest" in text, not text.startswith("mixture")))
 
