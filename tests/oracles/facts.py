@@ -84,7 +84,18 @@ class Facts:
         self.config = yaml.safe_load((out / "config.yaml").read_text("utf-8"))
         self.rules = [parse(rule) for rule in rules]
         self.components = {*self.config["mixture"]["weights"]}
-        order = "identify measure sign dedup lines redact screen score semantic tokenize".split()
+        order = [
+            "identify",
+            "measure",
+            "sign",
+            "dedup",
+            "lines",
+            "redact",
+            "screen",
+            "score",
+            "semantic",
+            "tokenize",
+        ]
         self.steps = [s for s in order if (out / f"annotations/{s}/_manifest.json").exists()]
         self.step_of: dict[str, int] = {}
         self.rows: list[Data] = []

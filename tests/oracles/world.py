@@ -89,7 +89,17 @@ def pages() -> list[Data]:
 def code(folder: Path) -> None:
     folder.mkdir()
     library = Path(sysconfig.get_paths()["stdlib"])
-    chosen = "bisect colorsys contextvars stat sched linecache keyword struct token".split()
+    chosen = [
+        "bisect",
+        "colorsys",
+        "contextvars",
+        "stat",
+        "sched",
+        "linecache",
+        "keyword",
+        "struct",
+        "token",
+    ]
     for name in chosen:
         text = (library / f"{name}.py").read_text("utf-8")
         (folder / f"{name}.py").write_text(text[:1500].rpartition("\n")[0] + "\n", "utf-8")
