@@ -144,9 +144,18 @@ class Facts:
             document = ledger_oracle.Document(
                 row["id"], row["source"], row["assigned"], row["lang"], weight, reason, step
             )
-            document.edits = ledger_oracle.edited({name: row[name] for name in spans})
+            edits = ledger_oracle.edited({name: row[name] for name in spans})
+            document.edits = [(self.label(name), size) for name, size in edits]
             found.append(document)
         return found
+
+    def label(self, edit: str) -> str:
+        """Return how the ledger names an edit: a mask by its action in the config."""
+        pii = self.config["pii"]
+        kind = edit.removeprefix("masked ")
+        action = pii["entities"].get(kind, pii["action"])
+        masked = edit.startswith("masked ") and action == "pseudonymise"
+        return f"pseudonymised {kind}" if masked else edit
 
     def rejects(self) -> list[Data]:
         paths = sorted((self.out / "rejects").glob("*.parquet"))

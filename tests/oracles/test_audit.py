@@ -285,7 +285,9 @@ def test_the_report_counts_what_the_files_hold(runs: Runs, name: str, oracle_ste
             for part in {row["assigned"] for row in facts.kept}
             if (rows := [row for row in facts.kept if row["assigned"] == part])
         }
-    assert view["runs"] == json.loads((out / "run.json").read_text("utf-8"))["runs"]
+    if (out / "run.json").exists():  # a run that stopped writes none
+        history = json.loads((out / "run.json").read_text("utf-8"))
+        assert view["runs"] == history["runs"]
 
 
 def check_rules(rules: list[Data], overlap: list[list[int]], facts: Facts) -> None:
@@ -366,16 +368,18 @@ def check_samples(samples: list[Data], facts: Facts) -> None:
 def check_clusters(shown: Data, facts: Facts) -> None:
     kinds = Counter(row["duplicate_kind"] for row in facts.rows if row["duplicate_kind"])
     assert dict(shown["kinds"]) == kinds
-    sizes = Counter(row["cluster_id"] for row in facts.rows if row["cluster_id"] is not None)
+    # A cluster with a document of an earlier run is one larger than its documents here.
+    sizes = {row["cluster_id"]: row["cluster_size"] for row in facts.rows if row["cluster_id"]}
     assert dict(shown["sizes"]) == Counter(sizes.values())
     for cluster in shown["largest"]:
-        members = {
-            r["id"].hex(): r for r in facts.rows if (r["cluster_id"] or b"").hex() == cluster["id"]
-        }
-        assert cluster["size"] == len(members) == sizes[bytes.fromhex(cluster["id"])]
+        key = bytes.fromhex(cluster["id"])
+        members = {row["id"].hex(): row for row in facts.rows if row["cluster_id"] == key}
+        assert cluster["size"] == sizes[key] >= len(members)
         assert {member["id"] for member in cluster["members"]} <= set(members)
-        assert members[cluster["kept"]["id"]]["duplicate_of"] is None
-        assert members[cluster["copy"]["id"]]["duplicate_of"] is not None
+        for side, copies in (("kept", False), ("copy", True)):
+            if (cluster[side] or {}).get("id") in members:
+                row = members[cluster[side]["id"]]
+                assert (row["duplicate_of"] is not None) == copies, cluster["id"]
 
 
 def check_stages(accounting: Data, shown: Data) -> None:
@@ -566,12 +570,12 @@ def test_plan_over_a_finished_run_states_the_mixture_that_came(
     file.write_text(yaml.safe_dump(config_of(name, runs.world), allow_unicode=True), "utf-8")
     text = bibim("plan", file, "--out", out)
     manifest = facts.manifest()
-    assert f"{manifest['planned_tokens']:,} tokens (exact)" in text
+    assert f"Mixture of {manifest['planned_tokens']:,} tokens" in text
     targets = {(s["component"], s["source"]): s["target"] for s in manifest["sources"]}
     part, rows = "", {}
-    for line in text.partition("(exact)")[2].splitlines():
+    for line in text.partition("Mixture of")[2].splitlines():
         cells = [cell.strip() for cell in line.strip("│").split("│")]
-        if len(cells) == 5 and line.startswith("│"):
+        if len(cells) == 5 and line.startswith("│") and "component" not in cells:
             part = cells[0] or part
             if cells[1]:
                 rows[part, cells[1]] = int(cells[3].split()[0].replace(",", ""))

@@ -51,6 +51,8 @@ FOLDERS = {
     "mix": ("mixture",),
 }
 """What each name of `--stages` writes."""
+LATE = ("redact", "screen", "score", "semantic", "tokenize")
+"""Stages that annotate survivors; a survivor that is dropped later keeps its values."""
 COMPARED = ("documents", "annotations", "mixture", "tokenizer", "rejects")
 FILES = ("config.yaml", "audit/stats.json")
 
@@ -121,23 +123,46 @@ def files_of(out: Path, folders: tuple[str, ...] = COMPARED) -> set[str]:
     }
 
 
-def content(path: Path) -> object:
-    """Return a file's bytes; of a manifest its data, but for what a stage had to compute.
+def content(path: Path, kept_longer: set[str]) -> object:
+    """Return a file's bytes; of a manifest its data, but for what is history (docs/index.md).
 
-    `computed` counts the work of the run that wrote a shard, not what is in it.
+    That is `computed`, the rows that the last run computed, and sizes and digests of the shards
+    `kept_longer`, which hold values of documents that a rule drops now.
     """
     if path.name != "_manifest.json":
         return path.read_bytes()
     manifest = json.loads(path.read_bytes())
     for shard in manifest.get("shards", []):
         (shard.get("stats") or {}).pop("computed", None)
+        if f"{path.parent.name}/{Path(shard['name']).stem}" in kept_longer:
+            for key in ("bytes", "sha256", "stats"):
+                shard.pop(key, None)
     return manifest
+
+
+def longer(new: Path, old: Path) -> set[str]:
+    """Return the shards of late stages that differ in documents that a fresh run leaves null."""
+    found = set()
+    for stage in LATE:
+        for path in (new / "annotations" / stage).glob("*.parquet"):
+            other = old / "annotations" / stage / path.name
+            if not other.exists() or other.read_bytes() == path.read_bytes():
+                continue
+            right, got = (pq.read_table(each).to_pylist() for each in (path, other))
+            # Where a document's tokens begin depends on those before it.
+            drop = {"run_offset"} if stage == "tokenize" else set()
+            if len(right) == len(got) and all(
+                set(one.values()) == {None} or all(one[k] == two.get(k) for k in one.keys() - drop)
+                for one, two in zip(right, got, strict=True)
+            ):
+                found.add(f"{stage}/{path.stem}")
+    return found
 
 
 def difference(path: str, new: Path, old: Path) -> str:
     """Return where two files of one name differ first."""
     if path.endswith(".json"):
-        values = (content(o / path) for o in (new, old))
+        values = (content(o / path, set()) for o in (new, old))
         return f"{path}: " + first_of(
             *(json.loads(v) if isinstance(v, bytes) else v for v in values)
         )
@@ -172,8 +197,13 @@ def differences(new: Path, old: Path, folders: tuple[str, ...] = COMPARED) -> li
     files = {f for f in FILES if folders == COMPARED and (new / f).exists()}
     found = [f"{path}: left over" for path in sorted(mine - theirs)]
     found += [f"{path}: missing" for path in sorted(theirs - mine)]
+    history = longer(new, old)
     for path in sorted((mine & theirs) | files):
-        if not (old / path).exists() or content(old / path) != content(new / path):
+        if "/".join((Path(path).parent.name, Path(path).stem)) in history:
+            continue
+        if not (old / path).exists() or content(old / path, history) != content(
+            new / path, history
+        ):
             found.append(
                 difference(path, new, old) if (old / path).exists() else f"{path}: missing"
             )
