@@ -198,4 +198,4 @@ class Views:
 
     def export(self, texts: Sequence[str]) -> str:
         """Return the sections of the config that the rules of `texts` change, as YAML."""
-        return changed_yaml(self.frame.config, self.frame.rules, texts)
+        return changed_yaml(self.frame, texts)
