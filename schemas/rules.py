@@ -153,7 +153,7 @@ def _value(text: str) -> Scalar:
 def _number(text: str) -> int | float | None:
     for kind in (int, float):
         try:
-            return cast(int | float, kind(text))
+            return kind(text)
         except ValueError:
             continue
     return None

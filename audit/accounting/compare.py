@@ -268,7 +268,7 @@ def _why(before: str, after: str, rules: list[list[Rule]]) -> str:
 
 
 def _order(rules: list[Rule], before: str, after: str) -> list[str]:
-    """Return the two reasons in the order in which they decide; nothing where one is no rule's."""
+    """Return the two reasons in the order in which they decide; nothing unless rules give both."""
     reasons = list(dict.fromkeys(rule.reason for rule in rules))
     found = sorted((reasons.index(name), name) for name in (before, after) if name in reasons)
     return [name for _, name in found] if len(found) > 1 else []

@@ -76,7 +76,7 @@ class Comparison(BaseModel):
     """With every unknown document kept."""
     clusters: Literal["same", "computed", "assumed"]
     """`computed` where clusters of duplicates were found again; `assumed` where they may differ but
-    are taken as they are, so that at least and at most are no bounds."""
+    are taken as they are, so that the real number may be outside of at least and at most."""
     sources: dict[str, Change]
     reasons: dict[str, tuple[int, int]]
     """Reason → documents before and after, by the first rule that each breaks."""
