@@ -201,7 +201,9 @@ def forecast(config: Config, runs: Sequence[Measured], size: int, workers: int) 
     spent = {name: workers * cost.fixed + cost.slope * size for name, cost in costs(runs).items()}
     documents, kept = int(large.documents * factor), int(large.kept * factor)
     duplicates = int(large.duplicates * factor)
-    shards = max(1, math.ceil(size / config.ingest.shard_bytes))
+    # A source has a shard at least, and a larger run no fewer than a smaller one.
+    least = large.shards if factor >= 1 else len(config.sources)
+    shards = max(least, math.ceil(size / config.ingest.shard_bytes))
     tokens = int(large.tokens * factor)
     token_bytes = tokens * (2 if config.tokenizer.vocab_size <= 1 << 16 else 4)
     mixture_shards = max(config.mixture.shards, math.ceil(token_bytes / FILE_BYTES))

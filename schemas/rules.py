@@ -144,17 +144,26 @@ def _value(text: str) -> Scalar:
     text = text.strip()
     if text in ("true", "false"):
         return text == "true"
+    number = _number(text)
+    if isinstance(number, float) and math.isinf(number) and "inf" not in text.lower():
+        raise ValueError(f"{text} is beyond what a number can hold; quote it if a string is meant")
+    return text if number is None else number
+
+
+def _number(text: str) -> int | float | None:
     for kind in (int, float):
         try:
-            return cast(Scalar, kind(text))
+            return kind(text)
         except ValueError:
             continue
-    return text
+    return None
 
 
 def _bare(text: str) -> bool:
     """Return whether a string reads back as itself without quotes."""
-    return _BARE.fullmatch(text) is not None and _value(text) == text and text.isprintable()
+    if _BARE.fullmatch(text) is None or not text.isprintable() or _number(text) is not None:
+        return False
+    return _value(text) == text
 
 
 def _shown(value: Scalar) -> str:

@@ -76,6 +76,7 @@ LATE = {
     "pipelines/wiring.py": "Beam's model handlers",
     "audit/query/explain.py": "masking, where no span is shown",
     "audit/query/texts.py": "Presidio",
+    "audit/query/what_if.py": "kernels, and their compiler",
 }
 """Files that import this project's modules inside functions, and what must not load before.
 

@@ -22,6 +22,7 @@ from filters.rules.decide import KEPT
 from pipelines.stages.tokenize import STAGE as TOKENIZE
 from pipelines.storage.layout import source_of
 from schemas.config import Config
+from schemas.rules import ALL, Rule
 
 SHOWN = 3
 """Documents that are named for each kind of move."""
@@ -113,7 +114,7 @@ def compare_runs(after: tuple[Path, Config], before: tuple[Path, Config]) -> Dif
     rules = [_rules(*run) for run in (before, after)]
     settings = [_flat(run[1].model_dump(mode="json")) for run in (before, after)]
     ruled = _pairs(*rules)
-    moves, rewritten = _moves(before, after, [pair for pair in ruled if pair.differs])
+    moves, rewritten = _moves(before, after)
     return Difference(
         before=str(before[0]),
         after=str(after[0]),
@@ -154,8 +155,13 @@ def _code(out: Path) -> dict[str, Any]:
 
 
 def _rules(out: Path, config: Config) -> dict[str, str]:
+    return _named(rules_of(out, config))
+
+
+def _named(rules: list[Rule]) -> dict[str, str]:
+    """Return rules by scope and reason."""
     found: dict[str, list[str]] = {}
-    for rule in rules_of(out, config):
+    for rule in rules:
         found.setdefault(f"{rule.scope}.{rule.reason}", []).append(str(rule))
     return {name: " and ".join(texts) for name, texts in found.items()}
 
@@ -180,11 +186,12 @@ def _shares(out: Path) -> dict[str, int | float]:
 
 
 def _moves(
-    before: tuple[Path, Config], after: tuple[Path, Config], ruled: list[Pair]
+    before: tuple[Path, Config], after: tuple[Path, Config]
 ) -> tuple[list[Move], dict[str, int]]:
     """Return the documents that changed sides, and how many have another text, by source."""
     moves: list[Move] = []
     rewritten: dict[str, int] = {}
+    rules = [rules_of(*run) for run in (before, after)]
     sides = [dict(_verdicts(*run)) for run in (before, after)]
     for source in sorted({*sides[0], *sides[1]}):
         nothing = next(iter(sides[0].values() or sides[1].values())).slice(0, 0)
@@ -200,52 +207,71 @@ def _moves(
             place = joined.schema.get_field_index(name)
             joined = joined.set_column(place, name, pc.fill_null(joined[name], "absent"))
         joined = joined.filter(pc.not_equal(joined["verdict"], joined["verdict_after"]))
-        moves += _described(source, joined.sort_by("id"), ruled)
+        moves += _described(source, joined.sort_by("id"), rules)
     return moves, rewritten
 
 
-def _described(source: str, joined: pa.Table, ruled: list[Pair]) -> Iterator[Move]:
+def _described(source: str, joined: pa.Table, rules: list[list[Rule]]) -> Iterator[Move]:
     grouped = joined.group_by(["verdict", "verdict_after"]).aggregate(
         [("tokens", "sum"), ("tokens_after", "sum"), ([], "count_all")]
     )
     for row in grouped.sort_by(
         [("verdict", "ascending"), ("verdict_after", "ascending")]
     ).to_pylist():
-        here = pc.and_(
-            pc.equal(joined["verdict"], row["verdict"]),
-            pc.equal(joined["verdict_after"], row["verdict_after"]),
+        here = joined.filter(
+            pc.and_(
+                pc.equal(joined["verdict"], row["verdict"]),
+                pc.equal(joined["verdict_after"], row["verdict_after"]),
+            )
         )
-        ids = joined.filter(here)["id"].slice(0, SHOWN).to_pylist()
+        components = pc.unique(pc.coalesce(here["component_after"], here["component"]))
+        scopes = {ALL, source, *components.to_pylist()}
         yield Move(
             source=source,
             before=row["verdict"],
             after=row["verdict_after"],
             documents=row["count_all"],
             tokens=(row["tokens_sum"] or 0) + (row["tokens_after_sum"] or 0),
-            why=_why(row["verdict"], row["verdict_after"], ruled),
-            examples=[value.hex() for value in ids],
+            why=_why(row["verdict"], row["verdict_after"], _own(rules, scopes)),
+            examples=[value.hex() for value in here["id"].slice(0, SHOWN).to_pylist()],
         )
 
 
-def _why(before: str, after: str, ruled: list[Pair]) -> str:
-    """Return which changed rule moved documents, if one did."""
+def _own(rules: list[list[Rule]], scopes: set[str | None]) -> list[list[Rule]]:
+    """Return the rules of both runs that apply to documents of `scopes`."""
+    return [[rule for rule in side if rule.scope in scopes] for side in rules]
+
+
+def _why(before: str, after: str, rules: list[list[Rule]]) -> str:
+    """Return which changed rule moved documents, if one did. `rules`: of both runs, that apply."""
     if "absent" in (before, after):
         return "the source has other documents"
+    ruled = _pairs(*(_named(side) for side in rules))
     causes = []
     for pair in ruled:
-        reason = pair.name.partition(".")[2]
-        if reason in (before, after):
-            if pair.before is None:
-                causes.append(f"new rule {pair.after}")
-            elif pair.after is None:
-                causes.append(f"rule {pair.before} removed")
-            else:
-                causes.append(f"{pair.before} became {pair.after}")
+        if not pair.differs or pair.name.partition(".")[2] not in (before, after):
+            continue
+        if pair.before is None:
+            causes.append(f"new rule {pair.after}")
+        elif pair.after is None:
+            causes.append(f"rule {pair.before} removed")
+        else:
+            causes.append(f"{pair.before} became {pair.after}")
     if causes:
         return "; ".join(causes)
+    orders = [_order(side, before, after) for side in rules]
+    if all(orders) and orders[0] != orders[1]:
+        return f"the rules decide in another order: {orders[1][0]} before {orders[1][-1]}"
     if "duplicate" in (before, after):
         return "other documents are kept, so clusters have other survivors"
     return "no rule of that reason changed: its column has other values"
+
+
+def _order(rules: list[Rule], before: str, after: str) -> list[str]:
+    """Return the two reasons in the order in which they decide; nothing unless rules give both."""
+    reasons = list(dict.fromkeys(rule.reason for rule in rules))
+    found = sorted((reasons.index(name), name) for name in (before, after) if name in reasons)
+    return [name for _, name in found] if len(found) > 1 else []
 
 
 def _verdicts(out: Path, config: Config) -> Iterator[tuple[str, pa.Table]]:
@@ -253,7 +279,7 @@ def _verdicts(out: Path, config: Config) -> Iterator[tuple[str, pa.Table]]:
     rules = rules_of(out, config)
     names = pa.array([*(rule.reason for rule in rules), KEPT_NAME])
     steps = finished_steps(out, config)
-    columns = ["source", "id"] + ["exact_hash"] * ("sign" in steps)
+    columns = ["source", "id", "assigned"] + ["exact_hash"] * ("sign" in steps)
     columns += ["tokens"] * (TOKENIZE.name in steps)
     parts: dict[str, list[pa.Table]] = {}
     for group in decided(out, config, rules, columns):
@@ -266,6 +292,7 @@ def _verdicts(out: Path, config: Config) -> Iterator[tuple[str, pa.Table]]:
             {
                 "id": batch.column("id"),
                 "verdict": names.take(pa.array(verdict)),
+                "component": batch.column("assigned"),
                 "text": hashes,
                 "tokens": pc.if_else(pa.array(group.kept), tokens, pa.scalar(None, pa.int32())),
             }

@@ -175,16 +175,7 @@ def ledger(out: Path, config: Config, mixed: bool = True) -> Ledger:
             for key, count in _mixed(kept, use) if use else ():
                 moved[key] = moved[key].plus(count)
     ranked = sorted(totals.items(), key=lambda item: [str(part) for part in item[0][0]])
-    lines = [
-        Line(
-            source=cell[0],
-            component=cell[1],
-            language=cell[2],
-            verdict=KEPT_NAME if verdict == KEPT else rules[verdict].reason,
-            count=count,
-        )
-        for (cell, verdict), count in ranked
-    ]
+    lines = _lines(ranked, rules)
     sources = _by_source(out, lines)
     flows = _read_flows(sources, lines)
     stored = stored_schemas(out, config)
@@ -201,6 +192,18 @@ def ledger(out: Path, config: Config, mixed: bool = True) -> Ledger:
         lines=lines,
         stages=flows,
     )
+
+
+def _lines(totals: list[tuple[tuple[Cell, int], Count]], rules: list[Rule]) -> list[Line]:
+    """Return one line per cell and reason: several conditions of a column share theirs."""
+    found: dict[tuple[Cell, str], Count] = defaultdict(Count)
+    for (cell, verdict), count in totals:
+        name = KEPT_NAME if verdict == KEPT else rules[verdict].reason
+        found[cell, name] = found[cell, name].plus(count)
+    return [
+        Line(source=source, component=component, language=language, verdict=name, count=count)
+        for ((source, component, language), name), count in found.items()
+    ]
 
 
 def _group(

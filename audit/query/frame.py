@@ -1,9 +1,9 @@
 """A run's verdicts and sizes in memory, so that a changed rule is answered at once.
 
 Each document is one row: its size, and the *group* that it belongs to, which is a number for
-(source, component, language, broken rules, unseen). A few groups stand for millions of rows: sums
-that need no signal's values are taken over groups. A changed rule reads one column, finds the rows
-whose answer differs from before, and moves them between groups.
+(source, component, language, broken rules, stages that annotated it). A few groups stand for
+millions of rows: sums that need no signal's values are taken over groups. A changed rule reads one
+column, finds the rows whose answer differs from before, and moves them between groups.
 
 The columns are read by DuckDB from the annotations, in the order of the documents' manifest, and
 kept: in memory, and beside the run as `audit.query.index` for the next time.
@@ -26,10 +26,10 @@ import pyarrow.compute as pc
 from audit.query.columns import BLOCK, Bools, Names, Values, breaks_values, is_null
 from audit.query.groups import Groups, Labels, group_rows
 from audit.query.index import index_key, read_index, write_index
-from audit.query.reading import rules_of
+from audit.query.reading import next_step
 from audit.query.stored import StoredColumns
 from filters.rules.evaluate import breaks_sql
-from pipelines.stages.catalog import STAGES, position, rule_stage
+from pipelines.stages.catalog import STAGES, effective_rules, position, rule_stage
 from pipelines.stages.dedup import STAGE as DEDUP
 from pipelines.stages.tokenize import STAGE as TOKENIZE
 from pipelines.storage.layout import AUDIT_INDEX, DOCUMENTS, source_of
@@ -41,7 +41,11 @@ MAX_RULES = 62
 """Rules of a run that fit the bits of a row."""
 KEEP_BYTES = 400_000_000
 """Memory for columns that were asked for once (those of the run's own rules stay)."""
-LATE = tuple(stage for stage in STAGES if stage.annotator and stage.survivors_only)
+LATE = tuple(
+    stage
+    for stage in STAGES
+    if stage.survivors_only and (stage.annotator or stage.name == TOKENIZE.name)
+)
 """Stages that annotate survivors only: null in a flat column means a row without annotation."""
 
 
@@ -57,7 +61,8 @@ class Frame(StoredColumns):
             raise InputError(
                 f"{out}: measure has not finished; run `bibim run … --out {out}` first"
             )
-        self.rules = rules_of(out, config)
+        self.next_step = next_step(out, config)
+        self.rules = effective_rules(config, self.next_step, self.schemas)
         if len(self.rules) > MAX_RULES:
             raise InputError(
                 f"{out}: {len(self.rules)} rules; the audit shows {MAX_RULES} at most; "
@@ -129,7 +134,6 @@ class Frame(StoredColumns):
 
     def _load(self) -> None:
         """Read what every view needs, and put the rows into groups."""
-        late = [_flat(self.schemas[each.name]) for each in LATE if each.name in self.steps]
         wanted = {"bytes", "chars", *(r.column for r in self.rules if self.numeric(r.column))}
         wanted |= {"tokens"} if TOKENIZE.name in self.steps else set()
         by_folder: dict[str, list[str]] = {}
@@ -147,21 +151,15 @@ class Frame(StoredColumns):
         for shard in self.shards:
             code = self.sources.code(source_of(shard.name))
             source[shard.first : shard.first + shard.rows] = code
+        seen = self._seen()
         mask = np.zeros(self.rows, np.uint64)
         for index, rule in enumerate(self.rules):
-            scope = self.scoped(rule, source, component)
+            scope = self.scoped(rule, source, component) & self.annotated(rule, seen)
             for part, broken in self.broken(rule):
                 mask[part] |= (broken & scope[part]).astype(np.uint64) << np.uint64(index)
-        unseen = np.zeros(self.rows, bool)
-        for column in late:
-            if column in self._kept:
-                unseen |= is_null(self._kept[column])
-                continue
-            for row, table in self.stream(self.folder_of(column), [f'"{column}" IS NULL']):
-                unseen[row : row + table.num_rows] |= table.column(0).to_numpy()
         sizes = len(self.sources.names), len(self.components.names), len(self.languages.names)
         self.group, self.groups = group_rows(
-            Labels(source, component, language, mask, unseen),
+            Labels(source, component, language, mask, seen),
             sizes,
             [
                 self.read("documents", ["raw_bytes"])["raw_bytes"],
@@ -171,6 +169,28 @@ class Frame(StoredColumns):
             ],
         )
         self.survivor = self._survivors()
+
+    def _seen(self) -> npt.NDArray[np.uint8]:
+        """Return for each row the stages of LATE that annotated it, one bit each."""
+        seen = np.zeros(self.rows, np.uint8)
+        for bit, stage in enumerate(LATE):
+            if stage.name not in self.steps:
+                continue
+            column = _flat(self.schemas[stage.name])
+            if column in self._kept:
+                seen |= (~is_null(self._kept[column])).astype(np.uint8) << bit
+                continue
+            for row, table in self.stream(stage.name, [f'"{column}" IS NOT NULL']):
+                found = table.column(0).to_numpy().astype(np.uint8)
+                seen[row : row + table.num_rows] |= found << bit
+        return seen
+
+    def annotated(self, rule: Rule, seen: npt.NDArray[np.uint8]) -> Bools:
+        """Return where a stage that annotates survivors only, if it adds the rule's column, did."""
+        step = STAGES[self.step_index(rule)]
+        if step not in LATE:
+            return np.ones(len(seen), bool)
+        return np.asarray((seen >> LATE.index(step)) & 1, bool)
 
     def _survivors(self) -> npt.NDArray[np.int32]:
         """Return for each duplicate of this run's own clusters its survivor's row, else -1."""

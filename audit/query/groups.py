@@ -9,7 +9,10 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from audit.query.columns import BLOCK, Bools, Codes, Ints, Masks, Values
+from audit.query.columns import BLOCK, Codes, Ints, Masks, Values
+
+SEEN = 16
+"""Values of `seen`: four stages annotate survivors only."""
 
 _Number = TypeVar("_Number", np.int64, np.uint64)
 
@@ -18,14 +21,15 @@ _Number = TypeVar("_Number", np.int64, np.uint64)
 class Groups:
     """What the rows have in common, one entry per group, and the sums over its rows.
 
-    `mask` has bit i set where rule i is broken; `unseen`: a later step did not annotate the rows.
+    `mask` has bit i set where rule i is broken; `seen`: the stages of `audit.query.frame.LATE` that
+    annotated the rows, one bit each. A rule of one that did not is not broken.
     """
 
     source: npt.NDArray[np.int32]
     component: npt.NDArray[np.int32]
     language: npt.NDArray[np.int32]
     mask: npt.NDArray[np.uint64]
-    unseen: Bools
+    seen: npt.NDArray[np.uint8]
     documents: Ints
     raw_bytes: Ints
     bytes: Ints
@@ -54,7 +58,7 @@ class Labels:
     component: Codes
     language: Codes
     mask: Masks
-    unseen: Bools
+    seen: npt.NDArray[np.uint8]
 
     def keys(self, masks: Masks, sizes: tuple[int, int, int]) -> Ints:
         """Return one number per row for its combination. `masks`: sorted, each that there is."""
@@ -66,7 +70,7 @@ class Labels:
                 (self.source, self.component, self.language), sizes, strict=True
             ):
                 code = code * size + values[part]
-            keys[part] = code * 2 + self.unseen[part]
+            keys[part] = code * SEEN + self.seen[part]
         return keys
 
 
@@ -92,13 +96,13 @@ def group_rows(
             if column is not None:
                 weights = np.maximum(column[part], 0).astype(np.float64)
                 sums[number] += np.bincount(here, weights, len(distinct)).astype(np.int64)
-    rest, unseen = distinct // 2, (distinct % 2).astype(bool)
+    rest, seen = distinct // SEEN, (distinct % SEEN).astype(np.uint8)
     parts = []
     for size in reversed(sizes):
         parts.append((rest % size).astype(np.int32))
         rest = rest // size
     language, component, source = parts
-    return group, Groups(source, component, language, masks[rest], unseen, *sums)
+    return group, Groups(source, component, language, masks[rest], seen, *sums)
 
 
 def _distinct(values: npt.NDArray[_Number]) -> npt.NDArray[_Number]:

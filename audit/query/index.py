@@ -20,7 +20,7 @@ from pipelines.storage.files import atomic_path
 from pipelines.storage.layout import DOCUMENTS, annotation_folder
 from schemas.manifest import MANIFEST
 
-VERSION = 3
+VERSION = 4
 """Increased whenever the content of the file changes."""
 KEY, NOTES = b"bibim.key", b"bibim.notes"
 

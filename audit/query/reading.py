@@ -23,7 +23,7 @@ from pipelines.stages.catalog import (
     rule_stage,
     stage_schemas,
 )
-from pipelines.storage.layout import DOCUMENTS, MIXTURE, annotation_folder
+from pipelines.storage.layout import DOCUMENTS, MIXTURE, REJECTS, SHARDS, annotation_folder
 from pipelines.storage.shards import read_batches
 from pipelines.storage.store import open_parquet, read_parquet
 from schemas.config import Config
@@ -79,11 +79,29 @@ def read_columns(out: Path, path: Path, columns: Sequence[str]) -> pa.Table:
 
 
 def documents_of(out: Path) -> Manifest:
-    """Return the manifest of the documents. Raises InputError where ingest did not finish."""
+    """Return the manifest of the documents.
+
+    Raises InputError where ingest did not finish, or ended without a document.
+    """
     manifest = read_manifest(out / DOCUMENTS)
+    if manifest is None and read_manifest(out / REJECTS) is not None:
+        shards = sorted((out / DOCUMENTS).glob(SHARDS))
+        if shards and not any(_rows(path) for path in shards):
+            raise InputError(
+                f"{out}: ingest ended without a document; see {out / REJECTS}, check `path` and "
+                f"`format` of the sources and run `bibim run … --out {out}` again"
+            )
     if manifest is None:
         raise InputError(f"{out}: ingest has not finished; run `bibim run … --out {out}` first")
     return manifest
+
+
+def _rows(path: Path) -> int:
+    file = open_parquet(path)
+    try:
+        return int(file.metadata.num_rows)
+    finally:
+        file.close(force=True)
 
 
 def finished_steps(out: Path, config: Config) -> list[str]:

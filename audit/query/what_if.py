@@ -1,12 +1,18 @@
 """What changes if a rule is added or altered: answered from stored columns alone.
 
-Exact wherever the annotations are there, and bounded where they are not:
+The answer is what a run of the changed config keeps. It is exact where the run has all that the
+stages need, and has bounds where not:
 
-- A document that the changed rules keep, but that a later stage did not annotate, is *unknown*.
-- Clusters of duplicates stay as they are. Where a changed rule decides before `dedup` and drops
-  a cluster's survivor, its copies that pass may be kept: they are unknown too.
-- A newly kept document may be a copy, or replace the survivor of a cluster: the count stays,
-  the copy changes.
+- A document that the changed rules keep, but that a later stage with rules did not annotate, is
+  *unknown*.
+- Clusters of duplicates are found again among the documents that a change can reach
+  (`audit.query.recluster`), and so are duplicates in meaning (`audit.query.resemantic`). Where that
+  is too much, or a document lacks an embedding, all documents concerned are unknown.
+- Values that depend on all kept documents, `tokens` with a tokenizer trained in the run and
+  `repeated`, may differ after any change: rules on them make documents unknown.
+
+In runs of more documents than MAX_ROWS, clusters are taken as they are: see
+`Comparison.clusters`.
 
 Tokens of documents that were not encoded are estimated from their bytes, at the tokens per byte
 of the kept documents of the same source and component.
@@ -14,27 +20,25 @@ of the kept documents of the same source and component.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 from pydantic import BaseModel
 
-from audit.query.columns import Bools, Ints, Masks, breaks_values, is_null
+from audit.query.altered import Altered, question
 from audit.query.frame import Frame
-from audit.query.groups import first_bit
-from pipelines.stages.catalog import STAGES, check_types, position, rule_stage
-from pipelines.stages.dedup import STAGE as DEDUP
+from audit.query.moved import Entries, Moves
+from pipelines.stages.sign import STAGE as SIGN
 from schemas.config import Config
-from schemas.errors import InputError
-from schemas.load import rule_scopes
-from schemas.rules import Rule, parse_rules, replaces
 
-MAX_CHANGES = 8
-DEDUP_STEP = next(at for at, stage in enumerate(STAGES) if stage.whole)
+if TYPE_CHECKING:
+    from audit.query.recluster import Buckets
+
+MAX_ROWS = 500_000
+"""Documents of a run whose buckets are held in memory: about 300 bytes each."""
 
 
 class Change(BaseModel):
@@ -51,8 +55,11 @@ class Change(BaseModel):
     newly_kept_tokens: int = 0
     """Counted where the document has been encoded, else estimated from its bytes."""
     unknown: int = 0
-    """Documents that pass the changed rules but have no annotation of a later stage."""
+    """Documents that the run drops and that may be kept."""
     unknown_bytes: int = 0
+    at_risk: int = 0
+    """Documents that the run keeps and that may be dropped."""
+    at_risk_bytes: int = 0
 
 
 class Comparison(BaseModel):
@@ -62,8 +69,14 @@ class Comparison(BaseModel):
     replaced: list[str]
     kept_before: int
     kept_after: int
+    """Where every unknown document and every one at risk stays as it is."""
+    kept_after_at_least: int
+    """With every document at risk dropped."""
     kept_after_at_most: int
-    """With every unknown document kept: the bound when a rule is loosened."""
+    """With every unknown document kept."""
+    clusters: Literal["same", "computed", "assumed"]
+    """`computed` where clusters of duplicates were found again; `assumed` where they may differ but
+    are taken as they are, so that the real number may be outside of at least and at most."""
     sources: dict[str, Change]
     reasons: dict[str, tuple[int, int]]
     """Reason → documents before and after, by the first rule that each breaks."""
@@ -71,104 +84,9 @@ class Comparison(BaseModel):
     examples_kept: list[str]
 
 
-@dataclass(frozen=True)
-class Altered:
-    """A run's rules with others in place. `origin` has, for each, the number that it, or the rule
-    that it replaces, has among the run's rules; None where it is new."""
-
-    rules: list[Rule]
-    origin: list[int | None]
-    replaced: list[str]
-
-    def changed(self, before: Sequence[Rule]) -> list[int]:
-        """Return the numbers of those that the run does not have in the same place."""
-        return [
-            index
-            for index, (rule, old) in enumerate(zip(self.rules, self.origin, strict=True))
-            if old is None or rule != before[old]
-        ]
-
-
-def altered(
-    rules: Sequence[Rule],
-    texts: Sequence[str],
-    schemas: Mapping[str, pa.Schema] | None = None,
-) -> Altered:
-    """Return `rules` with those of `texts` in place.
-
-    A new rule replaces the first that `schemas.rules.replaces` names; otherwise it is added after
-    the last rule of its stage. `schemas`: the columns of the run's steps.
-    """
-    changed = list(rules)
-    origin: list[int | None] = list(range(len(rules)))
-    replaced = []
-    for rule in asked(texts):
-        step = position(rule_stage(rule.scope, rule.column, schemas))
-        same = [index for index, old in enumerate(changed) if replaces(rule, old)]
-        if same:
-            replaced.append(str(changed[same[0]]))
-            changed[same[0]] = replace(rule, reason=changed[same[0]].reason)
-            continue
-        after = [
-            i
-            for i, old in enumerate(changed)
-            if position(rule_stage("", old.column, schemas)) <= step
-        ]
-        at = after[-1] + 1 if after else 0
-        changed.insert(at, rule)
-        origin.insert(at, None)
-    return Altered(changed, origin, replaced)
-
-
-def asked(texts: Sequence[str]) -> list[Rule]:
-    """Return the rules of `texts`. Raises InputError for a text that is not a rule."""
-    try:
-        return [rule for text in texts for rule in parse_rules(text)]
-    except ValueError as error:
-        raise InputError(f"--rule: {error}") from None
-
-
-def check_scopes(config: Config, rules: Sequence[Rule]) -> None:
-    """Raise InputError where a rule's scope is neither a component nor a source of the config."""
-    known = rule_scopes(config)
-    for rule in rules:
-        if rule.scope not in known:
-            raise InputError(
-                f"--rule {rule}: no component or source is named {rule.scope!r}; "
-                f"known: {', '.join(sorted(known))}"
-            )
-
-
 def compare_rules(out: Path, config: Config, texts: Sequence[str], examples: int = 5) -> Comparison:
     """Return what the run in `out` would keep with the rules of `texts`."""
     return WhatIf(Frame(out, config)).compare(texts, examples)
-
-
-@dataclass
-class _Moved:
-    """Rows whose answer to a changed rule differs, summed by group and new answers.
-
-    `code`: bit b is the new answer to change b. `sums`: documents, bytes, tokens, and bytes of
-    the documents that have tokens. `lost`: rows that a change before dedup drops.
-    """
-
-    group: list[Ints] = field(default_factory=list)
-    code: list[Ints] = field(default_factory=list)
-    sums: list[Ints] = field(default_factory=list)
-    dropped: list[int] = field(default_factory=list)
-    kept: list[int] = field(default_factory=list)
-    lost: list[Ints] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class _Transitions:
-    """What each (group, code) as one number means: whether rows move, and between which sides."""
-
-    width: int
-    mask: Masks
-    moves: Bools
-    drops: Bools
-    keeps: Bools
 
 
 class WhatIf:
@@ -176,164 +94,90 @@ class WhatIf:
 
     def __init__(self, frame: Frame) -> None:
         self.frame = frame
-        groups = frame.groups
-        early = sum(
-            1 << i for i, rule in enumerate(frame.rules) if frame.step_index(rule) < DEDUP_STEP
-        )
-        self._missed = groups.unseen.copy()
-        if DEDUP.name in frame.steps:
-            self._missed |= (groups.mask & np.uint64(early)) > 0
-        self._was = groups.mask == 0
+        self._buckets: Buckets | None = None
 
     def compare(self, texts: Sequence[str], examples: int = 5) -> Comparison:
         """Return the comparison for the rules of `texts`. Raises InputError for a bad rule."""
         frame = self.frame
-        before = frame.rules
-        check_scopes(frame.config, asked(texts))
-        new = altered(before, texts, frame.schemas)
-        changed = new.changed(before)
-        if len(changed) > MAX_CHANGES:
-            raise InputError(f"--rule: {len(changed)} changes; give {MAX_CHANGES} at most at once")
-        for index in changed:
-            rule = new.rules[index]
-            frame.folder_of(rule.column)
-            check_types([rule], f"--rule {rule}", frame.schemas)
-        masks = self._masks(new, changed)
-        moved = self._moved(new, changed, masks, examples)
-        return self._result(new, changed, masks, moved)
-
-    def _masks(self, new: Altered, changed: Sequence[int]) -> Masks:
-        """Return the new mask of (group, code): bit b of the code is the answer to change b."""
-        groups = self.frame.groups
-        kept = self._renumbered(new, [i for i in range(len(new.rules)) if i not in changed])
-        masks = np.repeat(kept[:, None], 1 << len(changed), axis=1)
-        codes = np.arange(1 << len(changed))
-        for number, index in enumerate(changed):
-            scope = self.frame.scoped(new.rules[index], groups.source, groups.component)
-            hit = scope[:, None] & ((codes >> number) & 1).astype(bool)[None, :]
-            masks |= hit.astype(np.uint64) << np.uint64(index)
-        return masks
-
-    def _renumbered(self, new: Altered, numbers: Iterable[int]) -> Masks:
-        """Return the old mask of each group, with new numbers: the rules of `numbers` alone."""
-        mask = self.frame.groups.mask
-        found = np.zeros(len(mask), np.uint64)
-        for index in numbers:
-            old = new.origin[index]
-            if old is not None:
-                bit = (mask >> np.uint64(old)) & np.uint64(1)
-                found |= bit << np.uint64(index)
-        return found
-
-    def _moved(self, new: Altered, changed: Sequence[int], masks: Masks, examples: int) -> _Moved:
-        """Return the rows that the rules `changed` move, summed, with a few of them by number."""
-        frame = self.frame
-        moved = _Moved()
-        if not changed:
-            return moved
-        width = 1 << len(changed)
-        mask = masks.ravel()
-        # Out of every changed rule's scope nothing moves.
-        moves = (masks != self._renumbered(new, range(len(new.rules)))[:, None]).ravel()
-        was, now = np.repeat(self._was, width), mask == 0
-        meaning = _Transitions(width, mask, moves, was & ~now, now & ~was)
-        early = [index for index in changed if frame.step_index(new.rules[index]) < DEDUP_STEP]
-        bits = np.uint64(sum(1 << index for index in early))
+        new = question(frame, texts)
         with frame.lock:
-            for differing, code in self._differing(new, changed):
-                keys = frame.group[differing].astype(np.int64) * width + code
-                shift = meaning.moves[keys]
-                rows, key = differing[shift], keys[shift]
-                if not len(rows):
-                    continue
-                self._sum(moved, meaning, rows, key)
-                for examples_of, where in (
-                    (moved.dropped, meaning.drops),
-                    (moved.kept, meaning.keeps),
-                ):
-                    room = max(examples - len(examples_of), 0)
-                    examples_of.extend(rows[np.flatnonzero(where[key])[:room]].tolist())
-                if early and "dedup" in frame.steps:
-                    moved.lost.append(rows[(meaning.mask[key] & bits) > 0])
-        return moved
+            moves = Moves(frame, new, self.buckets, examples)
+            entries = moves.entries()
+        return self._result(new, moves, entries)
 
-    def _differing(self, new: Altered, changed: Sequence[int]) -> Iterator[tuple[Ints, Ints]]:
-        """Yield (rows, their codes) where an answer differs, block by block."""
-        frame = self.frame
-        streams = [frame.broken(new.rules[index]) for index in changed]
-        origins = [new.origin[index] for index in changed]
-        olds = [frame.broken(frame.rules[o]) if o is not None else None for o in origins]
-        for answers in zip(*streams, strict=True):
-            part = answers[0][0]
-            code = np.zeros(len(answers[0][1]), np.int64)
-            differs = np.zeros(len(code), bool)
-            for number, (_, broken) in enumerate(answers):
-                code |= broken.astype(np.int64) << number
-                stream = olds[number]
-                differs |= broken ^ next(stream)[1] if stream is not None else broken
-            rows = np.flatnonzero(differs)
-            if len(rows):
-                yield rows + part.start, code[rows]
+    def buckets(self) -> Buckets | None:
+        """Return the run's buckets of possible duplicates, read once.
 
-    def _sum(self, moved: _Moved, meaning: _Transitions, rows: Ints, key: Ints) -> None:
-        """Add the sizes of `rows` to `moved`, by their keys (group and code as one number)."""
-        frame = self.frame
-        # Keys are few: counting them is faster than sorting the rows by them.
-        count = np.bincount(key, minlength=len(meaning.moves))
-        distinct = np.flatnonzero(count)
-        sums = np.zeros((4, len(distinct)), np.int64)
-        sums[0] = count[distinct]
-        size = np.maximum(frame.sizes("bytes")[rows], 0).astype(np.float64)
-        sums[1] = np.bincount(key, size, len(count))[distinct]
-        if "tokenize" in frame.steps:
-            tokens = frame.sizes("tokens")[rows]
-            size[is_null(tokens)] = 0
-            sums[2] = np.bincount(key, np.maximum(tokens, 0), len(count))[distinct]
-            sums[3] = np.bincount(key, size, len(count))[distinct]
-        moved.group.append(distinct // meaning.width)
-        moved.code.append(distinct % meaning.width)
-        moved.sums.append(sums)
+        None where the run has no signatures or more than MAX_ROWS documents.
+        """
+        signed = self.frame.schemas.get(SIGN.name)
+        known = signed is not None and {"signature", "url_key"} <= {*signed.names}
+        if self._buckets is None and known and self.frame.rows <= MAX_ROWS:
+            from audit.query.recluster import Buckets
 
-    def _result(
-        self, new: Altered, changed: Sequence[int], masks: Masks, moved: _Moved
-    ) -> Comparison:
+            self._buckets = Buckets(self.frame)
+        return self._buckets
+
+    def _result(self, new: Altered, moves: Moves, entries: Entries) -> Comparison:
         frame = self.frame
-        changes = self._kept_before()
-        counts = self._first_reasons(new, masks, moved, changes)
-        self._add_copies(new.rules, moved, changes)
-        kept_before = sum(c.kept_before for c in changes.values())
-        kept_after = kept_before + sum(c.newly_kept - c.newly_dropped for c in changes.values())
+        changes = self._changes(entries)
         before = np.zeros(len(frame.rules) + 1, np.int64)
         np.add.at(before, frame.groups.first(), frame.groups.documents)
+        after = np.zeros(len(new.rules) + 1, np.int64)
+        np.add.at(after, entries.first(), entries.sums[0])
         reasons: dict[str, tuple[int, int]] = {}
-        for rules, figures, side in ((frame.rules, before, 0), (new.rules, counts, 1)):
+        for rules, figures, side in ((frame.rules, before, 0), (new.rules, after, 1)):
             for index, rule in enumerate(rules):
                 pair = list(reasons.get(rule.reason, (0, 0)))
                 pair[side] += int(figures[index])
                 reasons[rule.reason] = (pair[0], pair[1])
-        ids = [row["id"].hex() for row in frame.take(moved.dropped + moved.kept, ["id"])]
+        kept_before = sum(c.kept_before for c in changes.values())
+        kept_after = kept_before + sum(c.newly_kept - c.newly_dropped for c in changes.values())
+        shown = [*moves.dropped, *moves.kept]
+        ids = [row["id"].hex() for row in frame.take(shown, ["id"])]
         return Comparison(
-            rules=[str(new.rules[index]) for index in changed],
+            rules=[str(new.rules[index]) for _, index in new.changes if index is not None],
             replaced=new.replaced,
             kept_before=kept_before,
             kept_after=kept_after,
+            kept_after_at_least=kept_after - sum(c.at_risk for c in changes.values()),
             kept_after_at_most=kept_after + sum(c.unknown for c in changes.values()),
+            clusters=moves.clusters,
             sources=changes,
             reasons=reasons,
-            examples_dropped=ids[: len(moved.dropped)],
-            examples_kept=ids[len(moved.dropped) :],
+            examples_dropped=ids[: len(moves.dropped)],
+            examples_kept=ids[len(moves.dropped) :],
         )
 
-    def _kept_before(self) -> dict[str, Change]:
-        """Return a change per source that holds what the run keeps now."""
+    def _changes(self, entries: Entries) -> dict[str, Change]:
+        """Return the change of each source."""
         groups = self.frame.groups
+        was = groups.mask == 0
+        here = was[entries.group]
+        dropped, kept = entries.mask != 0, (entries.mask == 0) & ~entries.open
+        documents, size, tokens, encoded = entries.sums
+        rate = self._tokens_per_byte()[entries.group]
+        estimated = tokens + (size - encoded) * rate
+        source = groups.source[entries.group]
         changes = {}
-        for name, source in self._sources():
-            here = self._was & (groups.source == source)
+        for name, code in self._sources():
+            own, mine = source == code, was & (groups.source == code)
+            gone, come = own & here & dropped, own & ~here & kept
+            unknown, risk = own & ~here & entries.open, own & here & entries.open
             changes[name] = Change(
-                kept_before=int(groups.documents[here].sum()),
-                kept_before_bytes=int(groups.bytes[here].sum()),
-                kept_before_tokens=int(groups.tokens[here].sum()),
+                kept_before=int(groups.documents[mine].sum()),
+                kept_before_bytes=int(groups.bytes[mine].sum()),
+                kept_before_tokens=int(groups.tokens[mine].sum()),
+                newly_dropped=int(documents[gone].sum()),
+                newly_dropped_bytes=int(size[gone].sum()),
+                newly_dropped_tokens=int(tokens[gone].sum()),
+                newly_kept=int(documents[come].sum()),
+                newly_kept_bytes=int(size[come].sum()),
+                newly_kept_tokens=int(np.rint(estimated[come].sum())),
+                unknown=int(documents[unknown].sum()),
+                unknown_bytes=int(size[unknown].sum()),
+                at_risk=int(documents[risk].sum()),
+                at_risk_bytes=int(size[risk].sum()),
             )
         return changes
 
@@ -342,80 +186,15 @@ class WhatIf:
         names = self.frame.sources.names
         return sorted((name, code) for code, name in enumerate(names) if name is not None)
 
-    def _first_reasons(
-        self, new: Altered, masks: Masks, moved: _Moved, changes: dict[str, Change]
-    ) -> Ints:
-        """Return the documents by the first of the new rules that each breaks, kept ones last.
-
-        Adds to `changes`, by source, what moves between dropped and kept.
-        """
-        groups = self.frame.groups
-        counts = np.zeros(len(new.rules) + 1, np.int64)
-        first = groups.first()
-        # The rows of each group stay where its rule is now, less those that moved.
-        now_at = np.array([*map(new.origin.index, range(len(self.frame.rules))), -1])
-        np.add.at(counts, now_at[first], groups.documents)
-        if not moved.group:
-            return counts
-        group = np.concatenate(moved.group)
-        sums = np.concatenate(moved.sums, axis=1)
-        mask = masks[group, np.concatenate(moved.code)]
-        np.add.at(counts, now_at[first[group]], -sums[0])
-        np.add.at(counts, first_bit(mask), sums[0])
-        was, now = self._was[group], mask == 0
-        gone, come = was & ~now, now & ~was & ~self._missed[group]
-        unknown = now & ~was & self._missed[group]
-        rate = self._tokens_per_byte()[group]
-        estimated = np.rint(sums[2] + (sums[1] - sums[3]) * rate).astype(np.int64)
-        for name, source in self._sources():
-            here = groups.source[group] == source
-            change = changes[name]
-            change.newly_dropped = int(sums[0][here & gone].sum())
-            change.newly_dropped_bytes = int(sums[1][here & gone].sum())
-            change.newly_dropped_tokens = int(sums[2][here & gone].sum())
-            change.newly_kept = int(sums[0][here & come].sum())
-            change.newly_kept_bytes = int(sums[1][here & come].sum())
-            change.newly_kept_tokens = int(estimated[here & come].sum())
-            change.unknown = int(sums[0][here & unknown].sum())
-            change.unknown_bytes = int(sums[1][here & unknown].sum())
-        return counts
-
     def _tokens_per_byte(self) -> npt.NDArray[np.float64]:
         """Return for each group the tokens per byte of its source's kept documents."""
         groups = self.frame.groups
+        was = groups.mask == 0
         pool = groups.source.astype(np.int64) * len(self.frame.components.names) + groups.component
         size = int(pool.max(initial=0)) + 1
-        tokens = np.bincount(pool, groups.tokens * self._was, size)
-        count = np.bincount(pool, groups.bytes * self._was, size)
+        tokens = np.bincount(pool, groups.tokens * was, size)
+        count = np.bincount(pool, groups.bytes * was, size)
         total = count.sum()
         usual = tokens.sum() / total if total else 0.0
         rate = np.divide(tokens, count, out=np.full(size, usual), where=count > 0)
         return np.asarray(rate[pool])
-
-    # Copies of dropped survivors
-
-    def _add_copies(self, after: Sequence[Rule], moved: _Moved, changes: dict[str, Change]) -> None:
-        """Count as unknown the copies, passing the rules before, whose survivor is dropped."""
-        lost = np.concatenate(moved.lost) if moved.lost else np.zeros(0, np.int64)
-        if not len(lost):
-            return
-        frame = self.frame
-        rows = np.flatnonzero(frame.survivor >= 0)
-        rows = rows[np.isin(frame.survivor[rows], lost)]
-        passing = np.ones(len(rows), bool)
-        source = frame.groups.source[frame.group[rows]]
-        component = frame.groups.component[frame.group[rows]]
-        for rule in after:  # each copy passed the other rules that decide before
-            if rule in frame.rules or frame.step_index(rule) >= DEDUP_STEP:
-                continue
-            if frame.numeric(rule.column):
-                broken = breaks_values(rule, frame.values(rule.column)[rows])
-            else:
-                broken = np.concatenate([part for _, part in frame.broken(rule)])[rows]
-            passing &= ~(broken & frame.scoped(rule, source, component))
-        sizes = frame.sizes("bytes")[rows]
-        for code, name in enumerate(frame.sources.names):
-            here = passing & (source == code)
-            if name is not None and here.any():
-                changes[name].unknown += int(here.sum())
-                changes[name].unknown_bytes += int(sizes[here].sum())

@@ -52,9 +52,9 @@
   const number = (x) => x === null || x === undefined ? "–" : Number.isInteger(x) ? count(x) : String(+x.toPrecision(4));
   const mega = (n) => n < 1e5 ? `${number(Math.round(n / 100) / 10)} kB` : n < 1e9 ? `${number(Math.round(n / 1e5) / 10)} MB` : `${number(Math.round(n / 1e7) / 100)} GB`;
   function table(caption, heads, rows) {
-    return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
+    return h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": caption },
       h("table", null, h("caption", null, caption),
-        h("thead", null, h("tr", null, heads.map((head) => h("th", { scope: "col" }, head)))),
+        h("thead", null, h("tr", null, heads.map((head) => head === "" ? h("td") : h("th", { scope: "col" }, head)))),
         h("tbody", null, rows.map((row) => h("tr", null, row.map((cell, i) => i ? h("td", { class: cell === 0 || cell === "0" ? "zero" : null }, cell instanceof Node ? cell : typeof cell === "number" ? number(cell) : cell ?? "–") : h("th", { scope: "row" }, cell)))))));
   }
   function pieces(list, large) {
@@ -85,7 +85,7 @@
   /** Fill `box` with what `make` gives for the answer. */
   async function fill(box, view, parameters, make) {
     box.setAttribute("aria-busy", "true");
-    try { box.replaceChildren(...[make(await ask(view, parameters))].flat()); } catch (error) { box.replaceChildren(fault(error)); }
+    try { box.replaceChildren(...[make(await ask(view, parameters))].flat()); reopen(); } catch (error) { box.replaceChildren(fault(error)); }
     box.removeAttribute("aria-busy");
   }
   /** Call `act` once when `node` comes near the screen. */
@@ -99,6 +99,33 @@
     return node;
   }
   addEventListener("beforeprint", () => document.querySelectorAll("main *").forEach((node) => node.whenSeen?.()));
+
+  // What is open, and where the address leads
+
+  const wasOpen = new Set(); // paths of details that were open before the page was built again
+  /** Where a node is below its section, which does not depend on the language. */
+  function pathOf(node) {
+    const steps = [];
+    for (; node && node.tagName !== "SECTION"; node = node.parentElement) steps.unshift([...node.parentElement.children].indexOf(node));
+    return node ? [node.id, ...steps].join("/") : null;
+  }
+  /** Open again what was open, as far as it is loaded. */
+  function reopen() {
+    for (const path of wasOpen) {
+      const [id, ...steps] = path.split("/");
+      const node = steps.reduce((at, step) => at?.children[step], document.getElementById(id));
+      if (node?.tagName === "DETAILS") { node.open = true; wasOpen.delete(path); }
+    }
+  }
+  let following = true; // until the reader does something, parts that load late do not move the target
+  for (const act of ["wheel", "touchstart", "pointerdown", "keydown"]) addEventListener(act, () => { following = false; }, { passive: true });
+  /** Show and open the part that the address names. */
+  function land() {
+    const node = document.getElementById(decodeURIComponent(location.hash.slice(1).split("?")[0]) || "-");
+    for (let at = node; at; at = at.parentElement) if (at.tagName === "DETAILS") at.open = true;
+    node?.scrollIntoView();
+  }
+  addEventListener("hashchange", land);
 
   // Charts
 
@@ -319,15 +346,15 @@
       });
     }
     const kinds = [["dropped", "droppedDocs"], ["nearly_kept", "nearly_kept"], ["nearly_dropped", "nearly_dropped"]];
-    fill(docs, "samples", { key: index }, (found) => h("div", { class: "kinds" }, kinds.filter(([kind]) => found[kind]).map(([kind, label]) => h("div", null, h("h4", null, t(label)), found[kind].length ? found[kind].map(sample) : h("p", { class: "quiet" }, t("none"))))));
+    fill(docs, "samples", { key: index }, (found) => h("div", { class: "kinds" }, kinds.filter(([kind]) => found[kind]).map(([kind, label]) => h("div", null, h("h3", null, t(label)), found[kind].length ? found[kind].map(sample) : h("p", { class: "quiet" }, t("none"))))));
   }
   const sample = (doc) => h("article", { class: "doc" }, h("header", null, h("b", null, number2(doc.value)), h("span", null, [doc.source, doc.lang].filter(Boolean).join(" · ")), h("span", null, doc.origin), doc.url ? h("span", null, doc.url) : null, h("span", null, `${count(doc.length)} ${t("length")}`), openDoc(doc.id)), pieces(doc.excerpt));
   const number2 = (value) => typeof value === "number" ? number(value) : value === null || value === undefined ? "–" : String(value).slice(0, 40);
   function signalCell(name, tall) {
-    const box = h("div", { class: "cell" }, h("h4", null, name));
+    const box = h("div", { class: "cell" }, h("h3", null, name));
     later(box, () => ask("signal", { key: name }).then((signal) => {
       const chart = h("div", { class: "chart" });
-      box.replaceChildren(h("h4", null, name, " ", h("small", null, [signal.null ? `${count(signal.null)} ${t("nulls")}` : "", signal.log ? t("log") : ""].filter(Boolean).join(", "))), chart);
+      box.replaceChildren(h("h3", null, name, " ", h("small", null, [signal.null ? `${count(signal.null)} ${t("nulls")}` : "", signal.log ? t("log") : ""].filter(Boolean).join(", "))), chart);
       histogram(chart, signal, "*", tall ? 200 : 120, linesOf(signal, "*"), null);
     }).catch((error) => box.append(fault(error))));
     return box;
@@ -344,7 +371,7 @@
     later(box, () => fill(box, "clusters", {}, (found) => [
       table(t("copies"), [t("kind"), t("copies")], found.kinds), table(t("clusters"), [t("documents"), t("clusters")], found.sizes.slice(0, 12)),
       ...found.largest.map((c) => h("details", { class: "rule" }, h("summary", null, h("span", { class: "cond" }, c.kept.origin, h("small", null, `${c.kept.source} · ${c.copy.source} ${c.copy.origin}`)), h("span", { class: "fig" }, count(c.size), h("small", null, t("documents"))), h("span", { class: "fig" }, c.copy.duplicate_kind || "–", h("small", null, t("kind"))), h("span")),
-        h("div", { class: "body" }, h("p", { class: "quiet" }, h("del", null, t("survivor")), " ", h("ins", null, t("copy")), " ", openDoc(c.kept.id), " ", openDoc(c.copy.id)), pieces(c.diff), h("h4", null, t("members")), table(t("members"), ["id", t("source"), "origin", t("kind")], c.members.map((m) => [m.id.slice(0, 12), m.source, m.origin, m.duplicate_kind || t("survivor")])))))]));
+        h("div", { class: "body" }, h("p", { class: "quiet" }, h("del", null, t("survivor")), " ", h("ins", null, t("copy")), " ", openDoc(c.kept.id), " ", openDoc(c.copy.id)), pieces(c.diff), h("h3", null, t("members")), table(t("members"), ["id", t("source"), "origin", t("kind")], c.members.map((m) => [m.id.slice(0, 12), m.source, m.origin, m.duplicate_kind || t("survivor")])))))]));
     return section("duplicates", t("duplicates"), t("duplicatesLead"), box);
   }
   function pii() {
@@ -381,15 +408,16 @@
     const texts = [...changes.keys()].map(ruleText);
     try {
       const found = await ask("what-if", { rule: texts });
-      const more = found.kept_after_at_most > found.kept_after ? ` (${t("atMost")} ${count(found.kept_after_at_most)})` : "";
+      const bounds = [found.kept_after_at_least < found.kept_after ? `${t("atLeast")} ${count(found.kept_after_at_least)}` : "", found.kept_after_at_most > found.kept_after ? `${t("atMost")} ${count(found.kept_after_at_most)}` : ""].filter(Boolean);
+      const more = bounds.length ? ` (${bounds.join(", ")})` : "";
       const delta = found.kept_after - found.kept_before;
-      const rows = Object.entries(found.sources).map(([name, c]) => [name, count(c.kept_before), `${count(c.newly_dropped)}`, mega(c.newly_dropped_bytes), count(c.newly_dropped_tokens), count(c.newly_kept), mega(c.newly_kept_bytes), (c.newly_kept_tokens ? "≈ " : "") + count(c.newly_kept_tokens), count(c.unknown)]);
-      const heads = [t("source"), t("keptBefore"), t("newlyDropped"), t("bytes"), t("tokenCount"), t("newlyKept"), t("bytes"), t("tokenCount"), t("unknown")];
+      const rows = Object.entries(found.sources).map(([name, c]) => [name, count(c.kept_before), `${count(c.newly_dropped)}`, mega(c.newly_dropped_bytes), count(c.newly_dropped_tokens), count(c.newly_kept), mega(c.newly_kept_bytes), (c.newly_kept_tokens ? "≈ " : "") + count(c.newly_kept_tokens), count(c.unknown), count(c.at_risk)]);
+      const heads = [t("source"), t("keptBefore"), t("newlyDropped"), t("bytes"), t("tokenCount"), t("newlyKept"), t("bytes"), t("tokenCount"), t("unknown"), t("atRisk")];
       const reasons = Object.entries(found.reasons).filter(([, [a, b]]) => a !== b);
       box.replaceChildren(
         h("div", { class: "row" }, h("strong", null, t("whatIf"), ": ", texts.join(", ")), h("span", { id: "answer", role: "status" }, `${count(found.kept_before)} → ${count(found.kept_after)}${more} `, h("b", { class: delta < 0 ? "bad" : "good" }, (delta > 0 ? "+" : "") + count(delta))),
           h("div", { class: "tools" }, button(t("exportRules"), exportRules, { class: "main" }), button(t("reset"), () => { changes.clear(); document.querySelectorAll(".body").forEach((b) => b.showThreshold?.()); redraw(); changed(); }))),
-        table(t("whatIf"), heads, rows), reasons.length ? h("p", { class: "quiet" }, reasons.map(([name, [a, b]]) => `${name} ${count(a)} → ${count(b)}`).join(" · ")) : "", Object.values(found.sources).some((c) => c.newly_kept_tokens) ? h("p", { class: "quiet" }, t("estimated")) : "");
+        table(t("whatIf"), heads, rows), reasons.length ? h("p", { class: "quiet" }, reasons.map(([name, [a, b]]) => `${name} ${count(a)} → ${count(b)}`).join(" · ")) : "", Object.values(found.sources).some((c) => c.newly_kept_tokens) ? h("p", { class: "quiet" }, t("estimated")) : "", found.clusters === "assumed" ? h("p", { class: "quiet" }, t("assumed")) : "");
       box.hidden = false;
       box.dataset.rules = texts.join(" ");
     } catch (error) { box.hidden = false; box.replaceChildren(fault(error)); }
@@ -406,7 +434,7 @@
     const box = document.getElementById("reader");
     box.setAttribute("aria-label", title);
     box.replaceChildren(h("div", { class: "top" }, h("h2", null, title), button(t("close"), () => box.close(), { autofocus: true })), h("div", null, children));
-    if (!box.open) box.showModal();
+    if (!box.open) { history.pushState({ dialog: true }, ""); box.showModal(); }
     box.scrollTop = 0;
   }
   async function showDocument(id) {
@@ -434,7 +462,8 @@
     const words = document.getElementById("query").value;
     try {
       const found = await ask("search", { q: words });
-      dialog(`${words} · ${count(found.length)} ${t("found")}`, found.length ? found.map((doc) => h("article", { class: "doc" }, h("header", null, h("b", { class: doc.verdict === "kept" ? "good" : "bad" }, doc.verdict === "kept" ? t("kept") : doc.verdict), h("span", null, [doc.source, doc.lang].filter(Boolean).join(" · ")), h("span", null, doc.origin), doc.url ? h("span", null, doc.url) : null, openDoc(doc.id)), pieces(doc.excerpt))) : h("p", null, t("nothing")));
+      const shown = found.documents;
+      dialog(`${words} · ${found.more ? t("firstFound", count(shown.length)) : `${count(shown.length)} ${t("found")}`}`, shown.length ? shown.map((doc) => h("article", { class: "doc" }, h("header", null, h("b", { class: doc.verdict === "kept" ? "good" : "bad" }, doc.verdict === "kept" ? t("kept") : doc.verdict), h("span", null, [doc.source, doc.lang].filter(Boolean).join(" · ")), h("span", null, doc.origin), doc.url ? h("span", null, doc.url) : null, openDoc(doc.id)), pieces(doc.excerpt))) : h("p", null, t("nothing")));
     } catch (error) { dialog(t("error"), fault(error)); }
   }
 
@@ -454,11 +483,15 @@
     query.placeholder = t("search"); query.setAttribute("aria-label", t("search"));
     document.getElementById("search").hidden = !LIVE;
     charts.clear();
+    const top = scrollY;
+    for (const node of document.querySelectorAll("main details[open]")) { const path = pathOf(node); if (path) wasOpen.add(path); }
     const parts = [summary(), findings(), funnel(), shares(), rules(), signals(), duplicates(), pii(), tokenizer(), costs()].flat().filter(Boolean);
     const contents = document.getElementById("contents");
     contents.setAttribute("aria-label", t("contents"));
     contents.replaceChildren(...parts.slice(1).map((part) => h("a", { href: `#${part.id}` }, part.querySelector("h2").textContent)));
     document.getElementById("main").replaceChildren(...parts);
+    reopen();
+    if (top) scrollTo(0, top);
     if (changes.size) changed();
   }
   addEventListener("DOMContentLoaded", async () => {
@@ -466,7 +499,15 @@
     document.getElementById("theme").addEventListener("click", () => { dark = !dark; keep("bibim-theme", dark ? "dark" : "light"); root.classList.toggle("dark", dark); document.getElementById("theme").textContent = t(dark ? "light" : "theme"); redraw(); });
     document.getElementById("search").addEventListener("submit", search);
     root.lang = lang; root.classList.toggle("dark", dark);
-    try { overview = await ask("overview"); page(); } catch (error) { document.getElementById("main").replaceChildren(fault(error)); }
+    const reader = document.getElementById("reader");
+    reader.addEventListener("close", () => { if (history.state?.dialog) history.back(); });
+    addEventListener("popstate", () => { if (reader.open && !history.state?.dialog) reader.close(); });
+    if (history.state?.dialog) history.replaceState(null, "");
+    try {
+      overview = await ask("overview"); page(); land();
+      new ResizeObserver(() => { if (following) land(); }).observe(document.getElementById("main"));
+      setTimeout(() => { following = false; }, 5000);
+    } catch (error) { document.getElementById("main").replaceChildren(fault(error)); }
     document.body.dataset.ready = "true";
   });
 })();

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
@@ -73,7 +74,7 @@ def application(views: Views, hosts: tuple[str, ...] = LOOPBACK) -> Starlette:
             try:
                 return _json(view(request))
             except BibimError as error:
-                return _json({"error": str(error)}, 400)
+                return _json({"error": _without_path(str(error), views.frame.out)}, 400)
 
         return answer
 
@@ -88,7 +89,7 @@ def application(views: Views, hosts: tuple[str, ...] = LOOPBACK) -> Starlette:
         "what-if": lambda request: views.changed(_rules(request)),
         "rules": lambda request: {"yaml": views.export(_rules(request))},
         "document": lambda request: views.document(_text(request, "id")),
-        "search": lambda request: views.search(_text(request, "q")),
+        "search": lambda request: views.found(_text(request, "q")),
     }
     routes = [Route("/", page), Route("/assets/{name}", asset)]
     routes += [Route(f"/api/{name}", answers(view)) for name, view in given.items()]
@@ -123,6 +124,17 @@ def _json(content: Any, status: int = 200) -> Response:
     import orjson
 
     return Response(orjson.dumps(content), status, HEADERS, "application/json")
+
+
+def _without_path(message: str, out: Path) -> str:
+    """Return the message with OUT in place of the run's folder: readers need not know where it is.
+
+    The resolved path goes first: it may hold the other.
+    """
+    for path in (out.resolve(), out.absolute(), out):
+        if str(path) not in ("", ".", "/"):
+            message = message.replace(str(path), "OUT")
+    return message
 
 
 def _text(request: Request, name: str) -> str:

@@ -210,7 +210,7 @@ def print_what_if(console: Console, comparison: Comparison) -> None:
         console.print(Text(f"in place of {rule}"))
     table = Table()
     table.add_column("source")
-    for column in ("newly dropped", "MB", "tokens", "newly kept", "MB", "not yet annotated"):
+    for column in ("newly dropped", "MB", "tokens", "newly kept", "MB", "may be kept", "at risk"):
         table.add_column(column, justify="right")
     for source, change in comparison.sources.items():
         table.add_row(
@@ -221,14 +221,12 @@ def print_what_if(console: Console, comparison: Comparison) -> None:
             f"{change.newly_kept:,}",
             f"{change.newly_kept_bytes / 1e6:,.2f}",
             f"{change.unknown:,}",
+            f"{change.at_risk:,}",
         )
     console.print(table)
-    bound = ""
-    if comparison.kept_after_at_most != comparison.kept_after:
-        most = f"{comparison.kept_after_at_most:,}"
-        bound = f" (at most {most}: later stages have not annotated the rest)"
     console.print(
-        f"kept: {comparison.kept_before:,} before, {comparison.kept_after:,} after{bound}",
+        f"kept: {comparison.kept_before:,} before, {comparison.kept_after:,} "
+        f"after{_bounds(comparison)}",
         highlight=False,
     )
     for label, ids in (
@@ -237,3 +235,16 @@ def print_what_if(console: Console, comparison: Comparison) -> None:
     ):
         if ids:
             console.print(Text(f"{label}: {', '.join(ids)}"), soft_wrap=True)
+
+
+def _bounds(comparison: Comparison) -> str:
+    """Return what is known of the number kept where it is not exact."""
+    least, most = comparison.kept_after_at_least, comparison.kept_after_at_most
+    parts = []
+    if least != comparison.kept_after:
+        parts.append(f"at least {least:,}")
+    if most != comparison.kept_after:
+        parts.append(f"at most {most:,}")
+    if comparison.clusters == "assumed":
+        parts.append("with clusters of duplicates as they are")
+    return f" ({', '.join(parts)})" if parts else ""

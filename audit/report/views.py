@@ -28,6 +28,8 @@ from pipelines.stages.redact import STAGE as REDACT
 from pipelines.storage.layout import DOCUMENTS, NUMBER_PATTERN
 from schemas.errors import InputError
 
+MOST_FOUND = 30
+"""Documents that a search returns at most."""
 STAGE_HEADS = (
     "step",
     "entered",
@@ -152,8 +154,8 @@ class Views:
             "placed": [place.model_dump() for place in explained.placed],
         }
 
-    def search(self, words: str, most: int = 30) -> list[Json]:
-        """Return documents whose id, origin, URL or text holds `words`.
+    def search(self, words: str, most: int = MOST_FOUND) -> list[Json]:
+        """Return the first documents, `most` at most, whose id, origin, URL or text holds `words`.
 
         Text is looked through as it was ingested; what is shown is masked.
         """
@@ -190,6 +192,11 @@ class Views:
             )
         return found
 
+    def found(self, words: str) -> Json:
+        """Return the documents that a search shows, and whether there are more."""
+        documents = self.search(words, MOST_FOUND + 1)
+        return {"documents": documents[:MOST_FOUND], "more": len(documents) > MOST_FOUND}
+
     # Changed rules
 
     def changed(self, texts: Sequence[str]) -> Json:
@@ -198,4 +205,4 @@ class Views:
 
     def export(self, texts: Sequence[str]) -> str:
         """Return the sections of the config that the rules of `texts` change, as YAML."""
-        return changed_yaml(self.frame.config, self.frame.rules, texts)
+        return changed_yaml(self.frame, texts)

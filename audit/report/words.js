@@ -16,9 +16,10 @@ const WORDS = {
     pii: "Personal data", piiLead: "Counts by type; values are never part of this page.", type: "type", spans: "found", noPii: "Nothing was found.", piiShown: "This server was started with --show-pii: personal data is shown.",
     tokenizer: "Tokenizer", perDoc: "tokens/document", bpt: "bytes/token", cpt: "characters/token", vocabulary: "vocabulary",
     costs: "Time", costsLead: "Each run into this folder; steps with nothing to do are left out.", step: "step", seconds: "seconds", shards: "shards run", peak: "peak memory", rate: "MB/s", versions: "Versions", workers: "workers",
-    whatIf: "What if", keptBefore: "kept now", newlyDropped: "newly dropped", newlyKept: "newly kept", unknown: "not yet annotated", exportRules: "Rules as YAML", reset: "Reset", close: "Close", atMost: "at most", copyText: "Copy", wait: "…", estimated: "Tokens of newly kept documents are estimated from their bytes where they were never encoded.",
+    whatIf: "What if", keptBefore: "kept now", newlyDropped: "newly dropped", newlyKept: "newly kept", unknown: "may be kept", atRisk: "may be dropped", atLeast: "at least", assumed: "Clusters of duplicates are taken as they are.", exportRules: "Rules as YAML", reset: "Reset", close: "Close", atMost: "at most", copyText: "Copy", wait: "…", estimated: "Tokens of newly kept documents are estimated from their bytes where they were never encoded.",
     document: "Document", verdict: "verdict", whereTokens: "Where its tokens went", noTokens: "No sequence of the mixture holds it.", value: "value", holds: "holds", yes: "yes", no: "no", unmeasured: "not measured", rule: "rule", sameCluster: "Same cluster", path: "Path", found: "found", nothing: "Nothing found.", error: "Error",
     tokenCount: "tokens", sources: (n) => (n === 1 ? "1 source" : `${n} sources`),
+    firstFound: (n) => `the first ${n} found; there are more`,
     hist: (n, c, k) => `Histogram of ${n}, ${c}, ${k} documents`,
   },
   ko: {
@@ -36,9 +37,10 @@ const WORDS = {
     pii: "개인 정보", piiLead: "유형별 개수입니다. 값은 이 페이지에 들어 있지 않습니다.", type: "유형", spans: "개수", noPii: "찾은 것이 없습니다.", piiShown: "--show-pii로 시작한 서버입니다. 개인 정보가 그대로 보입니다.",
     tokenizer: "토크나이저", perDoc: "토큰/문서", bpt: "바이트/토큰", cpt: "글자/토큰", vocabulary: "어휘",
     costs: "시간", costsLead: "이 폴더에 실행한 기록입니다. 할 일이 없던 단계는 뺐습니다.", step: "단계", seconds: "초", shards: "실행한 샤드", peak: "최대 메모리", rate: "MB/s", versions: "버전", workers: "작업자",
-    whatIf: "만약에", keptBefore: "지금 남은 문서", newlyDropped: "새로 제외", newlyKept: "새로 남음", unknown: "아직 보지 않음", exportRules: "규칙을 YAML로", reset: "되돌리기", close: "닫기", atMost: "최대", copyText: "복사", wait: "…", estimated: "한 번도 토큰으로 바꾸지 않은 문서의 토큰 수는 바이트로 추정합니다.",
+    whatIf: "만약에", keptBefore: "지금 남은 문서", newlyDropped: "새로 제외", newlyKept: "새로 남음", unknown: "남을 수 있음", atRisk: "제외될 수 있음", atLeast: "최소", assumed: "중복 묶음은 지금 그대로라고 봅니다.", exportRules: "규칙을 YAML로", reset: "되돌리기", close: "닫기", atMost: "최대", copyText: "복사", wait: "…", estimated: "한 번도 토큰으로 바꾸지 않은 문서의 토큰 수는 바이트로 추정합니다.",
     document: "문서", verdict: "판정", whereTokens: "토큰이 간 곳", noTokens: "혼합물에 이 문서의 시퀀스가 없습니다.", value: "값", holds: "지킴", yes: "예", no: "아니요", unmeasured: "측정 안 함", rule: "규칙", sameCluster: "같은 묶음", path: "경로", found: "건", nothing: "찾은 것이 없습니다.", error: "오류",
     tokenCount: "토큰", sources: (n) => `출처 ${n}곳`,
+    firstFound: (n) => `처음 ${n}건, 더 있습니다`,
     hist: (n, c, k) => `${n} 히스토그램, ${c}, 문서 ${k}건`,
   },
 };

@@ -64,7 +64,7 @@ Sizes = dict[str, tuple[int, int]]
 
 
 def _plan_sources(console: Console, config: Config) -> Sizes:
-    from pipelines.ingest.readers.plan import expansion, plan_splits
+    from pipelines.ingest.readers.plan import expansion, plan_splits, read_share
 
     table = Table(title="Sources")
     for column in ("source", "component", "format"):
@@ -77,6 +77,7 @@ def _plan_sources(console: Console, config: Config) -> Sizes:
         files = {file.path: file for split in splits for file in split.files}
         size = sum(file.size for file in files.values())
         text = sum(file.size * expansion(file.path) for file in files.values())
+        text = int(text * read_share(splits))
         sizes[name] = (size, text)
         kinds = ", ".join(sorted({split.format for split in splits}))
         table.add_row(
@@ -105,7 +106,11 @@ def _print_stages(console: Console, config: Config, out: Path) -> None:
 
 
 def _print_estimate(console: Console, config: Config, sizes: Sizes, out: Path | None) -> None:
-    """Print the solved mixture: exact where `out` has tokens, else estimated."""
+    """Print the solved mixture: from counted tokens where `out` has them, else estimated.
+
+    A run takes whole documents, so its tokens differ from the targets by less than one document per
+    source.
+    """
     from pipelines.engine.context import Context
     from pipelines.mix.gather import plan_estimated, plan_exact
     from schemas.manifest import read_manifest
@@ -121,14 +126,21 @@ def _print_estimate(console: Console, config: Config, sizes: Sizes, out: Path | 
             for component in components
         ]
         _, solved = plan_estimated(rows, config.mixture)
-    title = "exact" if exact else "estimated from file sizes, before any filter"
+    title = (
+        "counted tokens; a run takes whole documents"
+        if exact
+        else "estimated from file sizes and limits, before any filter"
+    )
     table = Table(title=f"Mixture of {solved.planned:,} tokens ({title})")
     table.add_column("component")
     table.add_column("source")
     for column in ("available", "target", "epochs"):
         table.add_column(column, justify="right")
+    shares = solved.shares()
     for component in solved.components:
-        target = f"{component.planned:,} ({float(component.share):.2%})"
+        target = f"{component.planned:,} ({shares[component.component]:.2%})"
+        if component.shortfall:
+            target += f", asked {float(component.share):.2%}"
         table.add_row(component.component, "", "", target, "", style="bold")
         for source in solved.sources:
             if source.component == component.component:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import yaml
 
 from audit.query.frame import Frame
@@ -53,12 +54,19 @@ def test_a_run_ends_with_the_index(demo: Path):
     assert read_index(demo / AUDIT_INDEX, index_key(demo, finished_steps(demo, config), rules))
 
 
-def test_a_question_by_the_index_loads_no_annotator(demo: Path):
+@pytest.mark.parametrize(
+    ("rule", "light"),
+    [("all.toxicity<=0.5", {"numba", "pandas"}), (RULE, set())],
+    ids=["after dedup", "before dedup"],
+)
+def test_a_question_by_the_index_loads_no_annotator(demo: Path, rule: str, light: set[str]):
+    """Only clusters that are found again need kernels."""
     Frame(demo, load_run(demo))
+    heavy = {"apache_beam", "filters.measure.annotator", *light}
     program = (
         "import sys; from bibim.cli.app import app\n"
-        f"app(['what-if', {str(demo)!r}, '--rule', {RULE!r}], standalone_mode=False)\n"
-        "print('LOADED', *({'apache_beam', 'numba', 'pandas', 'filters.measure.annotator'} & {*sys.modules}))"
+        f"app(['what-if', {str(demo)!r}, '--rule', {rule!r}], standalone_mode=False)\n"
+        f"print('LOADED', *({heavy!r} & {{*sys.modules}}))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page
 
 from audit.query.frame import Frame
 from audit.report.page import write_report
-from audit.report.views import Views
+from audit.report.views import MOST_FOUND, Views
 from bibim.cli.options import load_run
 from tests.support.serving import served
 
@@ -23,12 +23,14 @@ WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 375, "height": 800}
 @contextlib.contextmanager
 def opened(
     browser: Browser,
-    address: str,
+    url: str,
     size: dict[str, int] = WIDE,
     scheme: str = "light",
     locale: str = "en-US",
+    address: str | None = None,
 ) -> Iterator[Page]:
-    """Open a page; whatever it says on the console, or asks of elsewhere, fails the test."""
+    """Open `url`, below `address` if given; whatever it says on the console, or asks of elsewhere, fails the test."""
+    address = address or url
     page = browser.new_page(viewport=size, color_scheme=scheme, locale=locale)
     messages: list[str] = []
     page.on("console", lambda message: messages.append(f"{message.type}: {message.text}"))
@@ -41,7 +43,7 @@ def opened(
             else messages.append(f"asked for {request.url}")
         ),
     )
-    page.goto(address)
+    page.goto(url)
     page.wait_for_selector("body[data-ready]")
     yield page
     page.close()
@@ -58,6 +60,12 @@ def serious(page: Page) -> list[str]:
     ]
 
 
+def barriers(page: Page) -> list[str]:
+    """Return axe's findings of any impact."""
+    found = Axe().run(page).response["violations"]
+    return [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found]
+
+
 def shoot(page: Page, folder: Path, name: str) -> None:
     page.screenshot(path=folder / f"{name}.png")
     print(f"screenshot {folder / name}.png")
@@ -71,7 +79,7 @@ def test_the_report_shows_the_funnel_without_a_network(
         assert page.locator("#funnel .stack").count() == 4
         page.get_by_role("button", name="by component").click()
         assert "code" in page.locator("#funnel .flow").inner_text()
-        stages = page.get_by_role("region", name="By stage").locator("tbody th").all_inner_texts()
+        stages = page.get_by_role("group", name="By stage").locator("tbody th").all_inner_texts()
         assert (stages[0], stages[-1]) == ("ingest", "mix")
         report = page.locator("#findings").inner_text()
         assert "No findings." in report or "Note" in report or "Warning" in report
@@ -194,3 +202,76 @@ def test_hostile_documents_execute_nothing_wherever_they_are_shown(
         page.locator("dialog .path").wait_for()
         assert "<script>" in page.locator("dialog .text").inner_text()
         untouched(page)
+
+
+@pytest.mark.parametrize("part", ["rules", "duplicates", "pii", "costs"])
+def test_an_address_with_a_part_shows_that_part(
+    browser: Browser, demo_server: str, part: str
+) -> None:
+    with opened(browser, f"{demo_server}#{part}", address=demo_server) as page:
+        page.wait_for_function(
+            "(id) => { const box = document.getElementById(id).getBoundingClientRect();"
+            "return scrollY > 0 && box.top < innerHeight && box.bottom > 0; }",
+            arg=part,
+        )
+
+
+def test_an_address_with_a_rule_opens_the_rule(browser: Browser, demo_server: str) -> None:
+    with opened(browser, f"{demo_server}#rule-2", address=demo_server) as page:
+        page.locator("#rule-2[open] .body > *").first.wait_for()
+
+
+def test_another_language_leaves_open_what_was_open(browser: Browser, demo_server: str) -> None:
+    with opened(browser, demo_server) as page:
+        for number in (1, 3):
+            page.locator(f"#rule-{number} summary").first.click()
+        page.locator("#rule-3 .kinds").wait_for()
+        page.locator("#language").click()
+        assert page.locator("#rules h2").inner_text() == "규칙"
+        page.locator("#rule-3[open] .kinds").wait_for()
+        assert page.locator("#rule-1[open]").count() == 1
+        assert page.locator("details.rule[open]").count() == 2
+
+
+def test_back_closes_a_document_and_stays_on_the_page(browser: Browser, demo_server: str) -> None:
+    with opened(browser, demo_server) as page:
+        page.evaluate("location.hash = 'rules'")
+        for close in ("Back", "Escape"):
+            page.locator("#query").fill("비빔밥")
+            page.keyboard.press("Enter")
+            page.locator("dialog[open] .link").first.click()
+            page.locator("dialog[open] .path").wait_for()
+            if close == "Back":
+                page.go_back()
+            else:
+                page.keyboard.press("Escape")
+            page.locator("dialog[open]").wait_for(state="detached")
+            page.wait_for_function("!history.state?.dialog")
+            assert page.url.endswith("#rules")
+
+
+def test_a_search_with_more_documents_than_it_shows_says_so(
+    browser: Browser, demo_server: str, demo_views: Views
+) -> None:
+    common, rare = demo_views.found("the"), demo_views.found("비빔밥")
+    assert common["more"] and len(common["documents"]) == MOST_FOUND and not rare["more"]
+    with opened(browser, demo_server) as page:
+        for words, title in (
+            ("the", f"the · the first {MOST_FOUND} found; there are more"),
+            ("비빔밥", f"비빔밥 · {len(rare['documents'])} found"),
+        ):
+            page.locator("#query").fill(words)
+            page.keyboard.press("Enter")
+            page.locator("dialog[open] h2", has_text=title).wait_for()
+            page.get_by_role("button", name="Close").click()
+
+
+def test_the_page_has_no_barrier_of_any_impact(browser: Browser, demo_server: str) -> None:
+    with opened(browser, demo_server) as page:
+        look_everywhere(page)
+        assert barriers(page) == []
+        page.locator("#query").fill("비빔밥")
+        page.keyboard.press("Enter")
+        page.locator("dialog .link").first.click()
+        page.locator("dialog .path").wait_for()
+        assert barriers(page) == []

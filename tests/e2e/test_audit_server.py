@@ -91,11 +91,11 @@ def test_the_funnel_equals_the_ledger(demo: Path, demo_views: Views) -> None:
 )
 def test_what_if_decides_as_a_run_does(demo_views: Views, rules: list[str]) -> None:
     """Beside `filters.rules.decide` on the same columns: reasons, and what is dropped by source."""
+    from audit.query.altered import question
     from audit.query.reading import decided
-    from audit.query.what_if import altered
 
     frame = demo_views.frame
-    after = altered(frame.rules, rules).rules
+    after = question(frame, rules).rules
     columns = list(dict.fromkeys(["source", "bytes", "tokens", *rule_columns(after)]))
     dropped: dict[str, list[int]] = {name: [0, 0, 0] for name in frame.config.sources}
     reasons: dict[str, int] = {rule.reason: 0 for rule in after}

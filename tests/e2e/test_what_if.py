@@ -1,12 +1,19 @@
-"""What `what-if` refuses: unknown scopes, thresholds that are not numbers."""
+"""What `what-if` refuses, and its answer against a run of the changed config."""
 
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import pytest
+import yaml
 
+from audit.accounting.ledger import ledger
+from audit.query.config_yaml import changed_yaml
+from audit.query.frame import Frame
+from audit.query.what_if import WhatIf
+from bibim.cli.options import load_run
 from tests.support.commandline import RECIPE, bibim
 
 
@@ -44,3 +51,44 @@ def test_a_config_refuses_the_same_rules(setting: str, message: str):
     done = bibim("plan", RECIPE, "--offline", "--set", setting)
     assert done.returncode == 2, done.stdout
     assert message in done.stderr
+
+
+def chains(folder: Path) -> Path:
+    """Write a config over chains of near-duplicates: each is like the next, not like the others."""
+    draw = random.Random(11)
+    rows = []
+    for _ in range(12):
+        words = [f"{draw.choice('가나다라마바사')}{draw.randrange(10**6)}은" for _ in range(90)]
+        for step in range(draw.randrange(1, 5)):
+            length = draw.choice([56, 60, 64])
+            rows.append({"text": " ".join(words[5 * step : 5 * step + length])})
+    (folder / "ko.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    config = {
+        "name": "chains",
+        "sources": {"ko": {"component": "ko", "path": str(folder / "ko.jsonl")}},
+        "rules": {"ko": {"chars": ">=10", "words": "<=60"}},
+        "mixture": {"weights": {"ko": 1}},
+    }
+    path = folder / "chains.yaml"
+    path.write_text(yaml.safe_dump(config, sort_keys=False), "utf-8")
+    return path
+
+
+def test_what_if_over_chains_of_near_duplicates_is_what_a_run_keeps(tmp_path: Path):
+    file, out = chains(tmp_path), tmp_path / "out"
+    options = ("--stages", "ingest,identify,measure,dedup", "--workers", 1)
+    assert bibim("run", file, "--out", out, *options).returncode == 0
+    frame = Frame(out, load_run(out))
+    rules = ["ko.words<=64", "ko.words>56", "ko.cluster_size<=3"]
+    said = WhatIf(frame).compare(rules)
+    config = {
+        **yaml.safe_load(file.read_text("utf-8")),
+        **yaml.safe_load(changed_yaml(frame, rules)),
+    }
+    file.write_text(yaml.safe_dump(config, sort_keys=False), "utf-8")
+    assert bibim("run", file, "--out", out, *options).returncode == 0
+    (account,) = ledger(out, load_run(out)).sources.values()
+    assert said.kept_after_at_least == said.kept_after_at_most == account.kept.documents
+    dropped = {name: count.documents for name, count in account.dropped.items()}
+    assert {name: after for name, (_, after) in said.reasons.items() if after} == dropped
+    assert dropped["duplicate"] > 3 and account.kept.documents > 3

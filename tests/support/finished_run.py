@@ -17,6 +17,7 @@ import pyarrow as pa
 import xxhash
 import yaml
 
+from filters.dedup.minhash import sign
 from filters.pii.mask import apply_spans
 from filters.text.removed_spans import REMOVED_SPANS
 from mixtures.mixing.balance import measure
@@ -64,6 +65,8 @@ COLUMNS: dict[str, pa.Schema] = {
     "tokenize": TOKENS,
 }
 """Columns of each step: those that the tests' rules read, and all that the audit needs."""
+SIGNED = pa.schema({"signature": pa.binary(), "url_key": pa.binary(16)})
+"""Further columns of `sign`, of a run that is signed."""
 STEPS = tuple(COLUMNS)
 LATE = STEPS[STEPS.index("redact") :]
 ROWS = 3
@@ -125,11 +128,13 @@ def write_finished(
     structural: int = 0,
     steps: Sequence[str] = STEPS,
     mixed: bool = True,
+    signed: bool = False,
 ) -> Config:
     """Write the run of `documents` into `out` and return its config.
 
     `rejects`: rows of `rejects/`. `structural`: bytes of the sources' format, in the first shard.
-    `steps`: the annotating steps that finished. `mixed`: whether `mix` did.
+    `steps`: the annotating steps that finished. `mixed`: whether `mix` did. `signed`: with the
+    signatures by which clusters can be found again.
     """
     config = config or settings()
     out.mkdir(parents=True, exist_ok=True)
@@ -142,7 +147,11 @@ def write_finished(
         _write_tokenizer(out / "tokenizer")
         _encode(rows, config)
     for step in steps:
-        shards = [_write_step(out, step, shard, own) for shard, own in written]
+        schema = COLUMNS[step]
+        if step == "sign" and signed:
+            schema = pa.schema([*schema, *SIGNED])
+            _sign(rows, config)
+        shards = [_write_step(out, step, schema, shard, own) for shard, own in written]
         write_manifest(out / "annotations" / step, Manifest(stage=step, key=step, shards=shards))
     if mixed and "tokenize" in steps:
         _write_mixture(out, [(row, one) for row, one in zip(rows, documents, strict=True)])
@@ -276,7 +285,18 @@ def _encode(rows: list[dict[str, Any]], config: Config) -> None:
         row |= {"tokens": len(row["ids"]), "cut_key": 0}
 
 
-def _write_step(out: Path, step: str, documents: Shard, rows: list[dict[str, Any]]) -> Shard:
+def _sign(rows: list[dict[str, Any]], config: Config) -> None:
+    """Add the signature of each document to its row."""
+    dedup = config.dedup
+    text = pa.array([row["text"] for row in rows], pa.large_string())
+    signatures = sign(text, dedup.unit, dedup.ngram, dedup.permutations, dedup.seed)
+    for row, signature in zip(rows, signatures, strict=True):
+        row |= {"signature": signature.astype("<u4").tobytes(), "url_key": None}
+
+
+def _write_step(
+    out: Path, step: str, schema: pa.Schema, documents: Shard, rows: list[dict[str, Any]]
+) -> Shard:
     path = out / "annotations" / step / documents.name
     stats: dict[str, Any] = {}
     if step == "tokenize":
@@ -296,7 +316,6 @@ def _write_step(out: Path, step: str, documents: Shard, rows: list[dict[str, Any
             index_digest(counts, places),
         )
         stats["run_sha256"] = sha256_file(run_path(path))
-    schema = COLUMNS[step]
     return write_shard(
         path,
         schema,

@@ -10,7 +10,7 @@ import glob
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipelines.ingest.readers import READERS
@@ -99,6 +99,15 @@ def _refuse_unknown(name: str, source: Source, files: list[File]) -> None:
 def expansion(path: str) -> int:
     """Return the expansion ratio of a file, about, by its compression: text bytes / file bytes."""
     return next((ratio for ending, ratio in RATIO.items() if path.endswith(ending)), 1)
+
+
+def read_share(splits: Sequence[Split]) -> float:
+    """Return the share of a source's records that its `limit` lets through, about.
+
+    Ranks are hashes, so as many records are below a rank as numbers are.
+    """
+    below = splits[0].below if splits else None
+    return 1.0 if below is None else below / 2**64
 
 
 def estimated_bytes(sources: Mapping[str, Source]) -> int:

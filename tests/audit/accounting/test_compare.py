@@ -58,6 +58,33 @@ def test_a_new_rule_and_a_removed_rule_are_named_as_such(before: Run, tmp_path: 
     assert compare_runs(before, after).moves[0].why == "rule ko.chars>=9 removed"
 
 
+def test_a_rule_of_another_source_is_not_named_as_a_cause(tmp_path: Path):
+    documents = [given("하나 둘 셋 넷"), given("one two three", "en")]
+    before = run(tmp_path / "before", documents)
+    rules = {"ko": {"words": ">=4", "hangul_ratio": ">=0.2"}, "en": {"words": ">=4"}}
+    after = run(
+        tmp_path / "after",
+        [documents[0], given("one two three", "en", last="dedup")],
+        settings(rules=rules),
+    )
+    (move,) = compare_runs(after, before).moves
+    assert (move.source, move.why) == ("en", "en.words>=2 became en.words>=4")
+
+
+def test_rules_in_another_order_are_named_where_they_alone_give_another_reason(tmp_path: Path):
+    documents = [given("하나 둘 셋 넷"), given("abc", last="dedup", hangul_ratio=0.1)]
+    turned = settings(rules={"ko": {"hangul_ratio": ">=0.2", "words": ">=3"}})
+    before = run(
+        tmp_path / "before",
+        documents,
+        settings(rules={"ko": {"words": ">=3", "hangul_ratio": ">=0.2"}}),
+    )
+    after = run(tmp_path / "after", documents, turned)
+    (move,) = compare_runs(after, before).moves
+    assert (move.before, move.after) == ("words", "hangul_ratio")
+    assert move.why == "the rules decide in another order: hangul_ratio before words"
+
+
 def test_a_changed_value_under_the_same_rules_is_named(before: Run, tmp_path: Path):
     after = run(tmp_path, [given("하나 둘 셋 넷"), given("하나 둘 셋", last="dedup", words=1)])
     (move,) = compare_runs(after, before).moves

@@ -83,6 +83,20 @@ def test_a_rule_that_drops_a_document_is_not_idle(tmp_path: Path):
     assert findings(tmp_path, [*kept(2), *dropped(1)], config) == []
 
 
+@pytest.mark.parametrize("condition", ["==MIT", "!=GPL", "in [MIT, CC0-1.0]"])
+def test_a_rule_on_text_that_drops_a_document_is_not_idle(tmp_path: Path, condition: str):
+    config = guarded({"idle_rule": True}, rules={"all": {"license": condition}})
+    documents = [*kept(2, license="MIT"), *dropped(1, license="GPL")]
+    assert findings(tmp_path, documents, config) == []
+
+
+@pytest.mark.parametrize("condition", ["==MIT", "!=GPL"])
+def test_a_rule_on_text_that_drops_nothing_is_a_note_not_a_warning(tmp_path: Path, condition: str):
+    config = guarded({"idle_rule": True}, rules={"all": {"license": condition}})
+    (found,) = findings(tmp_path, kept(2, license="MIT"), config)
+    assert (found.severity, found.figures) == ("note", {"documents": 2, "broken": 0})
+
+
 def test_a_rule_that_no_document_breaks_names_the_nearest_value(tmp_path: Path):
     config = guarded({"idle_rule": True}, rules={"ko": {"words": ">=3"}})
     (found,) = findings(tmp_path, kept(2), config)

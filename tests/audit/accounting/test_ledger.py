@@ -148,3 +148,15 @@ def test_a_truncated_shard_is_named_and_is_to_be_deleted(tmp_path: Path):
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(Damaged, match=r"ko-00000.parquet cannot be read .*; delete it: "):
         ledger(tmp_path, config)
+
+
+def test_conditions_that_share_a_reason_are_one_line(tmp_path: Path):
+    config = settings(rules={"ko": {"words": ">=3, <=4"}})
+    documents = [
+        given("하나 둘 셋"),
+        given("하나 둘", last="dedup"),
+        given("하나 둘 셋 넷 다섯", last="dedup"),
+    ]
+    write_finished(tmp_path, documents, config)
+    lines = [line for line in ledger(tmp_path, config).lines if line.verdict == "words"]
+    assert [line.count.documents for line in lines] == [2]

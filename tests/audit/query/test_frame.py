@@ -12,8 +12,8 @@ import pytest
 
 from audit.query import columns
 from audit.query.columns import Names, is_null, null_of, put
-from audit.query.frame import Frame
-from audit.query.groups import first_bit
+from audit.query.frame import LATE, Frame
+from audit.query.groups import SEEN, first_bit
 from audit.query.index import read_index, write_index
 from pipelines.storage.layout import AUDIT_INDEX
 from schemas.config import Config
@@ -60,11 +60,15 @@ def test_blocks_do_not_alter_the_groups(run: tuple[Path, Config], monkeypatch: p
     assert np.array_equal(whole.groups.bytes, parts.groups.bytes)
 
 
-def test_rows_without_a_late_annotation_are_unseen(finished: tuple[Path, Config]):
+def test_every_late_stage_has_seen_the_rows_that_are_kept_and_no_others(
+    finished: tuple[Path, Config],
+):
     frame = Frame(*finished)
-    unseen = frame.groups.unseen[frame.group]
+    every = (1 << len(LATE)) - 1
+    assert every < SEEN
+    complete = frame.groups.seen[frame.group] == every
     kept = (frame.groups.mask == 0)[frame.group]
-    assert not unseen[kept].any() and unseen[~kept].all()
+    assert complete[kept].all() and not complete[~kept].any()
 
 
 def test_a_copy_knows_the_row_of_its_survivor(finished: tuple[Path, Config]):

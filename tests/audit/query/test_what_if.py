@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from audit.query.frame import Frame
-from audit.query.what_if import MAX_CHANGES, Change, Comparison, WhatIf, altered, compare_rules
+from audit.query.altered import MAX_CHANGES, altered
+from audit.query.what_if import Change, Comparison, compare_rules
+from pipelines.stages.catalog import effective_rules, rule_stage
 from schemas.config import Config
 from schemas.documents import document_id
 from schemas.errors import InputError
 from schemas.rules import parse_rule
-from tests.support.finished_run import Given, given, settings, write_finished
+from tests.support.finished_run import COLUMNS, Given, given, settings, write_finished
 
 KEPT = [given("하나 둘 셋"), given("하나 둘 셋 넷"), given("하나 둘 셋 넷 다섯", hangul_ratio=0.3)]
 SHORT = given("하나 둘", last="dedup")
@@ -74,10 +75,7 @@ def test_tokens_of_a_document_without_tokens_are_estimated_from_its_bytes(tmp_pa
     scored = given("질이 낮은 글", last="score", quality=0.1)
     config = settings(quality={"drop_below": 0.3})
     write_finished(tmp_path, [KEPT[0], scored], config)
-    frame = Frame(tmp_path, config)
-    what_if = WhatIf(frame)
-    what_if._missed[:] = False  # as if `tokenize` did not count as a later step
-    change = what_if.compare(["all.quality>=0.05"]).sources["ko"]
+    change = compare_rules(tmp_path, config, ["all.quality>=0.05"]).sources["ko"]
     size, tokens = len(KEPT[0].text.encode()), len(KEPT[0].text.encode()) + 1
     assert change.newly_kept_tokens == round(len(scored.text.encode()) * tokens / size)
 
@@ -149,15 +147,22 @@ def test_examples_are_as_many_as_asked_for(tmp_path: Path):
     ]
 
 
-def test_a_new_rule_goes_behind_those_of_its_step():
-    rules = [parse_rule("ko.words>=3"), parse_rule("all.toxicity<=0.9")]
-    new = altered(rules, ["ko.chars>=9"])
-    assert [str(rule) for rule in new.rules] == [
-        "ko.words>=3",
-        "ko.chars>=9",
-        "all.toxicity<=0.9",
+def test_a_new_rule_stands_where_the_config_would_put_it():
+    config = settings(
+        rules={"ko": {"words": ">=3", "hangul_ratio": ">=0.2"}, "all": {"chars": ">=1"}}
+    )
+    rules = effective_rules(config, schemas=COLUMNS)
+    new = altered(config, rules, [parse_rule("ko.bytes>=9"), parse_rule("ko.words<=8")], COLUMNS)
+    measured = [
+        str(rule) for rule in new.rules if rule_stage("", rule.column, COLUMNS) == "measure"
     ]
-    assert new.origin == [0, None, 1]
+    assert measured == [
+        "ko.words>=3",
+        "ko.words<=8",
+        "ko.hangul_ratio>=0.2",
+        "ko.bytes>=9",
+        "all.chars>=1",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from audit.accounting.stats import stats
+from audit.query.altered import question
 from audit.query.config_yaml import changed_yaml
 from audit.query.frame import Frame
 from audit.query.histogram import BINS, bin_edges
@@ -16,10 +17,9 @@ from audit.query.passages import passages
 from audit.query.pieces import from_start, pieces, word_diff
 from audit.query.plain import plain
 from audit.report.views import Views
+from pipelines.stages.catalog import effective_rules
 from schemas.config import Config
 from schemas.errors import InputError
-from schemas.rules import parse_rule
-from tests.support.finished_run import settings
 
 
 @pytest.fixture(scope="module")
@@ -162,18 +162,55 @@ def test_values_become_what_json_can_hold():
     }
 
 
-def test_changed_rules_become_the_sections_of_the_config():
-    config = settings()
-    rules = [parse_rule("ko.words>=3"), parse_rule("all.toxicity<=0.9")]
-    sections = yaml.safe_load(changed_yaml(config, rules, ["ko.words>=5", "all.toxicity<=0.5"]))
+def test_changed_rules_become_the_sections_of_the_config(finished: tuple[Path, Config]):
+    frame = Frame(*finished)
+    sections = yaml.safe_load(changed_yaml(frame, ["ko.words>=5", "all.toxicity<=0.5"]))
     assert sections["rules"]["ko"] == {"words": ">=5", "hangul_ratio": ">=0.2"}
     assert sections["toxicity"] == {"drop_above": 0.5}
-    changed = Config.model_validate({**config.model_dump(mode="json"), **sections})
+    changed = Config.model_validate({**finished[1].model_dump(mode="json"), **sections})
     assert changed.rules["ko"]["words"] == ">=5"
 
 
-def test_a_second_side_is_added_beside_the_first():
-    sections = yaml.safe_load(
-        changed_yaml(settings(), [parse_rule("ko.words>=3")], ["ko.words<=9"])
-    )
+def test_a_second_side_is_added_beside_the_first(finished: tuple[Path, Config]):
+    sections = yaml.safe_load(changed_yaml(Frame(*finished), ["ko.words<=9"]))
     assert sections["rules"]["ko"]["words"] == ">=3, <=9"
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        ["all.toxicity<0.5"],
+        ["all.toxicity<=5"],
+        ["all.quality>0.1", "all.quality<=0.9"],
+        ["all.quality>=0.35721234567"],
+        ["all.spam<0.25", "ko.spam<=0.125"],
+        ["all.duplicate==false"],
+        ["all.license!=MIT", "all.license!=GPL", 'all.license!="5"'],
+        ["ko.words>=1234567"],
+        ["all.pii_count<=2.5"],
+        ["all.pii_count<0"],
+        ["ko.lang in [ko, en]", "ko.lang!=und"],
+    ],
+    ids=" ".join,
+)
+def test_rules_as_yaml_are_the_rules_that_what_if_decides_by(
+    finished: tuple[Path, Config], rules: list[str]
+):
+    frame = Frame(*finished)
+    sections = yaml.safe_load(changed_yaml(frame, rules))
+    own = finished[1].model_dump(mode="json")
+    for name, section in sections.items():
+        own[name] = section if name == "rules" else {**own[name], **section}
+    changed = Config.model_validate(own)
+    decided = effective_rules(changed, frame.next_step, frame.schemas)
+    assert decided == question(frame, rules).rules
+
+
+@pytest.mark.parametrize("rule", ["all.pii_count<=inf", "ko.words>=1e400", "all.pii_types==x"])
+def test_a_rule_that_no_run_could_decide_is_refused_with_a_message(
+    finished: tuple[Path, Config], rule: str
+):
+    views = Views(Frame(*finished))
+    for view in (views.changed, views.export):
+        with pytest.raises(InputError, match=r"finite|beyond|rules apply to numbers"):
+            view([rule])
