@@ -15,8 +15,8 @@ EXECUTORS ?= 2
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup torch dev dev-light demo test oracles lint types bench sbr docs lock clean oracles oracles-sample spark spark-up \
-	spark-down test-spark test-python install-size
+.PHONY: help setup torch dev dev-light demo test oracles oracles-sample lint types bench sbr docs lock clean \
+	spark spark-up spark-down test-spark test-python install-size
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24

@@ -309,7 +309,7 @@ class Run:
         self._keys[declared.name] = key  # what later stages find, unless this one raises
         if self._up_to_date(folder, declared.name, key) is not None:
             return
-        from pipelines.wiring import WIRING
+        from pipelines.wiring import run_of
 
         self._warm()
         start = self._start()
@@ -322,7 +322,7 @@ class Run:
         largest = sorted(todo, key=lambda task: (-sizes.get(task.name, 0), task.name))
         with self.reporter.stage(declared.name, len(tasks), counter(folder, sizes)):
             if todo or mixture:  # the mixture's manifest is written last
-                WIRING[declared.name](
+                run_of(declared)(
                     self.runner, Context(self.out, self.config, declared.name), largest
                 )
         finish(folder, declared.name, key, tasks)

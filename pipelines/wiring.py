@@ -14,15 +14,12 @@ from pipelines.engine.annotate import run_annotate
 from pipelines.engine.context import Context
 from pipelines.mix.run import run_mix
 from pipelines.runners.runner import Runner
+from pipelines.stages.base import Stage
 from pipelines.stages.dedup import STAGE as DEDUP
-from pipelines.stages.identify import STAGE as IDENTIFY
-from pipelines.stages.measure import STAGE as MEASURE
 from pipelines.stages.mix import STAGE as MIX
-from pipelines.stages.redact import STAGE as REDACT
 from pipelines.stages.score import STAGE as SCORE
 from pipelines.stages.screen import STAGE as SCREEN
 from pipelines.stages.semantic import STAGE as SEMANTIC
-from pipelines.stages.sign import STAGE as SIGN
 from pipelines.stages.tokenize import STAGE as TOKENIZE
 from pipelines.storage.shards import ShardTask
 from pipelines.tokenize.run import run_tokenize
@@ -48,15 +45,16 @@ def score(runner: Runner, ctx: Context, tasks: list[ShardTask]) -> None:
 
 
 WIRING: Mapping[str, Run] = {
-    IDENTIFY.name: run_annotate,
-    MEASURE.name: run_annotate,
-    SIGN.name: run_annotate,
     DEDUP.name: run_dedup,
-    REDACT.name: run_annotate,
     SCREEN.name: screen,
     SCORE.name: score,
     SEMANTIC.name: run_semantic,
     TOKENIZE.name: run_tokenize,
     MIX.name: run_mix,
 }
-"""By a stage's name. `ingest` has no document shards to begin with: the driver runs it."""
+"""By a stage's name. The driver runs `ingest`: it has no document shards to begin with."""
+
+
+def run_of(stage: Stage) -> Run:
+    """Return what runs `stage`: its entry in WIRING, or its annotator over each shard."""
+    return WIRING.get(stage.name, run_annotate)
