@@ -80,7 +80,7 @@ def test_what_if_over_chains_of_near_duplicates_is_what_a_run_keeps(tmp_path: Pa
     assert bibim("run", file, "--out", out, *options).returncode == 0
     frame = Frame(out, load_run(out))
     rules = ["ko.words<=64", "ko.words>56", "ko.cluster_size<=3"]
-    said = WhatIf(frame).compare(rules)
+    answer = WhatIf(frame).compare(rules)
     config = {
         **yaml.safe_load(file.read_text("utf-8")),
         **yaml.safe_load(changed_yaml(frame, rules)),
@@ -88,7 +88,7 @@ def test_what_if_over_chains_of_near_duplicates_is_what_a_run_keeps(tmp_path: Pa
     file.write_text(yaml.safe_dump(config, sort_keys=False), "utf-8")
     assert bibim("run", file, "--out", out, *options).returncode == 0
     (account,) = ledger(out, load_run(out)).sources.values()
-    assert said.kept_after_at_least == said.kept_after_at_most == account.kept.documents
+    assert answer.kept_after_at_least == answer.kept_after_at_most == account.kept.documents
     dropped = {name: count.documents for name, count in account.dropped.items()}
-    assert {name: after for name, (_, after) in said.reasons.items() if after} == dropped
+    assert {name: after for name, (_, after) in answer.reasons.items() if after} == dropped
     assert dropped["duplicate"] > 3 and account.kept.documents > 3
