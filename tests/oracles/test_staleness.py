@@ -152,7 +152,8 @@ def longer(new: Path, old: Path) -> set[str]:
             # Where a document's tokens begin depends on those before it.
             drop = {"run_offset"} if stage == "tokenize" else set()
             if len(right) == len(got) and all(
-                set(one.values()) == {None} or all(one[k] == two.get(k) for k in one.keys() - drop)
+                all(value is None for value in one.values())
+                or all(one[k] == two.get(k) for k in one.keys() - drop)
                 for one, two in zip(right, got, strict=True)
             ):
                 found.add(f"{stage}/{path.stem}")
