@@ -32,9 +32,11 @@ def is_data(line: str) -> bool:
 def data_lines(text: str) -> Value:
     """share of lines with more than two digits per letter of any script, comments aside"""
     found = lines_of(text)
-    data = [strip_start(line) for line in found if is_data(line)]
-    possible = [line for line in data if not line.startswith(("//", "/*", "#", "* ", "*/"))]
-    sure = [line for line in possible if not line.startswith("*")]
+    data = [line for line in found if is_data(line)]
+    marks = ("//", "/*", "#", "*")
+    sure = [line for line in data if not strip_start(line).startswith(marks)]
+    comments = ("//", "/*", "#", "* ", "*/")
+    possible = [line for line in data if not line.lstrip(" \t").startswith(comments)]
     return share(len(sure), len(found)), share(len(possible), len(found))
 
 
