@@ -194,7 +194,7 @@ def test_each_exclusion_counts_and_numbers_go_with_strings(run: Path):
 def test_the_yaml_of_changed_rules_keeps_all_of_them_in_full(run: Path):
     config = load_run(run)
     rules = ["x.url!=https://a/1", "x.raw_bytes<=9007199254740995", "x.chars>=0.1234567890123"]
-    changed = yaml.safe_load(changed_yaml(config, effective_rules(config), rules))["rules"]
+    changed = yaml.safe_load(changed_yaml(Frame(run, config), rules))["rules"]
     assert changed["x"]["url"] == ("!=https://example.org/3, null: drop, !=https://a/1, null: drop")
     assert changed["x"]["raw_bytes"] == "<=9007199254740995"
     assert changed["x"]["chars"] == ">=0.1234567890123"
@@ -245,6 +245,7 @@ def test_numbers_and_strings_are_answered_in_the_same_blocks(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("audit.query.frame.BLOCK", 16)
+    monkeypatch.setattr("audit.query.moved.BLOCK", 16)
     config = load_run(run)
     frame = Frame(run, config)
     rules = ("x.words>=25", "x.license==MIT")
