@@ -256,17 +256,8 @@ def demo_output() -> str:
         out = Path(folder) / "demo"
         for command in DEMO:
             arguments = [str(out) if part == OUT else part for part in command]
-            done = subprocess.run(
-                [sys.executable, "-m", "bibim", *arguments],
-                capture_output=True,
-                text=True,
-                cwd=ROOT,
-                check=False,
-                env={**os.environ, "COLUMNS": "100"},
-            )
-            if done.returncode:
-                raise SystemExit(f"bibim {' '.join(command)} failed:\n{done.stderr}")
-            printed = done.stdout.replace(str(out), OUT).rstrip()
+            printed = _printed([sys.executable, "-m", "bibim", *arguments])
+            printed = printed.replace(str(out), OUT).rstrip()
             shown.append(f"$ bibim {' '.join(command)}\n{printed}")
     lines = "\n\n".join(shown).splitlines()
     return "\n".join(line.rstrip() for line in lines)
@@ -308,20 +299,26 @@ def story_page() -> str:
         for part in parts:
             comments = [line.lstrip("# ") for line in part.splitlines() if line.startswith("#")]
             command = "\n".join(line for line in part.splitlines() if not line.startswith("#"))
-            done = subprocess.run(
-                ["bash", "-c", f"{head}\n{command}", str(STORY), folder],
-                capture_output=True,
-                text=True,
-                cwd=ROOT,
-                check=False,
-                env={**os.environ, "COLUMNS": "100"},
-            )
-            if done.returncode:
-                raise SystemExit(f"{command}\nfailed:\n{done.stderr}")
+            printed = _printed(["bash", "-c", f"{head}\n{command}", str(STORY), folder])
             page.append(f"## {' '.join(comments)}\n\n```sh\n{command}\n```")
-            if printed := done.stdout.replace(folder, STORY_OUT).rstrip():
+            if printed := printed.replace(folder, STORY_OUT).rstrip():
                 page.append(f"```text\n{_shortened(printed)}\n```")
     return "\n\n".join(page) + "\n"
+
+
+def _printed(command: list[str]) -> str:
+    """Run `command` at a width of 100 columns, return its output. SystemExit where it fails."""
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+        env={**os.environ, "COLUMNS": "100"},
+    )
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr}")
+    return done.stdout
 
 
 def _shortened(printed: str) -> str:

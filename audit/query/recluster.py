@@ -77,6 +77,9 @@ class StoredContext(Context):
             yield batch.select(list(columns))
 
 
+Keys = tuple[npt.NDArray[np.uint64], Ints]
+
+
 class Buckets:
     """The buckets of all documents of a run, and the similarities that were asked for.
 
@@ -93,12 +96,15 @@ class Buckets:
             (context, ShardTask(shard.name, shard.sha256, shard.rows, "")) for shard in self._shards
         ]
         self._similar: dict[tuple[int, int], float] = {}
-        keys, urls = self._read()
+        keys, urls, self._contents = self._read()
         self._keys, self._documents = _shared(*keys)
         self._urls, self._addressed = _shared(*urls)
 
-    def _read(self) -> tuple[tuple[npt.NDArray[np.uint64], Ints], ...]:
-        """Return keys and their documents: of bands and contents, and of URLs."""
+    def _read(self) -> tuple[Keys, Keys, dict[int, npt.NDArray[np.uint64]]]:
+        """Return keys and their documents: of bands and contents, and of URLs.
+
+        Last, the content hashes by the number of a shard, uint64 [documents, 2].
+        """
         settings = self._settings
         bands, rows = settings.bands, settings.rows
         if not (bands and rows):
@@ -106,6 +112,7 @@ class Buckets:
             bands, rows = bands_and_rows(settings.threshold, settings.permutations, weight)
         keys, owners = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
         urls, addressed = list(keys), list(owners)
+        contents = {}
         for number, shard in enumerate(self._shards):
             path = self._frame.out / SIGN.folder / shard.name
             columns = ["signature", "exact_hash", "url_key"]
@@ -114,6 +121,7 @@ class Buckets:
                 continue
             signature, content, url = (_whole(table.column(name)) for name in columns)
             documents = documents_of(number, np.arange(table.num_rows))
+            contents[number] = fixed_matrix(content, 16, "<u8")
             own = band_keys(fixed_matrix(signature, 4 * settings.permutations, "<u4"), bands, rows)
             own = np.column_stack([_short(content), own])
             keys.append(own.ravel())
@@ -125,6 +133,7 @@ class Buckets:
         return (
             (np.concatenate(keys), np.concatenate(owners)),
             (np.concatenate(urls), np.concatenate(addressed)),
+            contents,
         )
 
     def rows(self, documents: Ints) -> Ints:
@@ -179,9 +188,22 @@ class Buckets:
         verify = self._settings.verify
         pairs = candidates(self._keys[chosen], self._documents[chosen], chain=verify)
         if verify:
-            pairs = pairs[self._similarity(pairs) >= self._settings.threshold]
+            one, other = (self._content(pairs[:, side]) for side in (0, 1))
+            unequal = (one != other).any(axis=1)
+            similar = np.ones(len(pairs))  # exact copies, whatever their shingles are
+            similar[unequal] = self._similarity(pairs[unequal])
+            pairs = pairs[similar >= self._settings.threshold]
         urls = candidates(self._urls[addressed], self._addressed[addressed], chain=False)
         return np.concatenate([pairs, urls])
+
+    def _content(self, documents: Ints) -> npt.NDArray[np.uint64]:
+        """Return the content hashes of `documents`, uint64 [documents, 2]."""
+        found = np.zeros((len(documents), 2), np.uint64)
+        shards = shards_of(documents)
+        for number in np.unique(shards).tolist():
+            chosen = shards == number
+            found[chosen] = self._contents[number][rows_of(documents[chosen])]
+        return found
 
     def _similarity(self, pairs: Ints) -> npt.NDArray[np.float64]:
         """Return the exact similarity of each pair; each is computed once."""

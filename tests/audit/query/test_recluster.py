@@ -63,6 +63,18 @@ def test_a_new_bridge_joins_two_documents_that_are_kept(tmp_path: Path):
     assert found.reasons["duplicate"] == (0, 2)
 
 
+def test_exact_copies_stay_together_whatever_their_shingles_are(tmp_path: Path):
+    words = " ".join(f"w{number}x" for number in range(60))
+    content = {"exact_hash": bytes(16)}
+    documents = [
+        given(words, words=5, **content),
+        given(words.upper(), words=5, copy_of=0, **content),
+        given(words + " more", words=4, copy_of=0),
+    ]
+    found = compare(tmp_path, documents, "ko.words>=5", dedup={"unit": "words"})
+    assert (found.kept_before, bounds(found), found.clusters) == (1, (1, 1, 1), "computed")
+
+
 def test_a_freed_document_that_a_later_rule_must_judge_is_unknown(tmp_path: Path):
     chain = [link(0), link(1, copy_of=0), link(2, copy_of=0)]
     chain[1].values["words"] = 4
