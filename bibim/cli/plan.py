@@ -94,14 +94,14 @@ def _plan_sources(console: Console, config: Config) -> Sizes:
 
 
 def _print_stages(console: Console, config: Config, out: Path) -> None:
-    """Print which steps a run into `out` would do again."""
+    """Print which stages a run into `out` would compute."""
     from pipelines.driver import pending_stages
 
     table = Table(title=f"Stages of {out}")
-    table.add_column("step")
-    table.add_column("would")
+    table.add_column("stage")
+    table.add_column("a run would")
     for name, done in pending_stages(config, out):
-        table.add_row(name, "be kept" if done else "run (only what is missing or changed)")
+        table.add_row(name, "keep it" if done else "compute what is missing or changed")
     console.print(table)
 
 
