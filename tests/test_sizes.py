@@ -52,8 +52,11 @@ def long_functions() -> dict[str, int]:
 
 
 def test_no_file_is_too_long():
+    scripts = sorted((ROOT / "audit/report").glob("*.js"))
+    assert scripts
     counts = {
-        path.relative_to(ROOT): len(path.read_text("utf-8").split("\n")) - 1 for path in product()
+        path.relative_to(ROOT): len(path.read_text("utf-8").split("\n")) - 1
+        for path in [*product(), *scripts]
     }
     assert len(counts) > 100
     long = [f"{path}: {count} lines" for path, count in counts.items() if count > FILE_LINES]

@@ -18,7 +18,7 @@ from pipelines.storage.files import write_text
 
 HERE = Path(__file__).parent
 STYLES = ("vendor/uPlot.min.css", "style.css")
-SCRIPTS = ("vendor/uPlot.iife.min.js", "words.js", "app.js")
+SCRIPTS = ("vendor/uPlot.iife.min.js", "words.js", "nodes.js", "app.js")
 ASSETS = {name.rsplit("/", 1)[-1]: HERE / name for name in (*STYLES, *SCRIPTS)}
 """What the server may send, by the name in its address."""
 
