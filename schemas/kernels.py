@@ -14,7 +14,13 @@ from functools import cached_property, lru_cache, update_wrapper
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 _ROOT = Path(__file__).parents[1]  # of Bibim's packages
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+"""2**64 over the golden ratio, odd: multiplying by it spreads keys over the upper bits (Knuth,
+The Art of Computer Programming, volume 3, section 6.4)."""
 
 
 def inlined(function: Callable[..., Any]) -> Any:

@@ -64,6 +64,13 @@ BEAM_FREE_COMMANDS = ("bibim.cli.audit", "bibim.cli.measure")
 STORES = "pipelines.storage.store"
 """Opens `s3://`, `gs://` and `hdfs://` with Beam's file systems, inside the function that does."""
 
+OF_PIPELINES = {
+    "pipelines.dedup.clusters",
+    "pipelines.dedup.numbers",
+    "pipelines.engine.context",
+}
+"""What `audit` imports of `pipelines` besides stages and storage: decision 23."""
+
 LATE = {
     "filters/language/annotator.py": "fastText",
     "filters/pii/annotator.py": "Presidio",
@@ -240,6 +247,18 @@ def test_nothing_that_the_audit_or_what_if_can_import_names_beam():
         if any(each.name.startswith("apache_beam") for each in imports(parse(files[name])))
     ]
     assert "pipelines.stages.catalog" in asked and found == []
+
+
+def test_the_audit_takes_stages_storage_and_three_named_modules_of_pipelines():
+    wanted = {
+        target
+        for name, targets in graph().items()
+        if name.startswith("audit.")
+        for target in targets
+        if target.startswith("pipelines.")
+        and not target.startswith(("pipelines.stages", "pipelines.storage"))
+    }
+    assert wanted == OF_PIPELINES
 
 
 def test_importing_what_the_audit_imports_loads_no_numba():

@@ -13,6 +13,7 @@ from audit.query.pieces import pieces
 from audit.query.plain import Json, plain
 from audit.query.texts import SHOWN_COLUMNS, Texts
 from schemas.errors import InputError
+from schemas.kernels import GOLDEN
 from schemas.rules import Rule, is_number
 
 
@@ -55,7 +56,7 @@ def _spread(frame: Frame, chosen: npt.NDArray[np.bool_], each: int) -> list[int]
     best: list[tuple[int, int]] = []
     for start in range(0, frame.rows, BLOCK):
         rows = np.flatnonzero(chosen[frame.group[start : start + BLOCK]]) + start
-        order = rows.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        order = rows.astype(np.uint64) * GOLDEN
         few = np.argsort(order, kind="stable")[:each]
         best += zip(order[few].tolist(), rows[few].tolist(), strict=True)
     return [row for _, row in sorted(best)[:each]]

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from filters.columnar.arrays import Bytes, Mask, Offsets
+from schemas.kernels import GOLDEN as GOLDEN  # noqa: PLC0414
 from schemas.kernels import inlined as inlined  # noqa: PLC0414  (filters import it from here)
 from schemas.kernels import kernel as kernel  # noqa: PLC0414
 
@@ -22,18 +23,18 @@ CLASSES = 9
 
 FNV_OFFSET = np.uint64(14695981039346656037)
 FNV_PRIME = np.uint64(1099511628211)
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-"""2**64 over the golden ratio, odd: multiplying by it spreads keys over the upper bits (Knuth,
-The Art of Computer Programming, volume 3, section 6.4)."""
 
 
-def buffers(text: pa.LargeStringArray) -> tuple[Bytes, Offsets]:
+def buffers(text: pa.Array) -> tuple[Bytes, Offsets]:
     """Return the bytes and the `rows + 1` offsets of a column, views where Arrow allows.
 
     A null row has no bytes, even where Arrow keeps some below it. A slice keeps its parent's
-    buffers, so its offsets may begin above 0.
+    buffers, so its offsets may begin above 0. Raises TypeError for a column that holds no strings.
     """
-    text = text.cast(pa.large_string())
+    if pa.types.is_string(text.type):
+        text = text.cast(pa.large_string())
+    if not pa.types.is_large_string(text.type):
+        raise TypeError(f"a string column is needed, not {text.type}")
     if text.null_count:
         text = text.fill_null("")
     _, offsets, data = text.buffers()

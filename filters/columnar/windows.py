@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from filters.columnar.arrays import Bytes, Ints, Longs, Offsets
-from filters.columnar.kernels import kernel
+from filters.columnar.kernels import buffers, kernel
 
 SHORT_BYTES = 320
 """A text of at most so many bytes is one window. Labelled comments: median 27 (ko) and 81 (en)
@@ -26,25 +26,6 @@ LINE_CHARS = 40
 MAX_CHARS = 320
 """… or here, whatever the character."""
 SPACE_CODE = 32
-
-
-def utf8_buffers(text: pa.Array) -> tuple[Bytes, Offsets]:
-    """Return the UTF-8 bytes and the int64 offsets (rows + 1) of a string array, uncopied.
-
-    Nulls are empty. Raises TypeError if the array holds no strings.
-    """
-    if pa.types.is_string(text.type):
-        text = text.cast(pa.large_string())
-    if not pa.types.is_large_string(text.type):
-        raise TypeError(f"a string column is needed, not {text.type}")
-    if text.null_count:
-        text = text.fill_null("")
-    if len(text) == 0:
-        return np.zeros(0, np.uint8), np.zeros(1, np.int64)
-    _, offsets, data = text.buffers()
-    positions = np.frombuffer(offsets, np.int64)[text.offset : text.offset + len(text) + 1]
-    empty = data is None or data.size == 0
-    return (np.zeros(0, np.uint8) if empty else np.frombuffer(data, np.uint8)), positions
 
 
 @dataclass(frozen=True)
@@ -63,7 +44,7 @@ class Windows:
 
     def texts(self, text: pa.Array) -> pa.Array:
         """Return the text of each window; `text` is the column that the windows were made from."""
-        data, _ = utf8_buffers(text)
+        data, _ = buffers(text)
         return pa.array(
             [
                 bytes(data[begin:end]).decode("utf-8", "replace")
@@ -78,7 +59,7 @@ def split_windows(text: pa.Array) -> Windows:
 
     A window without a visible character is left out.
     """
-    data, offsets = utf8_buffers(text)
+    data, offsets = buffers(text)
     room = int((np.diff(offsets) // LINE_CHARS + 2).sum())
     table = np.zeros((5, room), np.int64)
     used = _windows(data, offsets, table)

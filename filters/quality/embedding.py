@@ -19,9 +19,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from filters.columnar.arrays import Bytes, Floats, Ints, Longs
-from filters.columnar.kernels import GOLDEN, bucket, kernel
+from filters.columnar.kernels import GOLDEN, bucket, buffers, kernel
 from filters.columnar.npz import read_npz, write_npz
-from filters.columnar.windows import SPACE_CODE, decode, fold, utf8_buffers
+from filters.columnar.windows import SPACE_CODE, decode, fold
 from schemas.errors import InputError
 from schemas.extras import EMBED, needs
 
@@ -166,7 +166,7 @@ def ngrams(text: pa.Array, bits: int) -> tuple[Ints, Longs]:
     words and pairs of words, each family with its own hash seed. At most SPANS · SPAN_BYTES bytes
     of a text are read.
     """
-    data, offsets = utf8_buffers(text)
+    data, offsets = buffers(text)
     seen = np.minimum(np.diff(offsets), SPANS * SPAN_BYTES) + 2 * SPANS
     ids = np.zeros(int(seen.sum()) * _IDS_PER_CHAR, np.int32)
     begins = np.zeros(len(text) + 1, np.int64)

@@ -24,7 +24,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from filters.columnar.arrays import Bytes, Doubles, Floats, Ints, Longs
-from filters.columnar.kernels import GOLDEN, bucket, kernel
+from filters.columnar.kernels import GOLDEN, bucket, buffers, kernel
 from filters.columnar.npz import read_npz, write_npz
 from filters.columnar.windows import (
     LINE_CHARS,
@@ -36,7 +36,6 @@ from filters.columnar.windows import (
     is_letter,
     read_window,
     split_windows,
-    utf8_buffers,
     window_kind,
 )
 from schemas.errors import InputError
@@ -77,7 +76,7 @@ class NgramModel:
         window its probability, for a long one the *density* of what the model looks for. 0 for a
         text without a visible character, and for null.
         """
-        data, offsets = utf8_buffers(text)
+        data, offsets = buffers(text)
         score = np.zeros(len(text), np.float32)
         share = np.zeros(len(text), np.float32)
         _score(
@@ -109,7 +108,7 @@ def features(text: pa.Array, bits: int) -> tuple[Ints, Longs, Ints]:
     int64, rows + 1; kind of each text's window, int32, 0 for Hangul). A text is one window here,
     cut at 4 × MAX_CHARS characters.
     """
-    data, offsets = utf8_buffers(text)
+    data, offsets = buffers(text)
     kinds = np.zeros(len(text), np.int32)
     chars = np.minimum(np.diff(offsets), 4 * MAX_CHARS)
     ids = np.zeros(int((chars + 3).sum()) * _IDS_PER_CHAR, np.int32)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from filters.columnar.arrays import Bytes, Floats, Ints, Longs
-from filters.columnar.kernels import kernel
+from filters.columnar.kernels import buffers, kernel
 from filters.columnar.windows import (
     LINE_CHARS,
     MAX_CHARS,
@@ -27,7 +27,6 @@ from filters.columnar.windows import (
     TARGET_CHARS,
     is_letter,
     read_window,
-    utf8_buffers,
 )
 from filters.toxicity.lexicon import CLASSES, OFFER, REPORT, TOPIC, automaton
 
@@ -53,7 +52,7 @@ def spam(text: pa.Array) -> tuple[Floats, pa.ListArray]:
     0 and an empty list for empty text and null. The classes name what occurs, the score how much of
     the text is an offer: a page of law has classes and a low score.
     """
-    data, offsets = utf8_buffers(text)
+    data, offsets = buffers(text)
     score = np.zeros(len(text), np.float32)
     found = np.zeros((len(text), len(CLASSES)), np.int32)
     table = automaton()

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from filters.columnar.arrays import Bytes, Ints, Longs, Offsets
-from filters.columnar.kernels import GOLDEN, bucket, kernel
-from filters.columnar.windows import MAX_CHARS, SPACE_CODE, read_window, utf8_buffers
+from filters.columnar.kernels import GOLDEN, bucket, buffers, kernel
+from filters.columnar.windows import MAX_CHARS, SPACE_CODE, read_window
 
 MAX_TOKENS = 64
 """Tokens of a window; later words are not read."""
@@ -56,7 +56,7 @@ def ranges(starts: Longs, counts: Longs) -> Longs:
 
 def tokenise(text: pa.Array, bits: int) -> Tokens:
     """Return the tokens of texts, each one window of at most MAX_CHARS characters."""
-    data, offsets = utf8_buffers(text)
+    data, offsets = buffers(text)
     chars = int(np.minimum(np.diff(offsets), 4 * MAX_CHARS).sum()) + 3 * len(text)
     ids = np.zeros(chars * _IDS_PER_CHAR, np.int32)
     begins = np.zeros(chars + 1, np.int64)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from mixtures.keys import base_keys, named_key, scramble
 from mixtures.mixing.documents import Documents, sums
 from mixtures.mixing.plan import Plan, Pool
+from schemas.kernels import GOLDEN
 from schemas.mixture import Mixture
 
 CELL: Final = 1 << 22
@@ -96,7 +97,7 @@ def shuffled(
     cells = max(1, ceil(plan.planned / spread.cell))
     place = _middles(documents.tokens[rows])
     mixed = circle.high[rows] ^ named_key("shuffle", settings.seed)
-    mixed = scramble(mixed + epochs.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+    mixed = scramble(mixed + epochs.astype(np.uint64) * GOLDEN)
     order = np.lexsort((mixed, np.floor(place * cells), epochs))
     return Stream(rows[order], epochs[order])
 

@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from schemas.kernels import kernel
+from schemas.kernels import GOLDEN, kernel
 
 LONGEST: Final = 16_384
 """Bytes; a longer word is cut there at a character's edge (SentencePiece needs about 100 bytes
@@ -35,8 +35,6 @@ can be encoded as one text."""
 
 END, WORDS_FULL, MEMORY_FULL = 0, 1, 2
 """Why `scan` stopped: at the end, with its list of words full, or with its memory full."""
-
-_PRIME: Final = np.uint64(0x9E3779B97F4A7C15)
 
 
 class WordMemory:
@@ -131,9 +129,9 @@ def _word_end(data: npt.NDArray[np.uint8], start: int, end: int) -> int:
 
 @kernel
 def _hash(data: npt.NDArray[np.uint8], start: int, end: int) -> np.uint64:
-    value = np.uint64(end - start) * _PRIME
+    value = np.uint64(end - start) * GOLDEN
     for at in range(start, end):
-        value = (value ^ np.uint64(data[at])) * _PRIME
+        value = (value ^ np.uint64(data[at])) * GOLDEN
         value ^= value >> np.uint64(29)
     return value
 

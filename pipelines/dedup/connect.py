@@ -25,6 +25,7 @@ from pipelines.engine.exchange import Exchange, Slice, load_array, partitions_fo
 from pipelines.runners.runner import Runner, distribute
 from pipelines.storage.store import as_path, remove_tree
 from schemas.errors import RunFault
+from schemas.kernels import GOLDEN
 
 IN_PROCESS = 40_000_000
 """Edges up to which one process connects them (about 100 bytes of memory each)."""
@@ -125,7 +126,7 @@ class Settle(beam.DoFn):
 
 
 def _partition(nodes: Nodes, partitions: int) -> npt.NDArray[np.int64]:
-    mixed = nodes.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    mixed = nodes.astype(np.uint64) * GOLDEN
     return ((mixed >> np.uint64(32)) % np.uint64(partitions)).astype(np.int64)
 
 

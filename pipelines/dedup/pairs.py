@@ -25,6 +25,7 @@ from pipelines.engine.exchange import Exchange, Slice, partitions_for, save_arra
 from pipelines.runners.runner import Runner, distribute
 from pipelines.storage.shards import ShardTask
 from schemas.config import Dedup
+from schemas.kernels import GOLDEN
 
 KEY = np.dtype([("key", "<u8"), ("document", "<i8")])
 PAIR = np.dtype(("<i8", (2,)))
@@ -151,7 +152,7 @@ class FindCandidates(beam.DoFn):
         chain = plan.verify and not by_url
         pairs = candidates(entries["key"], entries["document"], chain)
         pairs = pairs[shards_of(pairs[:, 0]) < plan.own]
-        blocks = (pairs[:, 0] >> 12).astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        blocks = (pairs[:, 0] >> 12).astype(np.uint64) * GOLDEN
         blocks ^= shards_of(pairs[:, 1]).astype(np.uint64) * np.uint64(0xD6E8FEB86659FD93)
         parts = ((blocks >> np.uint64(32)) % np.uint64(plan.partitions)).astype(np.int64)
         yield from plan.pairs.write(

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from filelock import FileLock
 from sentencepiece import SentencePieceProcessor
 
 from pipelines.mix.gather import plan_exact
@@ -31,6 +30,7 @@ from schemas.errors import InputError
 from tests.oracles.mixture_checks import faults, read_written, smallest
 from tests.oracles.mixture_corpus import Doc, OracleContext, draw_corpus, write_corpus
 from tests.oracles.mixture_requests import MARGIN, draw_request, most_tokens, unimax
+from tests.oracles.once import once
 from tests.support.small_run import config, shard_tasks
 
 FULL = os.environ.get("BIBIM_ORACLES") == "full"
@@ -206,15 +206,7 @@ def investigate(base: Path) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def investigated(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> dict[str, Any]:
     """What all requests show; the processes of one test run share it."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base if worker_id == "master" else base.parent) / "mixtures"
-    folder.mkdir(exist_ok=True)
-    with FileLock(folder / "lock"):
-        path = folder / "found.json"
-        if not path.exists():
-            path.write_text(json.dumps(investigate(folder), default=_text), "utf-8")
-    found: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    return found
+    return once(tmp_path_factory, worker_id, "mixtures", investigate, _text)
 
 
 def _text(value: object) -> str:

@@ -19,7 +19,6 @@ from typing import Any
 
 import pytest
 import yaml
-from filelock import FileLock
 
 from audit.accounting.ledger import ledger
 from audit.query.frame import Frame
@@ -27,6 +26,7 @@ from audit.query.what_if import Comparison, compare_rules
 from audit.report.views import Views
 from schemas.config import Config
 from schemas.errors import InputError
+from tests.oracles.once import once
 from tests.oracles.what_if_changes import applied, draw_change, exported, stored_values
 from tests.oracles.what_if_runs import execute, load, settings
 
@@ -190,15 +190,7 @@ def investigate(base: Path) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def investigated(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> dict[str, Any]:
     """What all questions show; the processes of one test run share it."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base if worker_id == "master" else base.parent) / "what-if"
-    folder.mkdir(exist_ok=True)
-    with FileLock(folder / "lock"):
-        path = folder / "found.json"
-        if not path.exists():
-            path.write_text(json.dumps(investigate(folder), default=str), "utf-8")
-    found: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    return found
+    return once(tmp_path_factory, worker_id, "what-if", investigate)
 
 
 @pytest.mark.parametrize("promise", PROMISES)
