@@ -57,11 +57,6 @@ def annotation_folder(stage: str) -> str:
     return f"{ANNOTATIONS}/{stage}"
 
 
-def annotating_stage(folder: str) -> str:
-    """Return the stage of an annotation folder; any other folder (`documents`) as it is."""
-    return folder.removeprefix(f"{ANNOTATIONS}/")
-
-
 def shard_name(source: str, index: int) -> str:
     """Return `SOURCE-00007.parquet`."""
     return f"{source}-{index:05d}.parquet"

@@ -23,7 +23,7 @@ from pipelines.engine.context import Context
 from pipelines.runners.machine import usable_cores
 from pipelines.storage.files import open_input
 from pipelines.storage.layout import DOCUMENTS, TOKENIZER
-from pipelines.tokenize.sample import batch_sums, budgets, component_bytes, draw, sample_keys
+from pipelines.tokenize.sample import budgets, component_bytes, draw, sample_keys
 from schemas.config import Tokenizer as Settings
 from schemas.errors import InputError
 from schemas.files import read_lines, read_whole
@@ -157,9 +157,3 @@ def _texts(
                 )
                 held_out[component] += chosen.column("text").to_pylist()
     return sample, held_out
-
-
-def total_tokens(rows: Sequence[Fertility]) -> dict[str, int]:
-    """Return the tokens that each tokenizer needs for all components."""
-    names = pa.array([row.tokenizer for row in rows])
-    return dict(batch_sums(names, pa.array([row.tokens for row in rows])))
