@@ -52,6 +52,8 @@ class Source(Section):
     """How the files are read; `auto` follows the file's name."""
     text: str = "text"
     """The field (JSONL, Parquet) that holds the text."""
+    encoding: str | None = None
+    """The charset of files that name none (`cp949`, `utf-16`); unset: found from their bytes."""
     license: str | None = None
     """Used where the record names none."""
     include: list[str] = []

@@ -160,6 +160,16 @@ def decode_page(data: bytes, content_type: str | None = None) -> tuple[str, str]
     return _by_label(data, labels) or _detect(data) or _replaced(data, labels)
 
 
+def decode_text(data: bytes, encoding: str | None = None) -> tuple[str, str]:
+    """Return (text, codec) of a plain text, a source file or a line of JSONL.
+
+    `encoding` is `sources.NAME.encoding`. Raises UnicodeDecodeError where the bytes are none of
+    it, or, without it, not UTF-8.
+    """
+    codec = encoding or "utf-8"
+    return data.decode(codec), codec
+
+
 def _labels(data: bytes, content_type: str | None) -> list[str]:
     """Return the codecs that the header and the page name, the header's first.
 

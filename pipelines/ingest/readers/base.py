@@ -79,6 +79,8 @@ class Reject:
     detail: str = ""
     excerpt: str = ""
     fault: bool = True
+    lost_bytes: int = 0
+    """Bytes that damage cost besides, estimated: of what `raw_bytes` counts, never read."""
 
 
 Item = Record | Reject
