@@ -145,9 +145,9 @@ def explain_document(out: Path, config: Config, document: str) -> Explanation:
     text = _excerpt(batch, config, seen=REDACT.name in steps)
     own = {n: values[n] for n in DOCUMENT.names if n not in ("text", "id")}
     if REDACT.name in steps:
-        held = {n: own[n] for n in MASKED if own[n]}
+        written = {n: str(own[n]) for n in MASKED if own[n]}
         component = batch.column("assigned")[0].as_py()
-        own |= zip(held, masked(list(held.values()), component, config.pii), strict=True)
+        own |= zip(written, masked(list(written.values()), component, config.pii), strict=True)
     cluster = batch.column("cluster_id")[0].as_py() if DEDUP.name in steps else None
     return Explanation(
         id=str(values["id"]),
