@@ -39,7 +39,7 @@ DEFAULTS = {
 }
 BLOCK_TAGS = frozenset(
     "address article aside blockquote body br caption center dd details dialog div dl dt fieldset "
-    "figcaption figure footer form h1 h2 h3 h4 h5 h6 header hr html legend li main math nav ol "
+    "figcaption figure footer form h1 h2 h3 h4 h5 h6 header hr html legend li main nav ol "
     "option p pre section summary table tbody tfoot thead title tr ul".split()
 )
 SKIPPED_TAGS = frozenset("script style noscript annotation button iframe svg textarea".split())
