@@ -37,12 +37,13 @@ DEFAULTS = {
     "comment": "",
     "post": "",
 }
-BLOCK_TAGS = frozenset(
+BLOCKS = (
     "address article aside blockquote body br caption center dd details dialog div dl dt fieldset "
     "figcaption figure footer form h1 h2 h3 h4 h5 h6 header hr html legend li main nav ol "
-    "option p pre section summary table tbody tfoot thead title tr ul".split()
+    "option p pre section summary table tbody tfoot thead title tr ul"
 )
-SKIPPED_TAGS = frozenset("script style noscript annotation button iframe svg textarea".split())
+BLOCK_TAGS = frozenset(BLOCKS.split())
+SKIPPED_TAGS = {"script", "style", "noscript", "annotation", "button", "iframe", "svg", "textarea"}
 
 
 @dataclass
@@ -222,7 +223,8 @@ def read_content(head: str, text: str) -> Content:
     """Parse one page of a `.pages` file; a field is `@key value`, a body `@@key` and lines."""
     name, template, held, notes = (part.strip() for part in head.split("|"))
     page = Content(name, template, held, notes)
-    key, lines, fenced = "", [], False
+    key, fenced = "", False
+    lines: list[str] = []
 
     def close() -> None:
         body = "\n".join(lines)
@@ -352,9 +354,7 @@ def main() -> int:
         return 0
     have = {p.name for p in HERE.iterdir() if p.suffix in (".html", ".txt", ".tsv")}
     wrong = sorted(have ^ set(files))
-    wrong += [
-        n for n in files if n in have and (HERE / n).read_text(encoding="utf-8") != files[n]
-    ]
+    wrong += [n for n in files if n in have and (HERE / n).read_text(encoding="utf-8") != files[n]]
     for name in wrong:
         print(f"{name}: not as source/ builds it; run python tests/data/pages/build.py")
     return 1 if wrong else 0
