@@ -149,7 +149,7 @@ def rows(lines: list[str], style: dict[str, str]) -> str:
     return style["table"].replace("{}", "\n" + "".join(out))
 
 
-def block(lines: list[str], style: dict[str, str], rng: random.Random) -> str:
+def block(lines: list[str], style: dict[str, str]) -> str:
     """Render one block of the light mark-up."""
     first = lines[0]
     if first.startswith("<"):
@@ -157,13 +157,10 @@ def block(lines: list[str], style: dict[str, str], rng: random.Random) -> str:
     if first == "!!ad":
         return "⟧" + style["ad"] + "⟦"
     if first.startswith("! "):
-        number = str(rng.randrange(10**5, 10**6))
-        return style["fig"].replace("{t}", inline(first[2:])).replace("{id}", number)
+        return style["fig"].replace("{t}", inline(first[2:]))
     heading = re.match(r"(#{1,3}) (.+)", first)
     if heading:
-        number = str(rng.randrange(100, 999))
-        wrap = style[f"h{len(heading[1]) + 1}"]
-        return wrap.replace("{}", inline(heading[2])).replace("{id}", number)
+        return style[f"h{len(heading[1]) + 1}"].replace("{}", inline(heading[2]))
     if first.startswith("|"):
         return rows(lines, style)
     if first.startswith("> "):
@@ -194,9 +191,9 @@ def render(text: str, style: dict[str, str], rng: random.Random) -> str:
         elif line.strip():
             lines.append(line)
         elif lines:
-            out.append(block(lines, style, rng))
+            out.append(block(lines, style))
             lines = []
-    return "\n".join(out)
+    return re.sub(r"\{id\}", lambda _: str(rng.randrange(10**5, 10**6)), "\n".join(out))
 
 
 def sections(suffix: str) -> list[tuple[str, str]]:
@@ -214,7 +211,10 @@ def read_templates() -> dict[str, tuple[dict[str, str], str]]:
     templates = {}
     for name, text in sections("templates"):
         top, _, frame = text.partition("---\n")
-        given = [line.partition(" = ") for line in top.splitlines() if " = " in line]
+        given = [line.partition(" = ") for line in top.splitlines()]
+        wrong = [key for key, _, _ in given if key not in DEFAULTS]
+        if wrong:
+            raise ValueError(f"template {name}: no directive: {wrong[0]!r}; give `key = value`")
         templates[name] = (DEFAULTS | {key: value for key, _, value in given}, frame.strip())
     return templates
 
@@ -318,6 +318,9 @@ def build_page(page: Content, templates: dict[str, tuple[dict[str, str], str]]) 
 
     marked = re.sub(r"\{\{pick (\w+) (\d+) (.*?)\}\}", pick, frame)
     marked = re.sub(r"\{\{(\w+)(?:\|(.*?))?\}\}", slot, marked)
+    marks = re.sub("[^⟦⟧⟪⟫]", "", marked)
+    if re.sub("⟦⟧|⟪⟫", "", marks):
+        raise ValueError(f"page {page.name}: a mark is not closed before the next one opens")
     reader = TruthReader()
     reader.feed(marked)
     reader.close()
