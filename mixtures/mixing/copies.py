@@ -92,7 +92,7 @@ def merged_copies(
             pool: Spread.within(passes.get(pool), settings.window, _EASES[ease])
             for pool, ease in eases.items()
         }
-        streams = _streams(documents, stage, plan, usable, settings, circle, spreads)
+        streams = _streams(documents, stage, plan, usable, settings, circle, spreads, history)
         if not any(len(stream.rows) for _, stream in streams):
             raise InputError("the mixture is empty: no document of its components fits")
         merged = interleave(documents, component, streams)
@@ -122,15 +122,20 @@ def _streams(
     settings: Mixture,
     circle: Circle,
     spreads: Mapping[Pool, Spread],
+    history: History,
 ) -> list[tuple[int, Stream]]:
     """Return the streams of pools, by number."""
+    # Those used the longest ago come first in each pass, so that a whole pass is between copies
+    # although an earlier stage passed some over.
+    turn = history.last, -stage.uses
     numbers = {cell: number for number, cell in enumerate(stage.cells.cells)}
     parts: dict[str, list[_Part]] = {}
     for cell, target in plan.cells:
         if not target:
             continue
         rows = np.flatnonzero(usable & (stage.cells.number == numbers[cell]))
-        rows = rows[circle.around(rows, named_key(cell.pool.source, settings.seed))]
+        start = named_key(cell.pool.source, settings.seed)
+        rows = rows[circle.around(rows, start, *(key[rows] for key in turn))]
         reach = spreads[cell.pool].reach
         reach = None if reach is None else reach * target / max(1, plan.planned)
         part = _Part(cell, target, rows, documents.tokens[rows], stage.uses[rows], reach)
@@ -150,7 +155,7 @@ def _streams(
                 np.concatenate([part.rows for part in drawn[pool]]),
                 np.concatenate([part.epochs for part in drawn[pool]]),
             )
-            made = shuffled(documents, circle, stream, pool, spreads[pool], plan, settings)
+            made = shuffled(documents, circle, stream, pool, spreads[pool], plan, settings, turn)
             streams.append((number, made))
     return streams
 
