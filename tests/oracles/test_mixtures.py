@@ -1,7 +1,8 @@
 """Random mixtures against docs/mixtures.md: what the files hold, and what can be met.
 
-`make oracles-sample` runs a sample; `BIBIM_ORACLES=full` runs 1,000 requests. A failure prints the smallest
-request that breaks the promise, with the seed of its corpus.
+`make oracles-sample` runs a sample; `BIBIM_ORACLES=full` runs 1,000 requests. `BIBIM_ORACLES_SEED=1` (2, …)
+draws other corpora and requests. A failure prints the smallest request that breaks the promise, with
+the seed of its corpus.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from tests.support.small_run import config, shard_tasks
 
 FULL = os.environ.get("BIBIM_ORACLES") == "full"
 CORPORA, REQUESTS = (16, 1000) if FULL else (3, 60)
+SEED = int(os.environ.get("BIBIM_ORACLES_SEED", "0"))
 PROMISES = {
     "contents": "a sequence is its document, masked, cut and encoded",
     "max_epochs": "no document and no source exceeds max_epochs over all stages",
@@ -182,10 +184,11 @@ def advice(corpus: Corpus, request: dict[str, Any], refused: str) -> list[Any]:
 def investigate(base: Path) -> dict[str, Any]:
     """Check REQUESTS random requests and return what was found."""
     start = time.monotonic()
-    corpora = [Corpus(seed, base / str(seed)) for seed in range(CORPORA)]
+    seeds = range(SEED * CORPORA, (SEED + 1) * CORPORA)
+    corpora = [Corpus(seed, base / str(seed)) for seed in seeds]
     broken: dict[str, list[Any]] = defaultdict(list)
     counts: Counter[str] = Counter()
-    for number in range(REQUESTS):
+    for number in range(SEED * REQUESTS, (SEED + 1) * REQUESTS):
         corpus = corpora[number % CORPORA]
         request, surely, at_most = drawn(random.Random(number), corpus.docs)
         counts["requests"] += 1
