@@ -392,7 +392,7 @@ def upsampled(written: Written) -> Iterator[Fault]:
         gone = written.manifest["left_out"].get(name, {}).get("longer_than", math.inf)
         pools: dict[tuple[Any, ...], list[Doc]] = defaultdict(list)
         for doc in written.docs:
-            if doc.component == name and doc.size <= gone and written.may(0, doc):
+            if doc.component == name and doc.size <= gone and written.stages_of(doc):
                 pools[doc.source, factor(written.request, doc)].append(doc)
         parts = pool_targets(written.request, name, entry["planned"], pools)
         given = {key: sum(took[doc.id] for doc in docs) for key, docs in pools.items()}
