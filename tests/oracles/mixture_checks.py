@@ -289,7 +289,7 @@ def missed(written: Written, stage: int, mine: Sequence[Placed], lack: float) ->
     taken = {one.doc.id for one in mine}
     slack, bound = 0, 0
     for key, docs in groups(written).items():
-        own = [doc for doc in docs if written.may(stage, doc)]
+        own = docs if stage in key[3] else []
         if key[1] != mine[0].doc.component or not own:
             continue
         if sum(doc.id in taken for doc in own) >= MANY and max(final[d.id] for d in docs) < 2:

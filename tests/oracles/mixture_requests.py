@@ -161,12 +161,14 @@ def unimax(caps: dict[str, float], tokens: float) -> dict[str, float]:
 def pool_targets(
     request: dict[str, Any], component: str, tokens: int, pools: dict[tuple[Any, ...], list[Doc]]
 ) -> dict[tuple[Any, ...], float]:
-    """Return the part of each pool (source, factor) of a component, without stages.
+    """Return the part of each pool (source, factor) of a component, in one stage.
 
     Sources divide it by weight, and pools of one source by their tokens times the factor; what a
     pool at `max_epochs` lacks is divided again among the others.
     """
-    named = request.get("weights", {}).get(component, {}).get("sources", {})
+    stages = request.get("stages") or [{}]
+    shares = stages[0].get("weights") or request.get("weights") or {}
+    named = shares.get(component, {}).get("sources", {})
     sizes = {key: sum(doc.size for doc in docs) for key, docs in pools.items()}
     weighed = {key: float(size * key[1]) for key, size in sizes.items()}
     rest = 1 - float(sum(Fraction(weight) for weight in named.values()))
