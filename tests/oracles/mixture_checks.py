@@ -332,6 +332,9 @@ def closest(written: Written) -> Iterator[Fault]:
     pools = groups(written, pools=True)
     missed: dict[str, list[str]] = defaultdict(list)
     cannot: set[str] = set()
+    missing: dict[str, int] = defaultdict(int)
+    for entry in written.manifest["sources"]:
+        missing[entry["component"]] += max(0, entry["target"] - entry["achieved"])
     for entry in written.manifest["sources"]:
         key = (entry["source"], entry["component"])
         docs = [
@@ -348,7 +351,12 @@ def closest(written: Written) -> Iterator[Fault]:
         best = entry["target"] - left + (sums & ((1 << (left + 1)) - 1)).bit_length() - 1
         if whole and (len(docs) < MANY or best < entry["target"] - FEW):
             cannot.add(entry["component"])  # the component's other sources replace it
-        if len(docs) >= MANY and abs(entry["achieved"] - entry["target"]) > 2 * FEW:
+        # Copies that must stay apart leave a part of a document, which others of it replace.
+        lacks = max(0, entry["target"] - entry["achieved"])
+        again = entry["target"] > whole
+        slack = max(doc.size for doc in docs) if again and docs else 2 * FEW
+        over = entry["achieved"] - entry["target"]
+        if len(docs) >= MANY and (lacks > slack or over > max(slack, missing[key[1]])):
             missed[entry["component"]].append(
                 f"{key}: {entry['achieved']} tokens for {entry['target']}, {best} can be had from "
                 f"{len(docs)} documents of {whole} tokens"
