@@ -280,19 +280,21 @@ def expected_targets(written: Written, stage: int) -> dict[str, float]:
 def missed(written: Written, stage: int, mine: Sequence[Placed], lack: float) -> int:
     """Return the tokens that whole documents may leave of a component's target in a stage.
 
-    Less than one document, or a few tokens where a group has many and repeats none. A group that
+    Less than one document, or a few tokens where a group has many and its source repeats none. A group that
     `max_epochs` or another stage keeps from giving what lacks adds less than a document.
     """
     final: dict[bytes, int] = defaultdict(int)
     for one in written.sequences:
         final[one.doc.id] += 1
     taken = {one.doc.id for one in mine}
+    groups_of_pool = {key[:3]: docs for key, docs in groups(written, pools=True).items()}
     slack, bound = 0, 0
     for key, docs in groups(written).items():
         own = docs if stage in key[3] else []
         if key[1] != mine[0].doc.component or not own:
             continue
-        if sum(doc.id in taken for doc in own) >= MANY and max(final[d.id] for d in docs) < 2:
+        pool = groups_of_pool[key[:3]]
+        if sum(doc.id in taken for doc in own) >= MANY and max(final[d.id] for d in pool) < 2:
             return FEW
         longest = max(doc.size for doc in own) - 1
         slack = max(slack, longest)
