@@ -28,6 +28,8 @@ FEW = 8
 """Tokens within which a source of many documents meets its target."""
 MANY = 60
 """Documents of a source from which on it is one of many."""
+LEFT = 10
+"""Documents that must be left of a group to choose from."""
 TYPES = {4: "<i4", 8: "<u2"}
 Fault = tuple[str, str]
 """(promise that is broken, how)"""
@@ -218,16 +220,15 @@ def _spared(
     final: dict[bytes, int],
 ) -> bool:
     """Return whether whole documents or the need of other stages explain those that wait."""
-    group = [
-        doc
-        for doc in docs
-        if written.stages_of(doc) == stages and all(written.may(stage, doc) for stage in stages)
-    ]
-    missed = len(stages) * (max((doc.size for doc in group), default=1) - 1)
-    ids = {doc.id for doc in group}
-    return (
-        sum(doc.size for doc in waiting if doc.id in ids) <= missed
-        or capacity(written, group, final) <= missed
+    group = [doc for doc in docs if written.stages_of(doc) == stages]
+    short = [doc for doc in group if all(written.may(stage, doc) for stage in stages)]
+    ids = {doc.id for doc in short}
+
+    def missed(of: Sequence[Doc]) -> int:
+        return len(stages) * (max((doc.size for doc in of), default=1) - 1)
+
+    return sum(doc.size for doc in waiting if doc.id in ids) <= missed(short) or any(
+        capacity(written, of, final) <= missed(of) for of in (group, short)
     )
 
 
@@ -280,7 +281,7 @@ def expected_targets(written: Written, stage: int) -> dict[str, float]:
 def missed(written: Written, stage: int, mine: Sequence[Placed], lack: float) -> int:
     """Return the tokens that whole documents may leave of a component's target in a stage.
 
-    Less than one document, or a few tokens where a group has many and its source repeats none. A group that
+    Less than one document, or a few tokens where a group has many, some are left and its source repeats none. A group that
     `max_epochs` or another stage keeps from giving what lacks adds less than a document.
     """
     final: dict[bytes, int] = defaultdict(int)
@@ -294,7 +295,8 @@ def missed(written: Written, stage: int, mine: Sequence[Placed], lack: float) ->
         if key[1] != mine[0].doc.component or not own:
             continue
         pool = groups_of_pool[key[:3]]
-        if sum(doc.id in taken for doc in own) >= MANY and max(final[d.id] for d in pool) < 2:
+        count = sum(doc.id in taken for doc in own)
+        if count >= MANY and len(own) - count >= LEFT and max(final[d.id] for d in pool) < 2:
             return FEW
         longest = max(doc.size for doc in own) - 1
         slack = max(slack, longest)
