@@ -8,23 +8,17 @@ from pathlib import Path
 import pytest
 
 from tests.oracles.readers import (
+    cases_archives,
     cases_lines,
+    cases_pages,
+    cases_streams,
     cases_tables,
     cases_web,
-    cases_streams,
 )
 from tests.oracles.readers.rig import Builder, differences, run
 
-CASES = [
-    build
-    for module in (
-        cases_streams,
-        cases_lines,
-    cases_tables,
-    cases_web,
-    )
-    for build in module.CASES
-]
+MODULES = (cases_streams, cases_lines, cases_tables, cases_web, cases_pages, cases_archives)
+CASES = [build for module in MODULES for build in module.CASES]
 
 
 @pytest.mark.parametrize("build", CASES, ids=lambda build: build.__name__)
