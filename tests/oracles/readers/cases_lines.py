@@ -18,7 +18,11 @@ MARK = "\ufeff".encode()
 def raw(texts: list[str], field: str) -> bytes:
     """Return lines with another field, written as JSON source."""
     return b"".join(
-        b'{"text": ' + json.dumps(text, ensure_ascii=False).encode() + b", " + field.encode() + b"}\n"
+        b'{"text": '
+        + json.dumps(text, ensure_ascii=False).encode()
+        + b", "
+        + field.encode()
+        + b"}\n"
         for text in texts
     )
 
@@ -95,7 +99,9 @@ def shift_jis_with_the_key(folder: Path) -> Right:
 
 def a_charset_that_no_program_knows(folder: Path) -> Right:
     put(folder, "a.jsonl", LINES)
-    return Right({"s": {"path": "a.jsonl", "encoding": "klingon-8"}}, code=2, words=["encoding", "klingon-8"])
+    return Right(
+        {"s": {"path": "a.jsonl", "encoding": "klingon-8"}}, code=2, words=["encoding", "klingon-8"]
+    )
 
 
 def zero_bytes_after_a_crash(folder: Path) -> Right:
@@ -155,13 +161,23 @@ def one_bad_byte_in_the_text(folder: Path) -> Right:
 
 
 def a_time_of_every_type(folder: Path) -> Right:
-    values = ['17', '1e300', '{"$date": "2020"}', '[1]', 'true', '"gestern"', '-99999999999999999999']
-    data = b"".join(raw([text], f'"timestamp": {value}') for text, value in zip(TEXTS, values, strict=False))
+    values = [
+        "17",
+        "1e300",
+        '{"$date": "2020"}',
+        "[1]",
+        "true",
+        '"gestern"',
+        "-99999999999999999999",
+    ]
+    data = b"".join(
+        raw([text], f'"timestamp": {value}') for text, value in zip(TEXTS, values, strict=False)
+    )
     return Right(put(folder, "a.jsonl", data), TEXTS[: len(values)])
 
 
 def addresses_and_licences_of_every_type(folder: Path) -> Right:
-    values = ['17', '["http://a.example/"]', '{"href": "x"}', 'null', '""', '"\\u0000"']
+    values = ["17", '["http://a.example/"]', '{"href": "x"}', "null", '""', '"\\u0000"']
     data = b"".join(
         raw([text], f'"url": {value}, "license": {value}, "meta": {value}')
         for text, value in zip(TEXTS, values, strict=False)
@@ -170,7 +186,9 @@ def addresses_and_licences_of_every_type(folder: Path) -> Right:
 
 
 def texts_that_are_not_strings(folder: Path) -> Right:
-    odd = b"".join(b'{"text": %s, "title": "t"}\n' % v for v in (b"null", b"3", b'["a"]', b'{"a": 1}'))
+    odd = b"".join(
+        b'{"text": %s, "title": "t"}\n' % v for v in (b"null", b"3", b'["a"]', b'{"a": 1}')
+    )
     return Right(put(folder, "a.jsonl", LINES + odd), TEXTS, faults=(0, 4),
                  check=lambda got: None if len(got.rejects) == 4 else f"{len(got.rejects)} rejects, not 4")  # fmt: skip
 

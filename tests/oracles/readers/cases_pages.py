@@ -137,7 +137,9 @@ def utf16_without_mark(folder: Path) -> Right:
 
 
 def label_of_an_xml_declaration(folder: Path) -> Right:
-    text = page(KOREAN, "", "page").replace("<!DOCTYPE html>", '<?xml version="1.0" encoding="euc-kr"?>\n<!DOCTYPE html>')
+    text = page(KOREAN, "", "page").replace(
+        "<!DOCTYPE html>", '<?xml version="1.0" encoding="euc-kr"?>\n<!DOCTYPE html>'
+    )
     return Right(folder_of(folder, {"a.xhtml": text.encode("euc-kr")}), docs=1, holds=KOREAN)
 
 
@@ -165,20 +167,36 @@ def page_of_300_nested_tables(folder: Path) -> Right:
 
 
 def page_of_5000_open_elements(folder: Path) -> Right:
-    body = "".join(f"<div><b><i><p>{text}" for text in KOREAN) + "<font>" * 5000 + "끝에 선 문장입니다."
-    return Right(folder_of(folder, {"a.html": f"<html><body>{body}".encode()}), docs=1, holds=KOREAN)
+    body = (
+        "".join(f"<div><b><i><p>{text}" for text in KOREAN)
+        + "<font>" * 5000
+        + "끝에 선 문장입니다."
+    )
+    return Right(
+        folder_of(folder, {"a.html": f"<html><body>{body}".encode()}), docs=1, holds=KOREAN
+    )
 
 
 def page_with_cdata_and_self_closing_script(folder: Path) -> Right:
     text = page(KOREAN, '<meta charset="utf-8" /><link rel="a" href="b" />')
     text = text.replace("<body>", "<body><script>//<![CDATA[\nvar a = '<p>';\n//]]></script>")
     text = text.replace("<html>", '<html xmlns="http://www.w3.org/1999/xhtml">')
-    return Right(folder_of(folder, {"a.xhtml": text.encode()}), docs=1, holds=KOREAN, lacks=["CDATA", "var a"])
+    return Right(
+        folder_of(folder, {"a.xhtml": text.encode()}),
+        docs=1,
+        holds=KOREAN,
+        lacks=["CDATA", "var a"],
+    )
 
 
 def page_in_numbered_entities(folder: Path) -> Right:
-    body = "".join("<p>" + "".join(f"&#{ord(c)};" if ord(c) > 127 else c for c in text) + "</p>" for text in KOREAN)
-    data = f"<html><head><title>&#44592;</title></head><body><article>{body}</article></body></html>"
+    body = "".join(
+        "<p>" + "".join(f"&#{ord(c)};" if ord(c) > 127 else c for c in text) + "</p>"
+        for text in KOREAN
+    )
+    data = (
+        f"<html><head><title>&#44592;</title></head><body><article>{body}</article></body></html>"
+    )
     return Right(folder_of(folder, {"a.html": data.encode("ascii")}), docs=1, holds=KOREAN)
 
 
@@ -199,9 +217,14 @@ def short_page_of_one_sentence(folder: Path) -> Right:
 
 
 def escaped_marks_stay(folder: Path) -> Right:
-    texts = [f"{KOREAN[0]} 함수 &lt;T&gt; 와 &lt;Table 1&gt; 참조, a &lt;b 이고 c&gt; d.", *KOREAN[1:]]
+    texts = [
+        f"{KOREAN[0]} 함수 &lt;T&gt; 와 &lt;Table 1&gt; 참조, a &lt;b 이고 c&gt; d.",
+        *KOREAN[1:],
+    ]
     right = one(folder, texts, "utf-8", '<meta charset="utf-8">')
-    return Right(right.sources, docs=1, holds=["함수 <T> 와 <Table 1> 참조, a <b 이고 c> d.", *KOREAN[1:]])
+    return Right(
+        right.sources, docs=1, holds=["함수 <T> 와 <Table 1> 참조, a <b 이고 c> d.", *KOREAN[1:]]
+    )
 
 
 CASES = [

@@ -71,7 +71,9 @@ def gzip_with_a_wrong_length_between_members(folder: Path) -> Right:
 
 
 def gzip_followed_by_a_line_of_text(folder: Path) -> Right:
-    return Right(put(folder, "a.jsonl.gz", gz(LINES) + b"\n-- end of dump --\n"), TEXTS, faults=(0, 1))
+    return Right(
+        put(folder, "a.jsonl.gz", gz(LINES) + b"\n-- end of dump --\n"), TEXTS, faults=(0, 1)
+    )
 
 
 def gzip_member_lost_between_two(folder: Path) -> Right:
@@ -106,7 +108,9 @@ def zstd_with_skippable_frames(folder: Path) -> Right:
 
 
 def zstd_with_a_window_of_128_megabytes(folder: Path) -> Right:
-    settings = zstandard.ZstdCompressionParameters(window_log=27, enable_ldm=True, write_content_size=False)
+    settings = zstandard.ZstdCompressionParameters(
+        window_log=27, enable_ldm=True, write_content_size=False
+    )
     packer = zstandard.ZstdCompressor(compression_params=settings).compressobj()
     data = packer.compress(LINES) + packer.flush()
     return Right(put(folder, "a.jsonl.zst", data), TEXTS)
@@ -139,7 +143,12 @@ def bzip2_called_jsonl(folder: Path) -> Right:
 
 
 def xz_of_two_streams_with_padding(folder: Path) -> Right:
-    data = lzma.compress(HALVES[0]) + bytes(8) + lzma.compress(HALVES[1], check=lzma.CHECK_SHA256) + bytes(4)
+    data = (
+        lzma.compress(HALVES[0])
+        + bytes(8)
+        + lzma.compress(HALVES[1], check=lzma.CHECK_SHA256)
+        + bytes(4)
+    )
     return Right(put(folder, "a.jsonl.xz", data), TEXTS)
 
 

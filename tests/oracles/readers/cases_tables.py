@@ -26,7 +26,9 @@ def column(values: list[object], kind: pa.DataType) -> pa.Array:
 
 def times_of_96_bits(folder: Path) -> Right:
     far = column([n * 86_400_000_000_000 for n in TEN], pa.timestamp("ns"))
-    data = parquet({"text": TEXTS, "timestamp": far, "t": far}, use_deprecated_int96_timestamps=True)
+    data = parquet(
+        {"text": TEXTS, "timestamp": far, "t": far}, use_deprecated_int96_timestamps=True
+    )
     return Right(put(folder, "a.parquet", data), TEXTS)
 
 
@@ -41,7 +43,9 @@ def times_of_96_bits_beyond_the_range(folder: Path) -> Right:
 
 def zones_of_every_spelling(folder: Path) -> Right:
     columns = {"text": TEXTS}
-    for number, zone in enumerate(("Asia/Seoul", "+09:00", "UTC", "-23:59", "Mars/Olympus", "GMT+9")):
+    for number, zone in enumerate(
+        ("Asia/Seoul", "+09:00", "UTC", "-23:59", "Mars/Olympus", "GMT+9")
+    ):
         columns[f"t{number}"] = column(list(TEN), pa.timestamp("us", tz=zone))
     columns["timestamp"] = columns["t0"]
     return Right(put(folder, "a.parquet", parquet(columns)), TEXTS)
@@ -71,12 +75,18 @@ def not_a_number_in_columns(folder: Path) -> Right:
 
 
 def text_in_a_dictionary(folder: Path) -> Right:
-    table = {"text": pa.array(TEXTS * 3).dictionary_encode(), "lang": pa.array(["ko"] * 30).dictionary_encode()}
+    table = {
+        "text": pa.array(TEXTS * 3).dictionary_encode(),
+        "lang": pa.array(["ko"] * 30).dictionary_encode(),
+    }
     return Right(put(folder, "a.parquet", parquet(table, rows=7)), TEXTS * 3)
 
 
 def text_as_large_string(folder: Path) -> Right:
-    table = {"text": column(TEXTS, pa.large_string()), "tags": column([["a"]] * 10, pa.large_list(pa.string()))}
+    table = {
+        "text": column(TEXTS, pa.large_string()),
+        "tags": column([["a"]] * 10, pa.large_list(pa.string())),
+    }
     return Right(put(folder, "a.parquet", parquet(table)), TEXTS)
 
 
@@ -93,7 +103,11 @@ def binary_text_with_a_bad_byte(folder: Path) -> Right:
 
     def check(got: Outcome) -> str | None:
         bad = sum(doc["text"].count("\ufffd") for doc in got.docs)
-        return None if bad == 1 and len(got.docs) == 10 else f"{len(got.docs)} documents, {bad} signs of damage"
+        return (
+            None
+            if bad == 1 and len(got.docs) == 10
+            else f"{len(got.docs)} documents, {bad} signs of damage"
+        )
 
     return Right(put(folder, "a.parquet", parquet(table)), holds=TEXTS, check=check)
 
@@ -159,20 +173,28 @@ def a_table_of_no_rows_beside_another(folder: Path) -> Right:
 def tables_of_other_columns_in_one_folder(folder: Path) -> Right:
     (folder / "in").mkdir()
     put(folder, "in/a.parquet", parquet({"text": TEXTS[:5], "url": ["http://a.example/"] * 5}))
-    put(folder, "in/b.parquet", parquet({"n": list(range(5)), "text": TEXTS[5:], "url": list(range(5))}))
+    put(
+        folder,
+        "in/b.parquet",
+        parquet({"n": list(range(5)), "text": TEXTS[5:], "url": list(range(5))}),
+    )
     put(folder, "in/c.parquet", parquet({"content": ["kein Text"] * 5}))
     return Right("in", TEXTS, faults=(1, 5))
 
 
 def the_columns_are_named_where_the_text_is_missing(folder: Path) -> Right:
     name = put(folder, "a.parquet", parquet({"Text": TEXTS, "title": TEXTS, "url": TEXTS}))
-    return Right(name, code=2, docs=0, faults=(0, 10), words=["Text", "title", "url", "sources.s.text"])
+    return Right(
+        name, code=2, docs=0, faults=(0, 10), words=["Text", "title", "url", "sources.s.text"]
+    )
 
 
 def the_fields_are_named_where_the_text_is_missing(folder: Path) -> Right:
     rows = [f'{{"content": "{text}", "headline": "t", "url": "u"}}\n' for text in TEXTS]
     name = put(folder, "a.jsonl", "".join(rows).encode())
-    return Right(name, code=2, docs=0, faults=(0, 10), words=["content", "headline", "url", "sources.s.text"])
+    return Right(
+        name, code=2, docs=0, faults=(0, 10), words=["content", "headline", "url", "sources.s.text"]
+    )
 
 
 def parquet_without_ending(folder: Path) -> Right:
@@ -199,7 +221,9 @@ def a_column_twice(folder: Path) -> Right:
 
 def dates_before_the_first_year(folder: Path) -> Right:
     dates = column([-800_000 - n for n in TEN], pa.int32()).cast(pa.date32())
-    return Right(put(folder, "a.parquet", parquet({"text": TEXTS, "timestamp": dates, "born": dates})), TEXTS)
+    return Right(
+        put(folder, "a.parquet", parquet({"text": TEXTS, "timestamp": dates, "born": dates})), TEXTS
+    )
 
 
 def feather_and_arrow_streams_are_read_or_named(folder: Path) -> Right:
@@ -209,8 +233,14 @@ def feather_and_arrow_streams_are_read_or_named(folder: Path) -> Right:
     put(folder, "in/b.jsonl", jsonl(["홀로 선 글입니다. 다른 글은 표에 있습니다."]))
 
     def check(got: Outcome) -> str | None:
-        named = any("a.arrow" in reject["origin"] for reject in got.faults) or "a.arrow" in got.output
-        return None if len(got.docs) == 11 or (named and len(got.docs) == 1) else "a.arrow went without a word"
+        named = (
+            any("a.arrow" in reject["origin"] for reject in got.faults) or "a.arrow" in got.output
+        )
+        return (
+            None
+            if len(got.docs) == 11 or (named and len(got.docs) == 1)
+            else "a.arrow went without a word"
+        )
 
     return Right("in", faults=(0, 1), check=check)
 

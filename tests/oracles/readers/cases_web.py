@@ -21,7 +21,12 @@ def marks(count: int) -> list[str]:
 
 
 def pages(count: int) -> list[bytes]:
-    return [page(paragraphs(4, first=(n + 500) * 1, sentences=6)[:1] + paragraphs(3, first=9000 + 3 * n)).encode() for n in range(count)]
+    return [
+        page(
+            paragraphs(4, first=(n + 500) * 1, sentences=6)[:1] + paragraphs(3, first=9000 + 3 * n)
+        ).encode()
+        for n in range(count)
+    ]
 
 
 def crawl(folder: Path, bodies: list[bytes], name: str = "a.warc") -> str:
@@ -97,22 +102,35 @@ def records_of_every_kind(folder: Path) -> Right:
         record(plain, "http://site.example/2", kind="conversion", content="text/plain"),
         record(http(three, HTML), "http://site.example/3"),
     ])  # fmt: skip
-    return Right(put(folder, "a.warc", data), docs=4, holds=[*marks(3), paragraphs(1, first=700)[0]])
+    return Right(
+        put(folder, "a.warc", data), docs=4, holds=[*marks(3), paragraphs(1, first=700)[0]]
+    )
 
 
 def warc_of_version_1_1(folder: Path) -> Right:
     data = b"".join(record(http(body, HTML), f"http://site.example/{n}", version="1.1")
                     for n, body in enumerate(pages(3)))  # fmt: skip
     data = data.replace(b"T00:00:00Z", b"T00:00:00.123456789Z")
-    return Right(put(folder, "a.warc.gz", many(re.split(rb"(?=WARC/1\.1)", data)[1:], ".gz")), docs=3, holds=marks(3))
+    return Right(
+        put(folder, "a.warc.gz", many(re.split(rb"(?=WARC/1\.1)", data)[1:], ".gz")),
+        docs=3,
+        holds=marks(3),
+    )
 
 
 def names_of_headers_in_other_cases(folder: Path) -> Right:
     bodies = [
-        http(body, "CONTENT-TYPE: TEXT/HTML; CHARSET=UTF-8\ncontent-LENGTH: %d" % len(body)) for body in pages(3)
+        http(body, "CONTENT-TYPE: TEXT/HTML; CHARSET=UTF-8\ncontent-LENGTH: %d" % len(body))
+        for body in pages(3)
     ]
     data = b"".join(record(body, f"http://site.example/{n}") for n, body in enumerate(bodies))
-    for name in (b"WARC-Type", b"WARC-Target-URI", b"WARC-Date", b"Content-Length", b"WARC-Record-ID"):
+    for name in (
+        b"WARC-Type",
+        b"WARC-Target-URI",
+        b"WARC-Date",
+        b"Content-Length",
+        b"WARC-Record-ID",
+    ):
         data = data.replace(name + b": ", name.lower() + b": ")
     return Right(put(folder, "a.warc", data), docs=3, holds=marks(3))
 
@@ -128,12 +146,16 @@ def headers_over_two_lines(folder: Path) -> Right:
 
 
 def one_line_between_records(folder: Path) -> Right:
-    data = b"".join(record(http(b, HTML), f"http://site.example/{n}")[:-2] for n, b in enumerate(pages(3)))
+    data = b"".join(
+        record(http(b, HTML), f"http://site.example/{n}")[:-2] for n, b in enumerate(pages(3))
+    )
     return Right(put(folder, "a.warc", data), docs=3, holds=marks(3), faults=(0, 3))
 
 
 def three_lines_between_records(folder: Path) -> Right:
-    data = b"".join(record(http(b, HTML), f"http://site.example/{n}") + b"\r\n" for n, b in enumerate(pages(3)))
+    data = b"".join(
+        record(http(b, HTML), f"http://site.example/{n}") + b"\r\n" for n, b in enumerate(pages(3))
+    )
     return Right(put(folder, "a.warc", data), docs=3, holds=marks(3))
 
 
@@ -161,7 +183,9 @@ def a_length_that_is_not_a_number(folder: Path) -> Right:
 def status_lines_of_newer_versions(folder: Path) -> Right:
     bodies = [
         http(body, HTML).replace(b"HTTP/1.1 200 OK", line)
-        for body, line in zip(pages(3), (b"HTTP/2 200", b"HTTP/1.0 200", b"HTTP/3 200 "), strict=True)
+        for body, line in zip(
+            pages(3), (b"HTTP/2 200", b"HTTP/1.0 200", b"HTTP/3 200 "), strict=True
+        )
     ]
     return Right(crawl(folder, bodies), docs=3, holds=marks(3))
 
@@ -175,25 +199,61 @@ def headers_that_end_in_newlines_alone(folder: Path) -> Right:
 
 def headers_in_cp949(folder: Path) -> Right:
     bodies = [
-        b"HTTP/1.1 200 OK\r\nX-Title: " + "가나다".encode("cp949") + b"\r\n" + HTML.encode() + b"\r\n\r\n" + body
+        b"HTTP/1.1 200 OK\r\nX-Title: "
+        + "가나다".encode("cp949")
+        + b"\r\n"
+        + HTML.encode()
+        + b"\r\n\r\n"
+        + body
         for body in pages(2)
     ]
     return Right(crawl(folder, bodies), docs=2, holds=marks(2))
 
 
 def labels_of_charsets_that_are_none(folder: Path) -> Right:
-    labels = ["undefined", "hex", "utf-16", "none", "base64", "rot13", "idna", "UTF-8;", "'utf-8'", "unicode_escape", "zip", ""]
+    labels = [
+        "undefined",
+        "hex",
+        "utf-16",
+        "none",
+        "base64",
+        "rot13",
+        "idna",
+        "UTF-8;",
+        "'utf-8'",
+        "unicode_escape",
+        "zip",
+        "",
+    ]
     bodies = []
     for label, body in zip(labels, pages(12), strict=True):
         half = len(bodies) % 2
-        labelled = body.replace(b'charset="utf-8"', f'charset="{label}"'.encode()) if half else body.replace(b'<meta charset="utf-8">', b"")
-        bodies.append(http(labelled, "Content-Type: text/html" if half else f"Content-Type: text/html; charset={label}"))
+        labelled = (
+            body.replace(b'charset="utf-8"', f'charset="{label}"'.encode())
+            if half
+            else body.replace(b'<meta charset="utf-8">', b"")
+        )
+        bodies.append(
+            http(
+                labelled,
+                "Content-Type: text/html" if half else f"Content-Type: text/html; charset={label}",
+            )
+        )
     return Right(crawl(folder, bodies), docs=12, holds=marks(12))
 
 
 def xhtml_and_types_of_other_names(folder: Path) -> Right:
-    kinds = ["application/xhtml+xml", "application/xhtml+xml; charset=utf-8", "TEXT/HTML", "text/html,text/html", "text / html", "application/vnd.wap.xhtml+xml"]
-    bodies = [http(body, f"Content-Type: {kind}") for kind, body in zip(kinds, pages(6), strict=True)]
+    kinds = [
+        "application/xhtml+xml",
+        "application/xhtml+xml; charset=utf-8",
+        "TEXT/HTML",
+        "text/html,text/html",
+        "text / html",
+        "application/vnd.wap.xhtml+xml",
+    ]
+    bodies = [
+        http(body, f"Content-Type: {kind}") for kind, body in zip(kinds, pages(6), strict=True)
+    ]
     return Right(crawl(folder, bodies), docs=6, holds=marks(6))
 
 
@@ -213,7 +273,9 @@ def types_that_are_not_pages(folder: Path) -> Right:
 def a_body_that_the_crawler_cut(folder: Path) -> Right:
     one, two = pages(2)
     cut = http(one[: len(one) * 2 // 3], HTML)
-    data = record(cut, more="WARC-Truncated: length\r\n") + record(http(two, HTML), "http://site.example/1")
+    data = record(cut, more="WARC-Truncated: length\r\n") + record(
+        http(two, HTML), "http://site.example/1"
+    )
     return Right(put(folder, "a.warc", data), docs=2, holds=marks(2))
 
 
@@ -222,27 +284,37 @@ def arc_of_version_1(folder: Path) -> Right:
     out = b"filedesc://a.arc 0.0.0.0 20240501000000 text/plain %d\n%s\n" % (len(info), info)
     for number, body in enumerate(pages(3)):
         block = http(body, HTML)
-        out += b"http://site.example/%d 1.2.3.4 20240501000000 text/html %d\n%s\n" % (number, len(block), block)
+        out += b"http://site.example/%d 1.2.3.4 20240501000000 text/html %d\n%s\n" % (
+            number,
+            len(block),
+            block,
+        )
     return Right(put(folder, "a.arc", out), docs=3, holds=marks(3))
 
 
 def warc_called_gz_and_page_called_warc(folder: Path) -> Right:
     (folder / "in").mkdir()
-    records = [record(http(body, HTML), f"http://site.example/{n}") for n, body in enumerate(pages(4))]
+    records = [
+        record(http(body, HTML), f"http://site.example/{n}") for n, body in enumerate(pages(4))
+    ]
     put(folder, "in/crawl-01.gz", many(records[:2], ".gz"))
     put(folder, "in/crawl-02.zst", many(records[2:], ".zst"))
     return Right("in", docs=4, holds=marks(4))
 
 
 def zero_bytes_between_members(folder: Path) -> Right:
-    packed = [gz(record(http(body, HTML), f"http://site.example/{n}")) for n, body in enumerate(pages(5))]
+    packed = [
+        gz(record(http(body, HTML), f"http://site.example/{n}")) for n, body in enumerate(pages(5))
+    ]
     data = bytes(512).join(packed)
     return Right(put(folder, "a.warc.gz", data), docs=5, holds=marks(5), faults=(0, 4))
 
 
 def a_half_member_between_two(folder: Path) -> Right:
     """A crawler was restarted: a cut member, and whole ones after it."""
-    packed = [gz(record(http(body, HTML), f"http://site.example/{n}")) for n, body in enumerate(pages(6))]
+    packed = [
+        gz(record(http(body, HTML), f"http://site.example/{n}")) for n, body in enumerate(pages(6))
+    ]
     data = b"".join(packed[:2]) + packed[2][: len(packed[2]) // 2] + b"".join(packed[3:])
     good = [mark for n, mark in enumerate(marks(6)) if n != 2]
 

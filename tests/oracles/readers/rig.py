@@ -111,14 +111,20 @@ def run(folder: Path, right: Right) -> Outcome:
 
 def rows(folder: Path) -> list[dict[str, Any]]:
     """Return the rows of every shard of a folder."""
-    return [row for path in sorted(folder.glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
+    return [
+        row for path in sorted(folder.glob("*.parquet")) for row in pq.read_table(path).to_pylist()
+    ]
 
 
 def differences(right: Right, got: Outcome) -> list[str]:
     """Return in what `got` is not `right`."""
     if got.error is not None or "Traceback (most recent" in got.output:
         return [f"an exception left the command: {got.error!r}"]
-    if right.refused and got.code != 0 and all(w.lower() in got.output.lower() for w in right.refused):
+    if (
+        right.refused
+        and got.code != 0
+        and all(w.lower() in got.output.lower() for w in right.refused)
+    ):
         return []
     wrong = []
     codes = right.code if isinstance(right.code, tuple) else (right.code,)
@@ -128,7 +134,9 @@ def differences(right: Right, got: Outcome) -> list[str]:
     if not least <= len(got.faults) <= most:
         wrong.append(f"{len(got.faults)} faults, not {least} to {most}")
     if right.others is not None and len(got.rejects) - len(got.faults) != right.others:
-        wrong.append(f"{len(got.rejects) - len(got.faults)} rejects without fault, not {right.others}")
+        wrong.append(
+            f"{len(got.rejects) - len(got.faults)} rejects without fault, not {right.others}"
+        )
     if right.docs is not None and len(got.docs) != right.docs:
         wrong.append(f"{len(got.docs)} documents, not {right.docs}")
     if right.texts is not None and got.texts != sorted(plain(text) for text in right.texts):
@@ -137,7 +145,11 @@ def differences(right: Right, got: Outcome) -> list[str]:
     for part in right.holds:
         if (times := sum(squeezed(part) in text for text in found)) != 1:
             wrong.append(f"{times} documents hold {part[:60]!r}")
-    wrong += [f"a document holds {part!r}" for part in right.lacks if any(part in d["text"] for d in got.docs)]
+    wrong += [
+        f"a document holds {part!r}"
+        for part in right.lacks
+        if any(part in d["text"] for d in got.docs)
+    ]
     wrong += [f"the output lacks {w!r}" for w in right.words if w.lower() not in got.output.lower()]
     if len({doc["id"] for doc in got.docs}) != len(got.docs):
         wrong.append("two documents have the same id")

@@ -9,20 +9,33 @@ import pytest
 
 from tests.oracles.readers import (
     cases_archives,
+    cases_folders,
     cases_lines,
     cases_pages,
     cases_streams,
     cases_tables,
+    cases_texts,
     cases_web,
 )
 from tests.oracles.readers.rig import Builder, differences, run
 
-MODULES = (cases_streams, cases_lines, cases_tables, cases_web, cases_pages, cases_archives)
+MODULES = (
+    cases_streams,
+    cases_lines,
+    cases_tables,
+    cases_web,
+    cases_pages,
+    cases_archives,
+    cases_folders,
+    cases_texts,
+)
 CASES = [build for module in MODULES for build in module.CASES]
 
 
 @pytest.mark.parametrize("build", CASES, ids=lambda build: build.__name__)
-def test_an_input_is_read_as_it_should_be(build: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_an_input_is_read_as_it_should_be(
+    build: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.chdir(tmp_path)
     right = build(tmp_path)
     got = run(tmp_path, right)
