@@ -120,7 +120,7 @@ def warc_of_version_1_1(folder: Path) -> Right:
 
 def names_of_headers_in_other_cases(folder: Path) -> Right:
     bodies = [
-        http(body, "CONTENT-TYPE: TEXT/HTML; CHARSET=UTF-8\ncontent-LENGTH: %d" % len(body))
+        http(body, f"CONTENT-TYPE: TEXT/HTML; CHARSET=UTF-8\ncontent-LENGTH: {len(body)}")
         for body in pages(3)
     ]
     data = b"".join(record(body, f"http://site.example/{n}") for n, body in enumerate(bodies))

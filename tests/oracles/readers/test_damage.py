@@ -60,7 +60,9 @@ def test_a_damaged_file_gives_what_other_tools_get(
 ):
     path, data, ending = written(tmp_path, form, packing, kind)
     read = damage.program(path)
-    silent = form in WHOLE or (packing == "plain" and form != "parquet" and not kind.startswith("cut"))
+    silent = form in WHOLE or (
+        packing == "plain" and form != "parquet" and not kind.startswith("cut")
+    )
     assert silent or any(reject.fault for reject in read.rejects), "damage without a fault"
     (tmp_path / "sound").mkdir()
     whole = damage.program(written(tmp_path / "sound", form, packing, "cut-100")[0])
