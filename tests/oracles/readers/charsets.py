@@ -37,6 +37,8 @@ CHARSETS = {
 }
 """Name → language and label."""
 PYTHON = {"utf-8-vi": "utf-8", "utf-8-mark": "utf-8-sig", "utf-16-mark": "utf-16"}
+KEYS = {**PYTHON, "utf-8-mark": "utf-8"}
+"""Name → the value of `sources.NAME.encoding`, where it is another one."""
 LABELS = ("right", "none", "utf-8", "iso-8859-1", "undefined")
 LATIN = ("cp1250", "cp1252", "latin-1", "cp1254")
 """Charsets of Latin letters: a label `iso-8859-1` fits their bytes, so only most of the text is asked."""
@@ -83,7 +85,7 @@ def with_bad_byte(data: bytes, charset: str) -> bytes:
 def pages(label: str) -> list[Sample]:
     """Return a page per charset, whole and damaged, with a label."""
     found = []
-    for charset, (language, right) in CHARSETS.items():
+    for charset, (_, right) in CHARSETS.items():
         sentences = body(charset)
         named = {"right": right, "none": ""}.get(label, label)
         head = f'<meta charset="{named}">' if named else ""

@@ -66,7 +66,7 @@ def test_plain_texts_are_read_with_the_key(damaged: bool, tmp_path: Path):
         if one.damaged is damaged:
             path = tmp_path / f"{one.name}.txt"
             path.write_bytes(one.data)
-            text = read(path, encoding=charsets.PYTHON.get(charset, charset)).get(one.name, "")
+            text = read(path, encoding=charsets.KEYS.get(charset, charset)).get(one.name, "")
             wrong += [] if one.right(text) else [f"{one.name} {one.share(text):.2f}"]
     assert not wrong, f"{len(wrong)} wrong: {wrong}"
 
@@ -79,7 +79,7 @@ def test_lines_are_read_or_refused(keyed: bool, damaged: bool, tmp_path: Path):
         one = charsets.lines(charset, damaged)
         path = tmp_path / f"{charset}.jsonl"
         path.write_bytes(one.data)
-        keys = {"encoding": charsets.PYTHON.get(charset, charset)} if keyed else {}
+        keys = {"encoding": charsets.KEYS.get(charset, charset)} if keyed else {}
         text = read(path, **keys).get(charset)
         if text is None:
             refused.append(charset)

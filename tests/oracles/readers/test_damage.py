@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from functools import cache
 from pathlib import Path
@@ -122,3 +123,28 @@ def test_the_exit_code_follows_the_share_that_was_lost(
     (tmp_path / "out").rename(tmp_path / "first")
     loose = run(tmp_path, Right(path.name))
     assert loose.code == (0 if loose.docs else 2), loose.brief()
+
+
+def lost_of(value: object) -> int:
+    """Return the sum of every `lost_bytes` in a manifest."""
+    if isinstance(value, dict):
+        return sum(
+            v if k == "lost_bytes" and isinstance(v, int) else lost_of(v) for k, v in value.items()
+        )
+    return sum(lost_of(one) for one in value) if isinstance(value, list) else 0
+
+
+def test_the_loss_is_in_the_manifest_and_at_the_end_of_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    path = written(tmp_path, "jsonl", "gz-one", "zeros")[0]
+    wanted = sum(reject.lost_bytes for reject in damage.program(path).rejects)
+    got = run(tmp_path, Right(path.name))
+    assert got.code == 0, got.brief()
+    assert wanted > 10_000, f"{wanted} bytes of half a file are counted as lost"
+    assert (
+        lost_of(json.loads((tmp_path / "out/documents/_manifest.json").read_bytes())["shards"])
+        == wanted
+    )
+    assert "lost" in got.output.lower(), got.brief()
