@@ -148,7 +148,7 @@ def a_tar_without_its_end(folder: Path) -> Right:
     return right(put(folder, "a.tar", data[:end]), faults=(0, 1))
 
 
-def empty_members_are_no_faults(folder: Path) -> Right:
+def empty_members_are_not_faults(folder: Path) -> Right:
     empty = [
         (f"proj/{name}", b"")
         for name in ("__init__.py", "a.js", "README.md", ".gitkeep", "b.css", "c.rs")
@@ -320,7 +320,7 @@ CASES = [
     two_tars_joined,
     a_damaged_size_in_a_header,
     a_tar_without_its_end,
-    empty_members_are_no_faults,
+    empty_members_are_not_faults,
     names_with_dots_and_roots,
     names_in_nfd_are_chosen_by_nfc,
     names_in_cp949_in_a_zip,

@@ -138,8 +138,8 @@ def pointers_of_git_lfs(folder: Path) -> Right:
     files = {"a.jsonl": jsonl(TEXTS), "b.jsonl": POINTER, "c.parquet": POINTER, "d.txt": POINTER}
 
     def check(got: Outcome) -> str | None:
-        told = [r for r in got.faults if "lfs" in (r["reason"] + r["detail"]).lower()]
-        return None if len(told) == 3 else f"{len(told)} of 3 pointers are called pointers"
+        named_so = [r for r in got.faults if "lfs" in (r["reason"] + r["detail"]).lower()]
+        return None if len(named_so) == 3 else f"{len(told)} of 3 pointers are called pointers"
 
     return Right(fill(folder, files), TEXTS, faults=3, check=check)
 

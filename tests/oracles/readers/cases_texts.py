@@ -143,13 +143,13 @@ def a_name_of_a_source_with_a_slash(folder: Path) -> Right:
                  check=lambda got: "misleading" if "holds none" in got.output else None)  # fmt: skip
 
 
-def a_cut_file_of_many_lines_is_no_success(folder: Path) -> Right:
+def a_cut_file_of_many_lines_is_not_a_success(folder: Path) -> Right:
     data = gz(jsonl(paragraphs(4000, first=10_000)))
     return Right(put(folder, "a.jsonl.gz", data[: len(data) // 4]), code=1, faults=(1, 2),
                  words=["a.jsonl.gz"], config={"ingest": {"max_reject_share": 0.01}})  # fmt: skip
 
 
-def a_hole_in_a_large_file_is_no_success(folder: Path) -> Right:
+def a_hole_in_a_large_file_is_not_a_success(folder: Path) -> Right:
     members = [gz(jsonl(paragraphs(200, first=20_000 + 200 * n))) for n in range(10)]
     broken = members[4][:300] + bytes(len(members[4]) - 300)
     data = b"".join(members[:4]) + broken + b"".join(members[5:])
@@ -190,7 +190,7 @@ CASES = [
     a_path_in_the_home_folder,
     names_of_sources_that_no_file_can_have,
     a_name_of_a_source_with_a_slash,
-    a_cut_file_of_many_lines_is_no_success,
-    a_hole_in_a_large_file_is_no_success,
+    a_cut_file_of_many_lines_is_not_a_success,
+    a_hole_in_a_large_file_is_not_a_success,
     capitals_are_english,
 ]
