@@ -139,7 +139,7 @@ def pointers_of_git_lfs(folder: Path) -> Right:
 
     def check(got: Outcome) -> str | None:
         named_so = [r for r in got.faults if "lfs" in (r["reason"] + r["detail"]).lower()]
-        return None if len(named_so) == 3 else f"{len(told)} of 3 pointers are called pointers"
+        return None if len(named_so) == 3 else f"{len(named_so)} of 3 pointers are called pointers"
 
     return Right(fill(folder, files), TEXTS, faults=3, check=check)
 
