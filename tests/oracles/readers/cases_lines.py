@@ -57,12 +57,12 @@ def separators_of_unicode_inside_strings(folder: Path) -> Right:
 
 def one_array_over_many_lines(folder: Path) -> Right:
     data = b"[\n" + b",\n".join(LINES.rstrip(b"\n").split(b"\n")) + b"\n]\n"
-    return Right(put(folder, "a.json", data), TEXTS)
+    return Right(put(folder, "a.json", data), TEXTS, refused=["a.json", "array"])
 
 
 def one_object_over_many_lines(folder: Path) -> Right:
     data = json.dumps({"title": "머리", "text": TEXTS[0]}, ensure_ascii=False, indent=2).encode()
-    return Right(put(folder, "a.json", data), TEXTS[:1])
+    return Right(put(folder, "a.json", data), TEXTS[:1], refused=["a.json", "object"])
 
 
 def a_comma_after_every_line(folder: Path) -> Right:
