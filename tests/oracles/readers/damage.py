@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from tests.oracles.readers.prose import page
 FORMATS = ("jsonl", "tar", "warc", "text", "html", "zip", "parquet")
 PACKINGS = ("plain", "gz-one", "gz-many", "zst-one", "zst-many", "bz2", "xz", "lz4")
 KINDS = ("cut-10", "cut-25", "cut-50", "cut-90", "zeros", "noise")
-COUNT = 120
+COUNT = 400 if os.environ.get("BIBIM_ORACLES") == "full" else 120
 
 _chance = random.Random(24)
 SYLLABLES = [

@@ -138,11 +138,11 @@ def test_the_loss_is_in_the_manifest_and_at_the_end_of_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.chdir(tmp_path)
-    path = written(tmp_path, "jsonl", "gz-one", "zeros")[0]
+    path = written(tmp_path, "jsonl", "gz-one", "cut-50")[0]
     wanted = sum(reject.lost_bytes for reject in damage.program(path).rejects)
     got = run(tmp_path, Right(path.name))
     assert got.code == 0, got.brief()
-    assert wanted > 10_000, f"{wanted} bytes of half a file are counted as lost"
+    assert wanted > 0, "half a file is missing, and no byte of it is counted as lost"
     assert (
         lost_of(json.loads((tmp_path / "out/documents/_manifest.json").read_bytes())["shards"])
         == wanted
