@@ -54,7 +54,10 @@ def separators_become_line_ends(folder: Path) -> Right:
 
 
 def quotes_of_windows_1252_are_restored(folder: Path) -> Right:
-    texts = ["It\x92s the owner\x92s \x93old\x94 house \x96 or was it\x85", "Only 20\x80 for Brand\x99 shoes"]
+    texts = [
+        "It\x92s the owner\x92s \x93old\x94 house \x96 or was it\x85",
+        "Only 20\x80 for Brand\x99 shoes",
+    ]
     texts[0] = texts[0].removesuffix("\x85")
     wanted = ["It’s the owner’s “old” house – or was it", "Only 20€ for Brand™ shoes"]
     return Right(put(folder, "a.jsonl", jsonl(texts)), wanted)

@@ -38,6 +38,8 @@ def test_an_input_is_read_as_it_should_be(
 ):
     monkeypatch.chdir(tmp_path)
     right = build(tmp_path)
+    if right.stages != "ingest" and os.environ.get("BIBIM_ORACLES") != "full":
+        pytest.skip("later stages compile kernels first, which takes a minute")
     got = run(tmp_path, right)
     assert not (wrong := differences(right, got)), "\n".join([*wrong, got.brief()])
 
