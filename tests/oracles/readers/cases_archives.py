@@ -197,7 +197,7 @@ def names_that_are_not_utf8_in_a_tar(folder: Path) -> Right:
     size = -(-len(MEMBERS[0][1]) // 512) * 512 + 512
     for number in range(8):
         at = number * size
-        data[at : at + 12] = b"\xb0\xa1\xff/m%d.py\0\0" % number
+        data[at : at + 12] = (b"\xb0\xa1\xff/m%d.py" % number).ljust(12, b"\0")
         data[at + 148 : at + 156] = b" " * 8
         data[at + 148 : at + 156] = b"%06o\0 " % sum(data[at : at + 512])
     return right(put(folder, "a.tar", bytes(data)))
