@@ -101,7 +101,12 @@ def run(folder: Path, right: Right) -> Outcome:
         **right.config,
     }
     (folder / "case.yaml").write_text(json.dumps(config, ensure_ascii=False), "utf-8")
-    arguments = ["run", "case.yaml", "--out", "out", "--stages", right.stages, "--workers", "1"]
+    return invoke(folder, "case.yaml", right.stages)
+
+
+def invoke(folder: Path, config: str, stages: str) -> Outcome:
+    """Run the command with a config of `folder`, which is the working directory."""
+    arguments = ["run", config, "--out", "out", "--stages", stages, "--workers", "1"]
     ran: Ran = CliRunner().invoke(app, arguments)
     error = None if isinstance(ran.exception, SystemExit) else ran.exception
     docs = rows(folder / "out/documents") if (folder / "out/documents").is_dir() else []

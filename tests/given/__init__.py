@@ -1,0 +1,1 @@
+"""Inputs that readers met in the field, each with its right outcome."""
