@@ -9,7 +9,6 @@ import json
 import re
 import shutil
 import tarfile
-import zipfile
 import zlib
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from tests.given.expect import (
     sources,
     texts_of,
 )
-from tests.oracles.readers.pack import gz, http, jsonl, record
+from tests.oracles.readers.pack import gz, http, jsonl, record, zip_file
 from tests.oracles.readers.prose import page, paragraphs
 from tests.oracles.readers.rig import Outcome, Right, plain
 
@@ -166,12 +165,8 @@ def a_name_twice_in_a_tar(folder: Path) -> Right:
 @case("16-tar-appended-member/zip")
 def a_name_twice_in_a_zip(folder: Path) -> Right:
     texts = members(folder / "a.tar")
-    with zipfile.ZipFile(folder / "a.zip", "w") as archive:
-        for text in texts:
-            info = zipfile.ZipInfo("proj/a.py")
-            archive.filelist = []  # no warning about the name
-            archive.NameToInfo.clear()
-            archive.writestr(info, text)
+    twice = zip_file([(b"proj/a.py", text.encode()) for text in texts])
+    (folder / "a.zip").write_bytes(twice)
     return old_and_new(texts)
 
 

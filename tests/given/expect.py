@@ -88,8 +88,8 @@ def pages(expected: dict[str, list[str]], lost: int = 0) -> Check:
                     f"{name}: {len(missing)} of {len(parts)} paragraphs are not there, "
                     f"first {missing[0][:50]!r}; the text begins {found[0][:80]!r}"
                 )
-            if found[0].count("\ufffd") > lost:
-                wrong.append(f"{name}: {found[0].count('\ufffd')} U+FFFD, not {lost} at most")
+            if (count := found[0].count("\ufffd")) > lost:
+                wrong.append(f"{name}: {count} U+FFFD, not {lost} at most")
         return "; ".join(wrong) or None
 
     return check
