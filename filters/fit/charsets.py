@@ -107,12 +107,8 @@ def _has_ascii_letter(word: str) -> bool:
     return any(char.isascii() and char.isalpha() for char in word)
 
 
-_SERBIAN = dict(
-    zip(
-        "a b v g d đ e ž z i j k l lj m n nj o p r s t ć u f h c č dž š".split(),
-        "абвгдђежзијклљмнњопрстћуфхцчџш",
-        strict=True,
-    )
+_SERBIAN = {"lj": "љ", "nj": "њ", "dž": "џ"} | dict(
+    zip("abvgdđežzijklmnoprstćufhcčš", "абвгдђежзијклмнопрстћуфхцчш", strict=True)
 )
 
 

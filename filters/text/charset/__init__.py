@@ -11,14 +11,7 @@ from __future__ import annotations
 
 import re
 
-from filters.text.charset.evidence import (
-    PRIOR,
-    WIDE,
-    narrow_bits,
-    narrow_codecs,
-    pairs_of,
-    wide_bits,
-)
+from filters.text.charset.evidence import PRIOR, WIDE, narrow_bits, wide_bits
 from filters.text.charset.labels import page_labels, text_labels
 from filters.text.charset.stateful import decode_stateful, stateful_codec
 from filters.text.charset.unicode import unicode_codec
@@ -44,6 +37,7 @@ NOISE = 12.0
 _WESTERN = frozenset({"cp1252", "cp1254", "iso8859-15", "mac-roman"})
 """Charsets that decode nearly any bytes, and whose labels are often wrong."""
 _BEYOND = re.compile(rb"[\x00-\x7f]{0,2}(?:[\x80-\xff]++[\x00-\x7f]{0,2})++")
+_HIGH = bytes(range(128, 256))
 _UTF_16 = frozenset({"utf-16-le", "utf-16-be"})
 
 
@@ -104,22 +98,20 @@ def _nearly_utf8(data: bytes) -> str | None:
     """Return the text of UTF-8 of which few bytes are damaged, None for other bytes."""
     text = data.decode("utf-8", "replace")
     damaged = text.count("\ufffd")
-    intact = len(text) - len(text.encode("ascii", "ignore")) - damaged
+    intact = _beyond_ascii(text) - damaged
     return text if intact >= INTACT_UTF_8 * damaged else None
 
 
 def _weighed(data: bytes, labels: list[str]) -> str:
     """Return the codec with the fewest bits, with what its prior adds and its label takes off."""
     shown = b"\n".join(_BEYOND.findall(data))[:DETECT_WINDOW]
-    beyond = sum(byte > 127 for byte in shown)
+    beyond = len(shown) - len(shown.translate(None, _HIGH))
     trust = _trust(labels, beyond)
     if labels and labels[0] in WIDE:
         bits = wide_bits(labels[0], shown)
-        text = shown.decode(labels[0], "replace")
-        if bits <= TYPICAL * sum(char > "\x7f" for char in text):
+        if bits <= TYPICAL * _beyond_ascii(shown.decode(labels[0], "replace")):
             return labels[0]
-    pairs, counts = pairs_of(shown)
-    bits_of = {codec: narrow_bits(codec, pairs, counts) for codec in narrow_codecs()}
+    bits_of = narrow_bits(shown)
     bits_of |= {codec: wide_bits(codec, shown) for codec in ("utf-8", *WIDE)}
     for codec in trust.keys() - bits_of.keys():
         bits_of[codec] = _unmodelled(shown, codec)
@@ -145,4 +137,8 @@ def _unmodelled(shown: bytes, codec: str) -> float:
     """Return the bits of a charset without a language: those of common letters, or undefined."""
     text = shown.decode(codec, "replace")
     damaged = text.count("\ufffd")
-    return 7.0 * sum(char > "\x7f" for char in text) + 17.0 * damaged
+    return 7.0 * _beyond_ascii(text) + 17.0 * damaged
+
+
+def _beyond_ascii(text: str) -> int:
+    return len(text) - len(text.encode("ascii", "ignore"))

@@ -102,7 +102,7 @@ _AFTER = np.array(
      [0, 0.5, 0, 0], [0, 1, 0, 0], [0, 2, 1, 0], [0, 0, 0, 0]]
 )  # fmt: skip
 _OLD_LETTERS = {"\u015f": "\u0219", "\u0163": "\u021b"}
-"""Romanian letters with a cedilla, which Windows-1250 and ISO-8859-2 have for those with a comma."""
+"""Romanian letters with a cedilla, which most charsets have for those with a comma."""
 _LOWER, _UPPER, _UNCASED = 1, 2, 3
 _CASE = np.array(
     # none, lower, upper, uncased
@@ -112,6 +112,7 @@ _CASE = np.array(
 
 Bits = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
+Steps = npt.NDArray[np.uint8]
 
 
 @lru_cache(1)
@@ -165,7 +166,14 @@ def _kind(char: str) -> int:
     return _DRAWN if "\u2500" <= char <= "\u259f" else _RARE
 
 
-@lru_cache(128)
+@lru_cache(1)
+def _pair_bits() -> tuple[list[str], Steps]:
+    """Return the codec of each row, one per language, and uint8 [rows, 65536] of `_pairs`."""
+    rows = [(codec, lang) for lang, language in LANGUAGES.items() for codec in language.codecs]
+    steps = [np.minimum(np.round(_pairs(codec, lang) * STEPS), 255) for codec, lang in rows]
+    return [codec for codec, _ in rows], np.array(steps, np.uint8)
+
+
 def _pairs(codec: str, lang: str) -> Bits:
     """Return float32 [65536]: the bits of the second byte after the first, 0 for two of ASCII."""
     charset = _charset(codec)
@@ -224,30 +232,19 @@ def _any_script() -> Bits:
     return bits.astype(np.float32)
 
 
-class Score(NamedTuple):
-    """Bits of the text beyond ASCII under one codec, without its prior."""
-
-    bits: float
-    codec: str
-
-
-def pairs_of(data: bytes) -> tuple[Numbers, Numbers]:
-    """Return the pairs of bytes of which one is beyond ASCII, first × 256 + second, and counts."""
+def narrow_bits(data: bytes) -> dict[str, float]:
+    """Return the bits of a text under each 8-bit codec, in the language that suits it best."""
     array = np.frombuffer(b" " + data + b" ", np.uint8).astype(np.int64)
     both = array[:-1] * 256 + array[1:]
     both = both[(array[:-1] > 127) | (array[1:] > 127)]
     counts = np.bincount(both, minlength=65_536)
     pairs = np.flatnonzero(counts)
-    return pairs, counts[pairs]
-
-
-def narrow_bits(codec: str, pairs: Numbers, counts: Numbers) -> float:
-    """Return the bits of a text in an 8-bit codec, in the language that suits it best."""
-    return min(
-        float(counts @ _pairs(codec, lang)[pairs])
-        for lang, language in LANGUAGES.items()
-        if codec in language.codecs
-    )
+    codecs, steps = _pair_bits()
+    totals = (steps[:, pairs] @ counts[pairs].astype(np.float64)) / STEPS
+    found: dict[str, float] = {}
+    for codec, total in zip(codecs, totals.tolist(), strict=True):
+        found[codec] = min(total, found.get(codec, total))
+    return found
 
 
 def wide_bits(codec: str, data: bytes) -> float:
@@ -265,10 +262,3 @@ def _alone(codes: npt.NDArray[np.uint32]) -> int:
     """Return how many characters of East Asia stand alone between two ASCII letters or digits."""
     word = ((codes | 32) - 97 < 26) | (codes - 48 < 10)
     return int((word[:-2] & (codes[1:-1] > 0x2E80) & word[2:]).sum())
-
-
-def narrow_codecs() -> list[str]:
-    """Return the 8-bit codecs for which there is a language."""
-    return list(
-        dict.fromkeys(codec for language in LANGUAGES.values() for codec in language.codecs)
-    )
