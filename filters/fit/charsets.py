@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sys
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -38,7 +38,7 @@ Frequencies = Iterable[tuple[str, float]]
 
 def alphabet(words: Frequencies) -> str:
     """Return the letters that are RARE or more of the letters of `words`, in code order."""
-    counts: Counter[str] = Counter()
+    counts: dict[str, float] = defaultdict(float)
     for word, frequency in words:
         for char in word:
             counts[char] += frequency
@@ -90,7 +90,7 @@ def words_of(lang: str, thai: Path) -> list[tuple[str, float]]:
         total = sum(int(row[1]) for row in rows)
         words = [(row[0].strip(), int(row[1]) / total) for row in rows]
         return [(word, share) for word, share in words if not _has_ascii_letter(word)]
-    import wordfreq
+    import wordfreq  # type: ignore[import-not-found]
 
     if lang == "sr":
         return [(_cyrillic(word), share) for word, share in words_of("sh", thai)]
@@ -147,7 +147,7 @@ def korean(files: Iterable[Path]) -> Iterator[tuple[str, float]]:
 
 
 def main(out: str, thai: str, *files: str) -> None:
-    import opencc
+    import opencc  # type: ignore[import-not-found]
 
     arrays: dict[str, npt.NDArray[np.generic]] = {}
     for lang in LANGUAGES:

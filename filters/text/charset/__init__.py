@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 
+from filters.text.charset.damage import decode_wide
 from filters.text.charset.evidence import PRIOR, WIDE, narrow_bits, wide_bits
 from filters.text.charset.labels import page_labels, text_labels
 from filters.text.charset.stateful import decode_stateful, stateful_codec
@@ -27,12 +28,12 @@ character beyond ASCII is damaged."""
 FEW = 0.01
 """At most this share of the characters, or one of them, is damaged where the config's encoding is
 believed against the evidence."""
-TRUST = {"western": (25.0, 0.4), "other": (40.0, 0.8), "utf-8": (25.0, 0.0)}
+TRUST = {"western": (14.0, 0.15), "other": (20.0, 0.15), "utf-8": (25.0, 0.0)}
 """Bits that a label takes off its charset, once and per byte beyond ASCII. Many servers send
 `iso-8859-1` or `utf-8` with every page. Ours."""
 TYPICAL = 11.0
 """Bits per character at which a labelled charset of several bytes is not held against others."""
-NOISE = 12.0
+NOISE = 16.0
 """Bits per byte above which unlabelled bytes are a text in none of the charsets."""
 _WESTERN = frozenset({"cp1252", "cp1254", "iso8859-15", "mac-roman"})
 """Charsets that decode nearly any bytes, and whose labels are often wrong."""
@@ -84,12 +85,16 @@ def _decode(data: bytes, labels: list[str] | None, encoding: str | None) -> tupl
         return text, "utf-8"
     labels = text_labels(data) if labels is None else labels
     codec = _weighed(data, [configured, *labels] if configured else labels)
-    return data.decode(codec, "replace"), codec
+    return _replaced(data, codec), codec
+
+
+def _replaced(data: bytes, codec: str) -> str:
+    return decode_wide(data, codec) if codec in WIDE else data.decode(codec, "replace")
 
 
 def _believed(data: bytes, codec: str) -> str | None:
     """Return the text by the config's encoding, None where it leaves more than a few undefined."""
-    text = data.decode(codec, "replace")
+    text = _replaced(data, codec)
     damaged = text.count("\ufffd")
     return text if damaged <= max(1, FEW * len(text)) else None
 

@@ -206,8 +206,8 @@ def _pairs(codec: str, lang: str) -> Bits:
 
 
 @lru_cache(8)
-def _characters(table: str) -> Bits:
-    """Return float32 [65537]: the bits of each character; the last are those beyond the BMP."""
+def character_bits(table: str) -> Bits:
+    """Return float32 [65537]: bits by code in a table of `WIDE`; the last are for all above."""
     bits = _model()[table].astype(np.float32) / STEPS
     absent = bits == ABSENT / STEPS
     codes = np.arange(65_536)
@@ -221,15 +221,16 @@ def _characters(table: str) -> Bits:
     bits = np.where(absent, default, np.minimum(bits, default))
     bits[codes < 128] = 0
     bits[0xFFFD] = BAD
-    return np.append(bits, np.float32(17)).astype(np.float32)
+    return np.append(bits, np.float32(17)).astype(np.float32, copy=False)
 
 
 @lru_cache(1)
 def _any_script() -> Bits:
     """Return the bits of characters in UTF-8: what one of the tables gives, or 8 for letters."""
-    bits = np.min([_characters(table) for table in ("ko", "ja", "zh_hans", "zh_hant")], axis=0)
+    tables = [character_bits(table) for table in ("ko", "ja", "zh_hans", "zh_hant")]
+    bits: Bits = np.minimum.reduce(tables)
     bits[0xA0:0x2100] = 8
-    return bits.astype(np.float32)
+    return bits
 
 
 def narrow_bits(data: bytes) -> dict[str, float]:
@@ -255,7 +256,7 @@ def wide_bits(codec: str, data: bytes) -> float:
     if codec == "utf-8":
         return float(_any_script()[found].sum())
     alone = 6.0 * _alone(codes)
-    return min(float(_characters(table)[found].sum()) for table in WIDE[codec]) + alone
+    return min(float(character_bits(table)[found].sum()) for table in WIDE[codec]) + alone
 
 
 def _alone(codes: npt.NDArray[np.uint32]) -> int:

@@ -9,24 +9,29 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from filters.text.charset.damage import decode_wide
+from filters.text.charset.evidence import WIDE
+
 _KOREAN = re.compile(rb"\x1b\$\)C")
 _CHINESE = re.compile(rb"\x1b\$\)[AGE]|\x1b\$\*H")
 _JAPANESE = re.compile(rb"\x1b(?:\$[@B]|\$\([DOPQ]|\([JI])")
-_HZ = re.compile(rb"~\{((?:[\x21-\x77][\x21-\x7e]){1,200})~\}")
+_HZ = re.compile(rb"~\{([^\n]*?)(?:~\}|(?=\n)|\Z)|~\n")
 _HIGH = re.compile(rb"[\x80-\xff]")
 DAMAGED = 0.01
 """At most this share of the bytes is beyond ASCII, or one byte."""
+LOOKED_AT = 65_536
+"""Bytes that are searched for runs of HZ."""
 
 _SWITCH = re.compile(
     rb"\x1b\$[@AB]|\x1b\$\([CDOPQ]|\x1b\([BJIHT]|\x1b\$\)[CAGE]|\x1b\$\*H|\x1b\.[AF]|\x1bN|[\x0e\x0f\n]"
 )
 _SETS = {
-    b"\x1b$@": "euc_jp", b"\x1b$B": "euc_jp", b"\x1b$A": "gb2312", b"\x1b$(C": "euc_kr",
+    b"\x1b$@": "euc_jp", b"\x1b$B": "euc_jp", b"\x1b$A": "gb18030", b"\x1b$(C": "cp949",
     b"\x1b$(D": "jisx0212", b"\x1b$(O": "euc_jisx0213", b"\x1b$(Q": "euc_jis_2004",
     b"\x1b$(P": "plane2", b"\x1b(I": "katakana",
 }  # fmt: skip
 """Sequences that choose a set at once; `\x1b(B`, `\x1b(J` and others choose ASCII."""
-_SHIFTED = {b"\x1b$)C": "euc_kr", b"\x1b$)A": "gb2312", b"\x1b$)E": "gb2312"}
+_SHIFTED = {b"\x1b$)C": "cp949", b"\x1b$)A": "gb18030", b"\x1b$)E": "gb18030"}
 """Sequences that name the set between SO and SI."""
 
 
@@ -55,24 +60,26 @@ def stateful_codec(data: bytes) -> str | None:
 
 def _reads_as_hz(data: bytes) -> bool:
     """Return whether `~{ … ~}` holds mostly characters of the first level of GB 2312."""
-    pairs = b"".join(_HZ.findall(data))
-    levels = [0x30 <= byte <= 0x57 for byte in pairs[::2]]
-    marks = sum(byte in {0x21, 0x23} for byte in pairs[::2])
-    return len(levels) >= 2 and sum(levels) + marks >= 0.8 * len(levels) and any(levels)
+    if b"~}" not in data:
+        return False
+    runs = [match[1] for match in _HZ.finditer(data[:LOOKED_AT]) if match[1]]
+    leads = [byte for run in runs for byte in run[::2]]
+    common = sum(0x30 <= byte <= 0x57 or byte in {0x21, 0x23} for byte in leads)
+    others = sum(not 0x21 <= byte <= 0x7E for run in runs for byte in run)
+    return (
+        len(leads) >= 2 and common >= (0.8 if len(leads) < 50 else 0.6) * len(leads) and others <= 1
+    )
 
 
 def decode_stateful(data: bytes, codec: str) -> str:
     """Return the text of bytes in a codec of `stateful_codec`, with U+FFFD for damage."""
     if codec == "hz":
-        return _HZ_RUN.sub(_from_hz, data).decode("utf-8", "replace").replace("~~", "~")
+        return _HZ.sub(_from_hz, data).decode("utf-8", "replace").replace("~~", "~")
     return "".join(_segments(data))
 
 
-_HZ_RUN = re.compile(rb"~\{([^\n]*?)(?:~\}|(?=\n)|\Z)|~\n")
-
-
 def _from_hz(match: re.Match[bytes]) -> bytes:
-    return _pairs(match[1] or b"", "gb2312").encode()
+    return _pairs(match[1] or b"", "gb18030").encode()
 
 
 def _segments(data: bytes) -> Iterator[str]:
@@ -85,7 +92,7 @@ def _segments(data: bytes) -> Iterator[str]:
         if switch in _SHIFTED:
             shifted = _SHIFTED[switch]
         elif switch == b"\x0e":
-            charset = shifted or "euc_kr"
+            charset = shifted or "cp949"
         elif switch == b"\n":
             charset = ""
             yield "\n"
@@ -105,18 +112,15 @@ def _decoded(data: bytes, charset: str) -> str:
 
 def _pairs(data: bytes, charset: str) -> str:
     """Return the text of bytes in a set of two bytes per character; spaces stand for themselves."""
-    out: list[str] = []
-    at = 0
-    prefix, codec = b"", charset
-    if charset in {"jisx0212", "plane2"}:
-        prefix, codec = b"\x8f", "euc_jp" if charset == "jisx0212" else "euc_jisx0213"
-    while at < len(data):
-        one = data[at]
-        if not 0x21 <= one & 0x7F <= 0x7E or at + 1 == len(data):
-            out.append(chr(one) if one <= 0x20 else "\ufffd")
-            at += 1
-            continue
-        pair = bytes((one | 0x80, data[at + 1] | 0x80))
-        out.append((prefix + pair).decode(codec, "replace"))
-        at += 2
-    return "".join(out)
+    eight = data.translate(_EIGHT_BITS)
+    if charset in WIDE:
+        return decode_wide(eight, charset)
+    codec = "euc_jp" if charset == "jisx0212" else "euc_jisx0213"
+    if charset not in {"jisx0212", "plane2"}:
+        return eight.decode(charset, "replace")
+    return re.sub(rb"[\x80-\xff]{2}", lambda pair: b"\x8f" + pair[0], eight).decode(
+        codec, "replace"
+    )
+
+
+_EIGHT_BITS = bytes(byte | 0x80 if 0x21 <= byte <= 0x7E else byte for byte in range(256))
