@@ -15,7 +15,7 @@ from filters.text.charset.damage import decode_wide
 from filters.text.charset.evidence import PRIOR, WIDE, narrow_bits, wide_bits
 from filters.text.charset.labels import page_labels, text_labels
 from filters.text.charset.stateful import decode_stateful, stateful_codec
-from filters.text.charset.unicode import unicode_codec
+from filters.text.charset.unicode import decode_unicode, reads_as, unicode_codec
 from schemas.charsets import codec_named, codec_of
 
 __all__ = ["codec_named", "codec_of", "decode_page", "decode_text", "unicode_codec"]
@@ -51,10 +51,8 @@ def decode_page(
     charset leaves few bytes undefined. Valid UTF-8 is UTF-8 whatever a label claims.
     """
     labels = page_labels(data, content_type)
-    if labels and labels[0] in _UTF_16:
-        text = data.decode(labels[0], "replace")
-        if data.count(0) * 8 >= len(data) and "\ufffd" not in text:
-            return text, labels[0]
+    if labels and labels[0] in _UTF_16 and reads_as(data, labels[0]):
+        return data.decode(labels[0]), labels[0]
     return _decode(data, [codec for codec in labels if codec not in _UTF_16], encoding)
 
 
@@ -70,7 +68,7 @@ def decode_text(data: bytes, encoding: str | None = None) -> tuple[str, str]:
 def _decode(data: bytes, labels: list[str] | None, encoding: str | None) -> tuple[str, str]:
     """Return (text, codec). `labels` of None: those of a text file, read when they are needed."""
     if codec := unicode_codec(data):
-        return data.decode(codec, "replace"), codec
+        return decode_unicode(data, codec), codec
     configured = codec_named(encoding)
     if configured and (text := _believed(data, configured)) is not None:
         return text, configured
@@ -84,6 +82,8 @@ def _decode(data: bytes, labels: list[str] | None, encoding: str | None) -> tupl
     if text is not None:
         return text, "utf-8"
     labels = text_labels(data) if labels is None else labels
+    if not labels and (codec := next((c for c in sorted(_UTF_16) if reads_as(data, c)), None)):
+        return data.decode(codec), codec
     codec = _weighed(data, [configured, *labels] if configured else labels)
     return _replaced(data, codec), codec
 
@@ -96,7 +96,21 @@ def _believed(data: bytes, codec: str) -> str | None:
     """Return the text by the config's encoding, None where it leaves more than a few undefined."""
     text = _replaced(data, codec)
     damaged = text.count("\ufffd")
-    return text if damaged <= max(1, FEW * len(text)) else None
+    if damaged > max(1, FEW * len(text)) or (codec in WIDE and _is_rather_utf8(data, codec)):
+        return None
+    return text
+
+
+def _is_rather_utf8(data: bytes, codec: str) -> bool:
+    """Return whether the bytes are valid UTF-8 that costs less than a charset of several bytes."""
+    if data.isascii():
+        return False
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    shown = _shown(data)
+    return wide_bits("utf-8", shown) < wide_bits(codec, shown)
 
 
 def _nearly_utf8(data: bytes) -> str | None:
@@ -109,7 +123,7 @@ def _nearly_utf8(data: bytes) -> str | None:
 
 def _weighed(data: bytes, labels: list[str]) -> str:
     """Return the codec with the fewest bits, with what its prior adds and its label takes off."""
-    shown = b"\n".join(_BEYOND.findall(data))[:DETECT_WINDOW]
+    shown = _shown(data)
     beyond = len(shown) - len(shown.translate(None, _HIGH))
     trust = _trust(labels, beyond)
     if labels and labels[0] in WIDE:
@@ -126,6 +140,11 @@ def _weighed(data: bytes, labels: list[str]) -> str:
     if not labels and beyond > 20 and bits_of[best] > NOISE * beyond:
         return "utf-8"
     return best
+
+
+def _shown(data: bytes) -> bytes:
+    """Return what is beyond ASCII, with two bytes on either side, up to DETECT_WINDOW."""
+    return b"\n".join(_BEYOND.findall(data))[:DETECT_WINDOW]
 
 
 def _trust(labels: list[str], beyond: int) -> dict[str, float]:

@@ -76,7 +76,9 @@ BAD = 24.0
 _FOREIGN = 14.0
 _MARK = 9.0
 _MIXED = 5.0
-"""Bits of a letter that the language lacks, of a mark above one, and of two scripts in a word."""
+_NO_LETTER, _ALONE = 12.0, 6.0
+"""Bits of a letter that the language lacks, of a mark above one, of two scripts in a word; of a
+text without a letter of the language's script, of an East Asian character amid ASCII letters."""
 
 _OTHER, _LETTER, _DIGIT, _SPACE = range(4)
 _KINDS = (
@@ -167,11 +169,14 @@ def _kind(char: str) -> int:
 
 
 @lru_cache(1)
-def _pair_bits() -> tuple[list[str], Steps]:
-    """Return the codec of each row, one per language, and uint8 [rows, 65536] of `_pairs`."""
+def _pair_bits() -> tuple[list[str], Steps, npt.NDArray[np.bool_]]:
+    """Return by row, a codec in a language: the codec, uint8 [rows, 65536] of `_pairs`, and bool
+    [rows, 256]: the bytes without which the text shows nothing of the language's script."""
     rows = [(codec, lang) for lang, language in LANGUAGES.items() for codec in language.codecs]
     steps = [np.minimum(np.round(_pairs(codec, lang) * STEPS), 255) for codec, lang in rows]
-    return [codec for codec, _ in rows], np.array(steps, np.uint8)
+    high = np.arange(256) >= 128
+    shown = [high & ((_charset(c).sort == _LETTER) | LANGUAGES[lang].latin) for c, lang in rows]
+    return [codec for codec, _ in rows], np.array(steps, np.uint8), np.array(shown)
 
 
 def _pairs(codec: str, lang: str) -> Bits:
@@ -240,8 +245,9 @@ def narrow_bits(data: bytes) -> dict[str, float]:
     both = both[(array[:-1] > 127) | (array[1:] > 127)]
     counts = np.bincount(both, minlength=65_536)
     pairs = np.flatnonzero(counts)
-    codecs, steps = _pair_bits()
+    codecs, steps, shown = _pair_bits()
     totals = (steps[:, pairs] @ counts[pairs].astype(np.float64)) / STEPS
+    totals += _NO_LETTER * ~(shown @ (np.bincount(array, minlength=256) > 0))
     found: dict[str, float] = {}
     for codec, total in zip(codecs, totals.tolist(), strict=True):
         found[codec] = min(total, found.get(codec, total))
@@ -250,13 +256,23 @@ def narrow_bits(data: bytes) -> dict[str, float]:
 
 def wide_bits(codec: str, data: bytes) -> float:
     """Return the bits of a text in UTF-8 or a codec of `WIDE`."""
-    codes = np.frombuffer(data.decode(codec, "replace").encode("utf-32-le"), np.uint32)
-    beyond = codes > 127
-    found = np.minimum(codes[beyond], 65_536)
+    text = data.decode(codec, "replace")
     if codec == "utf-8":
-        return float(_any_script()[found].sum())
-    alone = 6.0 * _alone(codes)
+        return text_bits(text)
+    codes = _codes(text)
+    found = np.minimum(codes[codes > 127], 65_536)
+    alone = _ALONE * _alone(codes)
     return min(float(character_bits(table)[found].sum()) for table in WIDE[codec]) + alone
+
+
+def text_bits(text: str) -> float:
+    """Return the bits of a text of Unicode in any language; ASCII costs nothing."""
+    codes = _codes(text)
+    return float(_any_script()[np.minimum(codes[codes > 127], 65_536)].sum())
+
+
+def _codes(text: str) -> npt.NDArray[np.uint32]:
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
 def _alone(codes: npt.NDArray[np.uint32]) -> int:
