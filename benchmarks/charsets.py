@@ -157,7 +157,7 @@ def damage(data: Path) -> None:
     """Real pages in UTF-8, and Korean documents in EUC-KR, one byte changed, cut or added."""
     rng = random.Random(SEED)
     pages = [text.encode() for text in _pages(data, 1000)]
-    korean = [text.encode("cp949", "ignore") for text in sample(data, "corpora/ko_docs", 1000)]
+    korean = [text.encode("cp949", "ignore") for text in sample(data, "ko_docs", 1000)]
     for kind, texts, label in (("UTF-8", pages, "utf-8"), ("EUC-KR", korean, "euc-kr")):
         for name, decode in decoders().items():
             slow = name in {"charset-normalizer", "chardet"}
@@ -195,7 +195,7 @@ def _pages(data: Path, count: int) -> list[str]:
 def western(data: Path) -> None:
     """English documents that Windows-1252 can write, beyond ASCII, labelled and not."""
     texts = []
-    for text in sample(data, "corpora/en_docs", 14_000):
+    for text in sample(data, "en_docs", 14_000):
         try:
             if not text.isascii():
                 texts.append((text, text.encode("cp1252")))
