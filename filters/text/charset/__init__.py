@@ -28,9 +28,10 @@ character beyond ASCII is damaged."""
 FEW = 0.01
 """At most this share of the characters, or one of them, is damaged where the config's encoding is
 believed against the evidence."""
-TRUST = {"western": (14.0, 0.15), "other": (20.0, 0.15), "utf-8": (25.0, 0.0)}
+TRUST = {"western": (14.0, 0.15), "other": (20.0, 0.15), "whole": (20.0, 0.8), "utf-8": (25.0, 0.0)}
 """Bits that a label takes off its charset, once and per byte beyond ASCII. Many servers send
-`iso-8859-1` or `utf-8` with every page. Ours."""
+`iso-8859-1` or `utf-8` with every page; a charset of several bytes in which all bytes are characters
+is trusted more. One damaged byte costs less than a label weighs. Ours."""
 TYPICAL = 11.0
 """Bits per character at which a labelled charset of several bytes is not held against others."""
 NOISE = 16.0
@@ -125,7 +126,7 @@ def _weighed(data: bytes, labels: list[str]) -> str:
     """Return the codec with the fewest bits, with what its prior adds and its label takes off."""
     shown = _shown(data)
     beyond = len(shown) - len(shown.translate(None, _HIGH))
-    trust = _trust(labels, beyond)
+    trust = _trust(labels, beyond, shown)
     if labels and labels[0] in WIDE:
         bits = wide_bits(labels[0], shown)
         if bits <= TYPICAL * _beyond_ascii(shown.decode(labels[0], "replace")):
@@ -147,11 +148,13 @@ def _shown(data: bytes) -> bytes:
     return b"\n".join(_BEYOND.findall(data))[:DETECT_WINDOW]
 
 
-def _trust(labels: list[str], beyond: int) -> dict[str, float]:
+def _trust(labels: list[str], beyond: int, shown: bytes) -> dict[str, float]:
     """Return the bits that each labelled codec gains."""
     gained: dict[str, float] = {}
     for codec in labels:
         sort = "utf-8" if codec == "utf-8" else "western" if codec in _WESTERN else "other"
+        if codec in WIDE and "\ufffd" not in shown.decode(codec, "replace"):
+            sort = "whole"
         once, per_byte = TRUST[sort]
         gained[codec] = gained.get(codec, 0.0) + once + per_byte * beyond
     return gained

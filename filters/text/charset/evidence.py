@@ -75,8 +75,8 @@ BAD = 24.0
 """Bits of a byte, or of a character, that the charset leaves undefined."""
 _FOREIGN = 14.0
 _MARK = 9.0
-_MIXED = 5.0
-_NO_LETTER, _ALONE, _ISOLATED = 12.0, 6.0, 4.0
+_MIXED = 8.0
+_NO_LETTER, _ALONE, _ISOLATED = 12.0, 6.0, 7.0
 """Bits of a letter that the language lacks, of a mark above one, of two scripts in a word; of a
 text without a letter of the language's script, of an East Asian character amid ASCII letters, and
 of a letter of another script between two bytes of ASCII."""
