@@ -28,10 +28,15 @@ character beyond ASCII is damaged."""
 FEW = 0.01
 """At most this share of the characters, or one of them, is damaged where the config's encoding is
 believed against the evidence."""
-TRUST = {"western": (14.0, 0.15), "other": (20.0, 0.15), "whole": (20.0, 0.8), "utf-8": (25.0, 0.0)}
+TRUST = {
+    "western": (14.0, 0.15),
+    "other": (20.0, 0.15),
+    "whole": (20.0, 0.8),
+    "utf-8": (25.0, 0.0),
+}
 """Bits that a label takes off its charset, once and per byte beyond ASCII. Many servers send
-`iso-8859-1` or `utf-8` with every page; a charset of several bytes in which all bytes are characters
-is trusted more. One damaged byte costs less than a label weighs. Ours."""
+`iso-8859-1` or `utf-8` with every page; a charset of several bytes per character is trusted more
+where it has a character for every byte. One damaged byte costs less than a label weighs. Ours."""
 TYPICAL = 11.0
 """Bits per character at which a labelled charset of several bytes is not held against others."""
 NOISE = 16.0
@@ -68,13 +73,17 @@ def decode_text(data: bytes, encoding: str | None = None) -> tuple[str, str]:
 
 def _decode(data: bytes, labels: list[str] | None, encoding: str | None) -> tuple[str, str]:
     """Return (text, codec). `labels` of None: those of a text file, read when they are needed."""
-    if codec := unicode_codec(data):
+    codec = unicode_codec(data)
+    if codec == "utf-8-sig":
+        text = _nearly_utf8(data[3:])
+        return (text, codec) if text is not None else _decode(data[3:], labels, encoding)
+    if codec:
         return decode_unicode(data, codec), codec
     configured = codec_named(encoding)
     if configured and (text := _believed(data, configured)) is not None:
         return text, configured
-    if codec := stateful_codec(data):
-        return decode_stateful(data, codec), codec
+    if (codec := stateful_codec(data)) and (text := decode_stateful(data, codec)) is not None:
+        return text, codec
     try:
         return data.decode("utf-8"), "utf-8"
     except UnicodeDecodeError:
@@ -145,7 +154,14 @@ def _weighed(data: bytes, labels: list[str]) -> str:
 
 def _shown(data: bytes) -> bytes:
     """Return what is beyond ASCII, with two bytes on either side, up to DETECT_WINDOW."""
-    return b"\n".join(_BEYOND.findall(data))[:DETECT_WINDOW]
+    found: list[bytes] = []
+    left = DETECT_WINDOW
+    for match in _BEYOND.finditer(data):
+        found.append(match[0][:left])
+        left -= len(match[0]) + 1
+        if left <= 0:
+            break
+    return b"\n".join(found)
 
 
 def _trust(labels: list[str], beyond: int, shown: bytes) -> dict[str, float]:

@@ -28,19 +28,26 @@ def decode_wide(data: bytes, codec: str) -> str:
     if "\ufffd" not in text:
         return text
     left = MAX_BYTES
+    lines = data.split(b"\n")
+    out: list[str] = []
+    for line in lines:
+        text = line.decode(codec, "replace")
+        if "\ufffd" in text and len(line) <= left:
+            left -= len(line)
+            text = _read_line(line, codec)
+        out.append(text)
+    return "\n".join(out)
+
+
+def _read_line(line: bytes, codec: str) -> str:
     out: list[str] = []
     at = 0
-    for match in _WORD.finditer(data):
-        if match[0].isascii():
-            continue
-        out.append(data[at : match.start()].decode(codec, "replace"))
+    for match in _WORD.finditer(line):
         word = match[0].decode(codec, "replace")
-        if "\ufffd" in word and left >= len(match[0]):
-            left -= len(match[0])
-            word = _fewest_bits(match[0], codec)
-        out.append(word)
+        out.append(line[at : match.start()].decode(codec, "replace"))
+        out.append(_fewest_bits(match[0], codec) if "\ufffd" in word else word)
         at = match.end()
-    out.append(data[at:].decode(codec, "replace"))
+    out.append(line[at:].decode(codec, "replace"))
     return "".join(out)
 
 

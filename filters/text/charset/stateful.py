@@ -10,15 +10,19 @@ import re
 from collections.abc import Iterator
 
 from filters.text.charset.damage import decode_wide
-from filters.text.charset.evidence import WIDE
+from filters.text.charset.evidence import BAD, WIDE, text_bits
 
 _KOREAN = re.compile(rb"\x1b\$\)C")
 _CHINESE = re.compile(rb"\x1b\$\)[AGE]|\x1b\$\*H")
 _JAPANESE = re.compile(rb"\x1b(?:\$[@B]|\$\([DOPQ]|\([JI])")
 _HZ = re.compile(rb"~\{([^\n]*?)(?:~\}|(?=\n)|\Z)|~\n")
-_HIGH = re.compile(rb"[\x80-\xff]")
+_HIGH = bytes(range(128, 256))
 DAMAGED = 0.01
 """At most this share of the bytes is beyond ASCII, or one byte."""
+INTACT = 2
+"""Characters that are intact per one that is damaged, beyond two, …"""
+COMMON = 13.0
+"""… and bits per character at most: letters of a program text between `~{` and `~}` cost more."""
 LOOKED_AT = 65_536
 """Bytes that are searched for runs of HZ."""
 
@@ -53,9 +57,8 @@ def stateful_codec(data: bytes) -> str | None:
         found = "iso2022_jp_ext"
     elif _reads_as_hz(data):
         found = "hz"
-    if found and len(_HIGH.findall(data)) <= max(1, DAMAGED * len(data)):
-        return found
-    return None
+    beyond = len(data) - len(data.translate(None, _HIGH)) if found else 0
+    return found if beyond <= max(1, DAMAGED * len(data)) else None
 
 
 def _reads_as_hz(data: bytes) -> bool:
@@ -71,11 +74,19 @@ def _reads_as_hz(data: bytes) -> bool:
     )
 
 
-def decode_stateful(data: bytes, codec: str) -> str:
-    """Return the text of bytes in a codec of `stateful_codec`, with U+FFFD for damage."""
+def decode_stateful(data: bytes, codec: str) -> str | None:
+    """Return the text of bytes in a codec of `stateful_codec`, with U+FFFD for damage.
+
+    None where what follows the escape sequences is not text of that charset.
+    """
     if codec == "hz":
-        return _HZ.sub(_from_hz, data).decode("utf-8", "replace").replace("~~", "~")
-    return "".join(_segments(data))
+        text = _HZ.sub(_from_hz, data).decode("utf-8", "replace").replace("~~", "~")
+    else:
+        text = "".join(_segments(data))
+    damaged = text.count("\ufffd")
+    intact = len(text) - len(text.encode("ascii", "ignore")) - damaged
+    common = text_bits(text) <= COMMON * intact + BAD * damaged
+    return text if intact and intact >= INTACT * (damaged - 2) and common else None
 
 
 def _from_hz(match: re.Match[bytes]) -> bytes:
