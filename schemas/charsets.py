@@ -100,7 +100,8 @@ def codec_named(name: str | None) -> str | None:
         found = codecs.lookup(name)
     except (LookupError, ValueError):  # ValueError: a name with NUL or too long
         return None
-    return found.name if found._is_text_encoding and found.name not in _NO_TEXT else None
+    known = found._is_text_encoding and found.name.replace("-", "_") not in _NO_TEXT
+    return found.name if known else None
 
 
 def near_names(name: str) -> list[str]:
@@ -108,3 +109,11 @@ def near_names(name: str) -> list[str]:
     known = {*_CODECS, *(alias.replace("_", "-") for alias in encodings.aliases.aliases)}
     known = {alias for alias in known if codec_named(alias)}
     return difflib.get_close_matches(name.strip().lower(), sorted(known), 5, 0.5)
+
+
+def charset_name(name: str) -> str:
+    """Return `name`; raise ValueError with the names that look like it where it is no charset."""
+    if codec_named(name) is None:
+        near = ", ".join(near_names(name)) or "utf-8, cp949, euc-kr, shift_jis, gb18030, cp1252"
+        raise ValueError(f"{name[:60]!r} is not a charset; names like it: {near}")
+    return name

@@ -24,7 +24,7 @@ def test_a_name_that_is_no_charset_is_refused(name: str):
 
 def test_a_refusal_lists_names_that_look_like_it():
     assert "cp949" in near_names("cp94")
-    with pytest.raises(ValidationError, match="names like it: .*shift_jis"):
+    with pytest.raises(ValidationError, match=r"names like it: .*shift_jis"):
         Source(component="ko", path="x", encoding="shift_jsi")
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 
 from filters.text.charset.damage import decode_wide
-from filters.text.charset.evidence import PRIOR, WIDE, narrow_bits, wide_bits
+from filters.text.charset.evidence import PRIOR, WIDE, beyond_ascii, narrow_bits, wide_bits
 from filters.text.charset.labels import page_labels, text_labels
 from filters.text.charset.stateful import decode_stateful, stateful_codec
 from filters.text.charset.unicode import decode_unicode, reads_as, unicode_codec
@@ -31,7 +31,8 @@ believed against the evidence."""
 TRUST = {
     "western": (14.0, 0.15),
     "other": (20.0, 0.15),
-    "whole": (20.0, 0.8),
+    "wide": (28.0, 0.15),
+    "whole": (28.0, 0.8),
     "utf-8": (25.0, 0.0),
 }
 """Bits that a label takes off its charset, once and per byte beyond ASCII. Many servers send
@@ -39,8 +40,6 @@ TRUST = {
 where it has a character for every byte. One damaged byte costs less than a label weighs. Ours."""
 TYPICAL = 11.0
 """Bits per character at which a labelled charset of several bytes is not held against others."""
-NOISE = 16.0
-"""Bits per byte above which unlabelled bytes are a text in none of the charsets."""
 _WESTERN = frozenset({"cp1252", "cp1254", "iso8859-15", "mac-roman"})
 """Charsets that decode nearly any bytes, and whose labels are often wrong."""
 _BEYOND = re.compile(rb"[\x00-\x7f]{0,2}(?:[\x80-\xff]++[\x00-\x7f]{0,2})++")
@@ -127,7 +126,7 @@ def _nearly_utf8(data: bytes) -> str | None:
     """Return the text of UTF-8 of which few bytes are damaged, None for other bytes."""
     text = data.decode("utf-8", "replace")
     damaged = text.count("\ufffd")
-    intact = _beyond_ascii(text) - damaged
+    intact = beyond_ascii(text) - damaged
     return text if intact >= INTACT_UTF_8 * damaged else None
 
 
@@ -138,18 +137,15 @@ def _weighed(data: bytes, labels: list[str]) -> str:
     trust = _trust(labels, beyond, shown)
     if labels and labels[0] in WIDE:
         bits = wide_bits(labels[0], shown)
-        if bits <= TYPICAL * _beyond_ascii(shown.decode(labels[0], "replace")):
+        if bits <= TYPICAL * beyond_ascii(shown.decode(labels[0], "replace")):
             return labels[0]
     bits_of = narrow_bits(shown)
     bits_of |= {codec: wide_bits(codec, shown) for codec in ("utf-8", *WIDE)}
     for codec in trust.keys() - bits_of.keys():
         bits_of[codec] = _unmodelled(shown, codec)
-    best = min(
+    return min(
         bits_of, key=lambda codec: bits_of[codec] + PRIOR.get(codec, 10) - trust.get(codec, 0)
     )
-    if not labels and beyond > 20 and bits_of[best] > NOISE * beyond:
-        return "utf-8"
-    return best
 
 
 def _shown(data: bytes) -> bytes:
@@ -169,8 +165,8 @@ def _trust(labels: list[str], beyond: int, shown: bytes) -> dict[str, float]:
     gained: dict[str, float] = {}
     for codec in labels:
         sort = "utf-8" if codec == "utf-8" else "western" if codec in _WESTERN else "other"
-        if codec in WIDE and "\ufffd" not in shown.decode(codec, "replace"):
-            sort = "whole"
+        if codec in WIDE:
+            sort = "wide" if "\ufffd" in shown.decode(codec, "replace") else "whole"
         once, per_byte = TRUST[sort]
         gained[codec] = gained.get(codec, 0.0) + once + per_byte * beyond
     return gained
@@ -180,8 +176,4 @@ def _unmodelled(shown: bytes, codec: str) -> float:
     """Return the bits of a charset without a language: those of common letters, or undefined."""
     text = shown.decode(codec, "replace")
     damaged = text.count("\ufffd")
-    return 7.0 * _beyond_ascii(text) + 17.0 * damaged
-
-
-def _beyond_ascii(text: str) -> int:
-    return len(text) - len(text.encode("ascii", "ignore"))
+    return 7.0 * beyond_ascii(text) + 17.0 * damaged

@@ -13,30 +13,56 @@ from itertools import pairwise
 
 import numpy as np
 
-from filters.text.charset.evidence import BAD, WIDE, Bits, character_bits
+from filters.text.charset.evidence import (
+    BAD,
+    WIDE,
+    Bits,
+    beyond_ascii,
+    character_bits,
+    wide_bits_of,
+)
 
 MAX_BYTES = 65_536
 """Bytes of a document that are read again; a document with more damage keeps U+FFFD as it is."""
 _WORD = re.compile(rb"[^\x00-\x2f<>]+")
 """Bytes between ASCII characters that are no second byte in any of the charsets."""
 _FOUR_BYTES = 17.0
+TYPICAL = 9.0
+"""Bits per character of a text in which no line is looked at, unless bytes are undefined."""
+RARE = 12.5
+"""Bits per character above which a word may have lost a byte; of common words it is 8 to 10."""
 
 
 def decode_wide(data: bytes, codec: str) -> str:
     """Return the text of `data` in a codec of `WIDE`, with U+FFFD for each damaged byte."""
     text = data.decode(codec, "replace")
-    if "\ufffd" not in text:
+    lines = text.split("\n")
+    odd = _odd_lines(text, codec)
+    if not odd:
         return text
     left = MAX_BYTES
-    lines = data.split(b"\n")
-    out: list[str] = []
-    for line in lines:
-        text = line.decode(codec, "replace")
-        if "\ufffd" in text and len(line) <= left:
-            left -= len(line)
-            text = _read_line(line, codec)
-        out.append(text)
-    return "\n".join(out)
+    raw = data.split(b"\n")
+    if len(raw) != len(lines):  # a damaged byte took a line end with it
+        lines = [line.decode(codec, "replace") for line in raw]
+        odd = [at for at, line in enumerate(lines) if "\ufffd" in line]
+    for at in odd:
+        if len(raw[at]) <= left:
+            left -= len(raw[at])
+            lines[at] = _read_line(raw[at], codec)
+    return "\n".join(lines)
+
+
+def _odd_lines(text: str, codec: str) -> list[int]:
+    """Return the numbers of the lines that hold U+FFFD or characters of rare use in a row."""
+    if "\ufffd" not in text and wide_bits_of(text, codec) <= TYPICAL * beyond_ascii(text):
+        return []
+    return [at for at, line in enumerate(text.split("\n")) if _is_odd(line, codec)]
+
+
+def _is_odd(text: str, codec: str) -> bool:
+    if text.isascii():
+        return False
+    return "\ufffd" in text or wide_bits_of(text, codec) > max(60.0, RARE * beyond_ascii(text))
 
 
 def _read_line(line: bytes, codec: str) -> str:
@@ -45,7 +71,7 @@ def _read_line(line: bytes, codec: str) -> str:
     for match in _WORD.finditer(line):
         word = match[0].decode(codec, "replace")
         out.append(line[at : match.start()].decode(codec, "replace"))
-        out.append(_fewest_bits(match[0], codec) if "\ufffd" in word else word)
+        out.append(_fewest_bits(match[0], codec) if _is_odd(word, codec) else word)
         at = match.end()
     out.append(line[at:].decode(codec, "replace"))
     return "".join(out)

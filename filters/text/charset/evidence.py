@@ -267,10 +267,19 @@ def wide_bits(codec: str, data: bytes) -> float:
     text = data.decode(codec, "replace")
     if codec == "utf-8":
         return text_bits(text)
+    return wide_bits_of(text, codec) + _ALONE * _alone(_codes(text))
+
+
+def wide_bits_of(text: str, codec: str) -> float:
+    """Return the bits of the characters of a text that was read in a codec of `WIDE`."""
     codes = _codes(text)
     found = np.minimum(codes[codes > 127], 65_536)
-    alone = _ALONE * _alone(codes)
-    return min(float(character_bits(table)[found].sum()) for table in WIDE[codec]) + alone
+    return min(float(character_bits(table)[found].sum()) for table in WIDE[codec])
+
+
+def beyond_ascii(text: str) -> int:
+    """Return how many characters of a text are not ASCII."""
+    return len(text) - len(text.encode("ascii", "ignore"))
 
 
 def text_bits(text: str) -> float:

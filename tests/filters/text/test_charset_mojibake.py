@@ -12,7 +12,7 @@ def misread(text: str) -> str:
     return text.encode().decode("cp949", "replace")
 
 
-@pytest.mark.parametrize("text", ["번째", "0번째 문장", "첫째 번째", "국어 국문"])
+@pytest.mark.parametrize("text", ["번째", "0번째 문장", "첫째 번째 마을", "바다 친구 커피"])
 def test_words_that_lost_nothing_are_restored(text: str):
     assert "\ufffd" not in misread(text)
     assert from_cp949(misread(text)) == text
