@@ -17,7 +17,6 @@ from filters.text.charset.evidence import (
     BAD,
     WIDE,
     Bits,
-    beyond_ascii,
     character_bits,
     wide_bits_of,
 )
@@ -27,10 +26,9 @@ MAX_BYTES = 65_536
 _WORD = re.compile(rb"[^\x00-\x2f<>]+")
 """Bytes between ASCII characters that are no second byte in any of the charsets."""
 _FOUR_BYTES = 17.0
-TYPICAL = 9.0
-"""Bits per character of a text in which no line is looked at, unless bytes are undefined."""
-RARE = 12.5
-"""Bits per character above which a word may have lost a byte; of common words it is 8 to 10."""
+ROW, RARE = 6, 13.3
+"""So many characters in a row of more than so many bits each, on average, may have lost a byte:
+common ones have 8 to 10, and those that are read from the halves of two 15."""
 
 
 def decode_wide(data: bytes, codec: str) -> str:
@@ -54,7 +52,7 @@ def decode_wide(data: bytes, codec: str) -> str:
 
 def _odd_lines(text: str, codec: str) -> list[int]:
     """Return the numbers of the lines that hold U+FFFD or characters of rare use in a row."""
-    if "\ufffd" not in text and wide_bits_of(text, codec) <= TYPICAL * beyond_ascii(text):
+    if not _is_odd(text, codec):
         return []
     return [at for at, line in enumerate(text.split("\n")) if _is_odd(line, codec)]
 
@@ -62,7 +60,10 @@ def _odd_lines(text: str, codec: str) -> list[int]:
 def _is_odd(text: str, codec: str) -> bool:
     if text.isascii():
         return False
-    return "\ufffd" in text or wide_bits_of(text, codec) > max(60.0, RARE * beyond_ascii(text))
+    if "\ufffd" in text:
+        return True
+    bits = np.cumsum(wide_bits_of(text, codec))
+    return bool(len(bits) > ROW and (bits[ROW:] - bits[:-ROW]).max() > RARE * ROW)
 
 
 def _read_line(line: bytes, codec: str) -> str:

@@ -267,14 +267,14 @@ def wide_bits(codec: str, data: bytes) -> float:
     text = data.decode(codec, "replace")
     if codec == "utf-8":
         return text_bits(text)
-    return wide_bits_of(text, codec) + _ALONE * _alone(_codes(text))
+    return float(wide_bits_of(text, codec).sum()) + _ALONE * _alone(_codes(text))
 
 
-def wide_bits_of(text: str, codec: str) -> float:
-    """Return the bits of the characters of a text that was read in a codec of `WIDE`."""
+def wide_bits_of(text: str, codec: str) -> Bits:
+    """Return the bits of each character beyond ASCII, by the best table of a codec of `WIDE`."""
     codes = _codes(text)
     found = np.minimum(codes[codes > 127], 65_536)
-    return min(float(character_bits(table)[found].sum()) for table in WIDE[codec])
+    return min((character_bits(table)[found] for table in WIDE[codec]), key=np.sum)
 
 
 def beyond_ascii(text: str) -> int:
