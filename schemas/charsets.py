@@ -1,7 +1,7 @@
 """Names of charsets: the labels that web pages may bear, and the names that a config may give.
 
 Labels are those of the WHATWG Encoding Standard (section 4.2): `euc-kr` means cp949, `iso-8859-1`
-means cp1252, and any other name, such as `undefined`, is no label.
+means cp1252, and any other name, such as `undefined`, is ignored.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ _NO_TEXT = frozenset(
         *("mbcs", "oem", "charmap"),
     )
 )
-"""Python's codecs from str to bytes that are no charsets of texts."""
+"""Python's codecs from str to bytes that stand for something else than a charset."""
 
 
 def _codecs() -> dict[str, str]:
@@ -112,7 +112,7 @@ def near_names(name: str) -> list[str]:
 
 
 def charset_name(name: str) -> str:
-    """Return `name`; raise ValueError with the names that look like it where it is no charset."""
+    """Return `name`; raise ValueError with the names that look like it where it is not a charset."""
     if codec_named(name) is None:
         near = ", ".join(near_names(name)) or "utf-8, cp949, euc-kr, shift_jis, gb18030, cp1252"
         raise ValueError(f"{name[:60]!r} is not a charset; names like it: {near}")

@@ -16,7 +16,7 @@ def test_a_source_takes_every_charset_that_can_be_read(name: str):
 
 
 @pytest.mark.parametrize("name", ["cp94", "euckorean", "undefined", "hex", "rot13", "base64", "idna", "unicode_escape", "", " ", "한글", "x\0y", "a" * 999])  # fmt: skip
-def test_a_name_that_is_no_charset_is_refused(name: str):
+def test_a_name_that_is_not_a_charset_is_refused(name: str):
     assert codec_named(name) is None
     with pytest.raises(ValidationError, match="is not a charset"):
         Source(component="ko", path="x", encoding=name)

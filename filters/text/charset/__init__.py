@@ -3,8 +3,8 @@
 In this order: a byte-order mark or the zero bytes of UTF-16 and UTF-32; escape sequences of a
 stateful charset; UTF-8, but for a few damaged bytes; then the charset with the fewest bits
 (`evidence`): what is undefined in it costs most, letters cost by how the languages of that charset
-use them, and a label takes bits off. So a label holds against a guess unless a good deal of text
-refutes it, and damaged bytes become U+FFFD, as in browsers.
+use them, and a label takes bits off. So a label holds against a guess unless many letters
+refute it, and damaged bytes become U+FFFD, as in browsers.
 """
 
 from __future__ import annotations
@@ -40,6 +40,9 @@ TRUST = {
 where it has a character for every byte. One damaged byte costs less than a label weighs. Ours."""
 TYPICAL = 11.0
 """Bits per character at which a labelled charset of several bytes is not held against others."""
+TYPICAL_KOREAN, ENOUGH = 9.5, 12
+"""The same for Korean without a label: text in other charsets costs 13 and more when it is read as
+Korean, so from so many characters on no other charset is weighed."""
 _WESTERN = frozenset({"cp1252", "cp1254", "iso8859-15", "mac-roman"})
 """Charsets that decode nearly any bytes, and whose labels are often wrong."""
 _BEYOND = re.compile(rb"[\x00-\x7f]{0,2}(?:[\x80-\xff]++[\x00-\x7f]{0,2})++")
@@ -135,10 +138,12 @@ def _weighed(data: bytes, labels: list[str]) -> str:
     shown = _shown(data)
     beyond = len(shown) - len(shown.translate(None, _HIGH))
     trust = _trust(labels, beyond, shown)
-    if labels and labels[0] in WIDE:
-        bits = wide_bits(labels[0], shown)
-        if bits <= TYPICAL * beyond_ascii(shown.decode(labels[0], "replace")):
-            return labels[0]
+    likely, most = (labels[0], TYPICAL) if labels else ("cp949", TYPICAL_KOREAN)
+    if likely in WIDE:
+        characters = beyond_ascii(shown.decode(likely, "replace"))
+        enough = bool(labels) or characters >= ENOUGH
+        if enough and wide_bits(likely, shown) <= most * characters:
+            return likely
     bits_of = narrow_bits(shown)
     bits_of |= {codec: wide_bits(codec, shown) for codec in ("utf-8", *WIDE)}
     for codec in trust.keys() - bits_of.keys():

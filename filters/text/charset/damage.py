@@ -24,7 +24,7 @@ from filters.text.charset.evidence import (
 MAX_BYTES = 65_536
 """Bytes of a document that are read again; a document with more damage keeps U+FFFD as it is."""
 _WORD = re.compile(rb"[^\x00-\x2f<>]+")
-"""Bytes between ASCII characters that are no second byte in any of the charsets."""
+"""Bytes between ASCII characters that none of the charsets has as a second byte."""
 _FOUR_BYTES = 17.0
 ROW, RARE = 6, 13.3
 """So many characters in a row of more than so many bits each, on average, may have lost a byte:
