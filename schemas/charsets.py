@@ -112,7 +112,7 @@ def near_names(name: str) -> list[str]:
 
 
 def charset_name(name: str) -> str:
-    """Return `name`; raise ValueError with the names that look like it where it is not a charset."""
+    """Return `name`; raise ValueError with names that look like it where it is not one."""
     if codec_named(name) is None:
         near = ", ".join(near_names(name)) or "utf-8, cp949, euc-kr, shift_jis, gb18030, cp1252"
         raise ValueError(f"{name[:60]!r} is not a charset; names like it: {near}")

@@ -42,8 +42,8 @@ _SHIFTED = {b"\x1b$)C": "cp949", b"\x1b$)A": "gb18030", b"\x1b$)E": "gb18030"}
 def stateful_codec(data: bytes) -> str | None:
     """Return Python's name of the stateful charset that `data` announces, or None.
 
-    `iso2022_kr`, `iso2022_jp_ext`, `iso2022_cn` (which Python cannot decode itself) or `hz`. None for
-    bytes with more than a few beyond ASCII, and for the escape sequences of terminals.
+    `iso2022_kr`, `iso2022_jp_ext`, `iso2022_cn` (which Python cannot decode itself) or `hz`. None
+    for bytes with more than a few beyond ASCII, and for the escape sequences of terminals.
     """
     escaped = b"\x1b" in data
     if not escaped and b"~{" not in data:
