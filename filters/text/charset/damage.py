@@ -52,9 +52,16 @@ def decode_wide(data: bytes, codec: str) -> str:
 
 def _odd_lines(text: str, codec: str) -> list[int]:
     """Return the numbers of the lines that hold U+FFFD or characters of rare use in a row."""
-    if not _is_odd(text, codec):
-        return []
-    return [at for at, line in enumerate(text.split("\n")) if _is_odd(line, codec)]
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    beyond = np.flatnonzero(codes > 127)
+    odd = [np.flatnonzero(codes == 0xFFFD)]
+    if len(beyond) > ROW:
+        bits = np.cumsum(wide_bits_of(text, codec), dtype=np.float64)
+        rare = np.flatnonzero(bits[ROW:] - bits[:-ROW] > RARE * ROW)
+        odd += [beyond[rare + 1], beyond[rare + ROW]]
+    lines = np.searchsorted(np.flatnonzero(codes == 10), np.concatenate(odd))
+    found: list[int] = np.unique(lines).tolist()
+    return found
 
 
 def _is_odd(text: str, codec: str) -> bool:
