@@ -147,7 +147,7 @@ def _structs(array: pa.StructArray) -> list[dict[str, Any] | None]:
 def _pairs(one: pa.MapScalar) -> list[tuple[Any, Any]] | None:
     if not one.is_valid:
         return None
-    return [tuple(pair.values()) for pair in _structs(one.values)]  # type: ignore[union-attr, misc]  # two fields, never null
+    return [tuple(pair.values()) for pair in _structs(one.values)]  # type: ignore[union-attr]  # never null
 
 
 def _lists(array: pa.Array) -> Iterator[list[Any] | None]:

@@ -190,7 +190,7 @@ def _parts(table: pq.ParquetFile, columns: Columns, group: int) -> Iterator[Part
 
 
 def _batches(table: pq.ParquetFile, group: int, leaves: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    return table.iter_batches(BATCH, row_groups=[group], columns=leaves, use_threads=False)
+    yield from table.iter_batches(BATCH, row_groups=[group], columns=leaves, use_threads=False)
 
 
 def _all_null(table: pq.ParquetFile, group: int, leaf: int) -> bool:
@@ -221,13 +221,15 @@ def _items(
     first: int,
 ) -> Iterator[Item]:
     """Yield the item of each row, without those outside of the source's limit."""
-    wanted = range(part.batch.num_rows)
+    wanted: Sequence[int] = range(part.batch.num_rows)
     if split.below is not None:
         wanted = [row for row in wanted if sampled(split, file, str(first + row))]
         part = Part(part.batch.take(pa.array(wanted, pa.int64())), part.left_out)
     found = _texts(part.batch, columns)
-    names = [name for name in part.batch.schema.names if (name,) != columns.text]
-    others = [_column_values(name, part.batch.column(name)) for name in names]
+    everything = list(zip(part.batch.schema.names, part.batch.columns, strict=True))
+    kept = [(name, column) for name, column in everything if (name,) != columns.text]
+    names = [name for name, _ in kept]
+    others = [_column_values(name, column) for name, column in kept]
     rows = zip(*others, strict=True) if others else [()] * len(found)
     for row, text, value in zip(wanted, found, rows, strict=True):
         fields = dict(zip(names, value, strict=True))
