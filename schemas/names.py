@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 MAX_BYTES = 100
 """Bytes of a name in UTF-8; a shard's name adds a number and endings, and systems allow 255."""
 _REFUSED = re.compile(r'[/\\:*?"<>|\[\]\x00-\x1f\x7f-\x9f\u2028\u2029]')
+_EDGES = re.compile(r"\A[-.\s]+|[-.\s]+\Z")
 REMEDY = "write letters, digits, '-' and '_'"
 
 
@@ -38,9 +39,8 @@ def name_fault(name: str) -> str | None:
 def suggestion(name: str) -> str:
     """Return a name like `name` that a file can have; empty where nothing is left of it."""
     plain = "".join(" " if "\ud800" <= char <= "\udfff" else char for char in name)
-    near = re.sub(r"[-\s]*-[-\s]*", "-", _REFUSED.sub("-", plain)).strip("-. ")
-    cut = near.encode()[:MAX_BYTES].decode("utf-8", "ignore").strip("-. ")
-    return cut
+    near = _EDGES.sub("", re.sub(r"[-\s]*-[-\s]*", "-", _REFUSED.sub("-", plain)))
+    return _EDGES.sub("", near.encode()[:MAX_BYTES].decode("utf-8", "ignore"))
 
 
 def same_names(names: Iterable[str]) -> Iterator[tuple[str, str]]:
