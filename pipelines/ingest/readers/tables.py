@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from filters.text.charset import decode_text
@@ -248,7 +249,8 @@ def _column_values(name: str, column: pa.Array) -> list[Any]:
 def _texts(batch: pa.RecordBatch, columns: Columns) -> list[str | bytes | None]:
     array = batch.column(batch.schema.names.index(columns.text[0]))
     for name in columns.text[1:]:
-        array = array.flatten()[array.type.get_field_index(name)]
+        names = [field.name for field in array.type]
+        array = pc.struct_field(array, [names.index(name)])
     return texts(array)
 
 
