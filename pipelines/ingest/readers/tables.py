@@ -15,7 +15,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from filters.text.charset import decode_text
-from pipelines.ingest.readers.arrow_values import is_bytes, is_list, is_text, stored, texts, values
 from pipelines.ingest.readers.base import (
     File,
     FileStats,
@@ -31,6 +30,7 @@ from pipelines.ingest.readers.base import (
     too_long,
 )
 from pipelines.ingest.readers.fields import COLUMNS, document_columns, take
+from pipelines.storage.arrow_values import is_bytes, is_list, is_text, stored, texts, values
 from pipelines.storage.files import is_remote, open_input
 from schemas.config import Ingest, Source
 from schemas.json_lines import not_found

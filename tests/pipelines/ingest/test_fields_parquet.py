@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.ingest.readers import read_split
-from pipelines.ingest.readers.arrow_values import values
 from pipelines.ingest.readers.base import Item, ReadStats, Record, Reject
 from pipelines.ingest.readers.fields import meta_json
 from pipelines.ingest.readers.plan import plan_splits
+from pipelines.storage.arrow_values import values
 from schemas.config import Ingest, Source
 from schemas.json_lines import UNREAD
 from tests.support.reading import read, rejects, texts
