@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import zstandard
 
-from filters.dedup.contamination import read_items
+from filters.dedup.items import read_items
 from filters.fit.labelled import read_texts
 from pipelines.dedup.eval_sets import local_rows
 from pipelines.tokenize.standalone import file_texts

@@ -9,7 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from filters.dedup.contamination import build_index, contamination, read_items
+from filters.dedup.contamination import build_index, contamination
+from filters.dedup.items import read_items
 from filters.text.repair import normalise
 from schemas.errors import InputError
 
