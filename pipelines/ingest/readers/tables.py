@@ -87,18 +87,24 @@ def _read_file(split: Split, file: File, source: Source, ingest: Ingest, stats: 
             yield _unreadable(file, error)
         return
     with table:
-        sizes = [table.metadata.row_group(n).total_byte_size for n in range(table.num_row_groups)]
+        groups = [table.metadata.row_group(number) for number in range(table.num_row_groups)]
+        sizes = [group.total_byte_size for group in groups]
         try:
             columns = _columns(table, source.text)
+        except (OSError, pa.ArrowException) as error:
+            if split.index == 0:
+                yield _unreadable(file, error)
+            return
         except ValueError as error:
             if split.index == 0 and table.metadata.num_rows:
                 detail = f"{error}: set sources.{split.source}.text"
                 yield Reject(file.relative, "0", 0, "no_text", detail, lost_bytes=sum(sizes))
             return
-        own.file_records, own.file_bytes = table.metadata.num_rows, sum(sizes)
+        own.file_records = sum(group.num_rows for group in groups)
+        own.file_bytes = sum(sizes)
         row = 0
         for group, size in enumerate(sizes):
-            rows = table.metadata.row_group(group).num_rows
+            rows = groups[group].num_rows
             if group % split.count == split.index:
                 left = size
                 for item in _group(split, file, source, ingest, table, columns, group, row):
@@ -141,6 +147,8 @@ def _group(
         for part in _parts(table, columns, group):
             yield from _items(split, file, source, ingest, columns, part, row)
             row += part.batch.num_rows
+        if row < end:
+            raise _Damaged(ValueError("the column of the text ends before the row group does"))
     except _Damaged as damage:
         lost = meta.total_byte_size * (end - row) // max(1, meta.num_rows)
         detail = f"rows {row} to {end - 1}: {damage}"
