@@ -256,10 +256,11 @@ def check_rejects(out: Path, config: Config, shards: Iterable[Shard]) -> list[st
     empty = []
     for source in config.sources:
         if not documents[source]:
-            rejected = _counts(_rejects(out, source))
+            rows = _rejects(out, source)
             empty.append(
                 f"source {source}: no documents in {config.sources[source].path}"
-                + (f" (rejected: {rejected})" if rejected else " (it has no records)")
+                + (f" (rejected: {_counts(rows)})" if rows else " (it has no records)")
+                + "".join(f"\n  {r['origin']}: {r['reason']}: {r['detail']}" for r in rows[:1])
             )
     if len(empty) == len(config.sources):
         raise InputError(

@@ -36,6 +36,7 @@ from schemas.config import Ingest, Source
 from schemas.json_lines import not_found
 
 BATCH = 1000
+DAMAGED = 0.01  # of a text's characters; of a short text, one character is up to three U+FFFD
 _FAULTS = (OSError, pa.ArrowException, ValueError, OverflowError)
 """What pyarrow raises for damage."""
 
@@ -126,8 +127,7 @@ def _unreadable(file: File, error: Exception) -> Reject:
 
 
 def _about_encryption(error: Exception) -> bool:
-    message = str(error).lower()
-    return "encrypt" in message or "decrypt" in message
+    return "crypt" in str(error).lower()
 
 
 def _group(
@@ -156,8 +156,6 @@ def _group(
 
 
 class _Damaged(Exception):
-    """A column cannot be read any further."""
-
     def __init__(self, error: Exception) -> None:
         message = str(error)
         super().__init__(message.splitlines()[0][:200] if message else type(error).__name__)
@@ -231,7 +229,7 @@ def _items(
 ) -> Iterator[Item]:
     """Yield the item of each row, without those outside of the source's limit.
 
-    Raises _Damaged where the texts cannot be decoded.
+    Raises _Damaged.
     """
     wanted = [
         split.below is None or sampled(split, file, str(first + row))
@@ -284,7 +282,7 @@ def _row(
     size = 0 if text is None else len(text) if isinstance(text, bytes) else _bytes(text)
     if isinstance(text, bytes):
         try:
-            text, _ = decode_text(text, source.encoding)
+            text = _decoded(text, source.encoding)
         except UnicodeDecodeError as error:
             detail = f"column {source.text!r}: at byte {error.start} of the text: {error.reason}"
             return Reject(file.relative, position, size, "invalid_utf8", detail, excerpt(text))
@@ -294,6 +292,17 @@ def _row(
     if size > ingest.max_document_bytes:
         return Reject(file.relative, position, size, "too_long", too_long(size, ingest))
     return Record(file.relative, position, size, text, **document_columns(fields, left_out))
+
+
+def _decoded(data: bytes, encoding: str | None) -> str:
+    """Return the text of bytes, U+FFFD for the damaged ones. Raises UnicodeDecodeError for many."""
+    try:
+        return decode_text(data, encoding)[0]
+    except UnicodeDecodeError:
+        text = data.decode(encoding or "utf-8", "replace")
+        if text.count("\ufffd") > min(max(3, DAMAGED * len(text)), len(text) / 2):
+            raise
+        return text
 
 
 def _bytes(text: str) -> int:
