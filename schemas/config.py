@@ -52,7 +52,7 @@ class Source(Section):
     format: Format = "auto"
     """How the files are read; `auto` follows the file's name."""
     text: str = "text"
-    """The field (JSONL, Parquet) that holds the text."""
+    """The field (JSONL, Parquet) that holds the text; `a.b` is the field `b` inside of `a`."""
     encoding: Annotated[str, AfterValidator(charset_name)] | None = None
     """The charset of files without a byte-order mark (`cp949`, `utf-16`), believed unless it leaves
     more than a few bytes of a file undefined; unset: found from labels and bytes."""
