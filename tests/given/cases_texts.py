@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 from tests.given.expect import case, pages, paragraphs_of, right, sources, texts_of
 from tests.oracles.readers.prose import paragraphs
@@ -93,36 +91,31 @@ def controls_between_words(folder: Path) -> Right:
 
 @case("49-mojibake-cp949")
 def utf8_read_as_cp949(folder: Path) -> Right:
-    """Restored, rejected, or with a signal that good texts lack and not sure to be Korean."""
+    """Restored, rejected, or with the signal `lost_chars` and not sure to be Korean."""
     good = texts_of((folder / "b.jsonl").read_bytes())
 
     def check(got: Outcome) -> str | None:
-        clean = [d for d in got.docs if d["source"] == "ok"]
-        if sorted(plain(d["text"]) for d in clean) != sorted(plain(text) for text in good):
+        clean = sorted(plain(doc["text"]) for doc in got.docs if doc["source"] == "ok")
+        if clean != sorted(plain(text) for text in good):
             return "the good texts are not as they were"
-        usual = {key for d in clean for key in meta(d)}
         found: Counter[str] = Counter()
-        for doc, lang in zip(got.docs, rows(folder / "out/annotations/identify"), strict=True):
-            if doc["source"] != "s" or restored(doc["text"]):
-                continue
-            if not meta(doc).keys() - usual:
-                found["without a signal"] += 1
-            if (lang["lang"], round(lang["lang_score"], 3)) == ("ko", 1.0):
-                found["ko with 1.0"] += 1
-        rest = 40 - sum(d["source"] == "s" for d in got.docs) - len(got.faults)
-        found.update({"without a word": rest} if rest else {})
-        return ", ".join(f"{count} {what}" for what, count in found.items()) or None
+        languages, signals = (rows(folder / "out/annotations" / n) for n in ("identify", "measure"))
+        for doc, lang, signal in zip(got.docs, languages, signals, strict=True):
+            lost = signal["lost_chars"]
+            if doc["source"] == "ok":
+                found["good texts with lost_chars"] += lost > 0
+            elif not restored(doc["text"]):
+                found["without lost_chars"] += lost == 0
+                found["ko with 1.0"] += (lang["lang"], round(lang["lang_score"], 3)) == ("ko", 1.0)
+        found["without a word"] = 70 - len(got.docs) - len(got.faults)
+        return ", ".join(f"{count} {what}" for what, count in found.items() if count) or None
 
-    return right(faults=(0, 40), others=None, stages="ingest,identify", check=check)
-
-
-def meta(doc: dict[str, Any]) -> dict[str, Any]:
-    return json.loads(doc["meta"]) if doc["meta"] else {}
+    return right(faults=(0, 40), others=None, stages="ingest,identify,measure", check=check)
 
 
 def restored(text: str) -> bool:
     """Return whether nothing of the wrong reading is left."""
-    return not re.search("[踰덉㎏占쏙옙�]", text)
+    return not re.search("[踰덉㎏占쏙옙\ufffd]", text)
 
 
 @case("56-hangul-fillers-only")
