@@ -46,7 +46,7 @@ def unpack(read: Callable[[int], bytes], name: str = "") -> Iterator[bytes | Gap
     window = Window(read)
     head = window.read(0, _SNIFFED)
     kind = kind_of(head)
-    if kind is None and _TEXTLESS.search(head) and head.count(0) * 10 < len(head):
+    if kind is None and _TEXTLESS.search(head) and head.count(0) * 4 < len(head):
         kind = next((k for end, k in _ENDINGS.items() if name.lower().endswith(end)), None)
     if kind is not None:
         yield from _KINDS[kind][1](window)

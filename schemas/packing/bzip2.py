@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bz2
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from schemas.packing.frames import CORRUPT, Gap, Tally, skip_padding
 from schemas.packing.window import CHUNK, Window
@@ -43,7 +43,7 @@ class _Bits:
         return value & ((1 << (stop - at)) - 1)
 
     def find(self, at: int, longest: int | None = None) -> tuple[int, int] | None:
-        """Return (bit, magic) of the first block or end from bit `at` on, within `longest` bytes."""
+        """Return (bit, magic) of the first block or end from bit `at` on, in `longest` bytes."""
         start, limit = at // 8, longest
         while True:
             count = min(CHUNK, limit) if limit is not None else CHUNK
@@ -79,7 +79,7 @@ def unpack(window: Window) -> Iterator[bytes | Gap]:
         return
     if here[0] > 32:
         yield tally.damage("bzip2: no block at the start of the file", here[0] // 8)
-    combined = 0
+    combined: int | None = 0
     while True:
         at, magic = here
         if magic == _END:
@@ -132,7 +132,7 @@ def _size(window: Window, at: int) -> int:
 
 def _block(
     bits: _Bits, tally: Tally, at: int, stop: int | None
-) -> Iterator[bytes | Gap]:  # returns its checksum
+) -> Generator[bytes | Gap, None, int | None]:
     """Yield the pieces of the block from bit `at` to `stop`, or its gap; nothing if it has no end.
 
     Returns its checksum, None where it is damaged.

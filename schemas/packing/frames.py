@@ -104,7 +104,7 @@ class Tally:
         `missing`: unpacked bytes that are known to be missing; `sure`: and no others. Unless that
         is so, nothing shows how much the stream held: as much is assumed as was read.
         """
-        lost = missing if sure else max(missing, self.unpacked, packed)
+        lost = missing if sure else max(missing, self.unpacked, int(packed * self.ratio), 1)
         return Gap(self.unpacked, TRUNCATED, detail, packed, lost)
 
     def damage(self, detail: str, packed: int, got: int = 0, size: int | None = None) -> Gap:
