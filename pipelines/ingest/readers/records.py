@@ -7,7 +7,7 @@ are lost, the record is broken and reading resumes at the next start of one.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from pipelines.ingest.readers.streams import StreamFault, parts
@@ -24,7 +24,10 @@ _START = re.compile(
 )
 """The start of a record of a WARC file, or the line that is the header of an ARC record."""
 _LONGEST_START = 8192
-_END_OF_HEADER = re.compile(rb"\r?\n\r?\n")
+_END_OF_HEADER = re.compile(rb"\n\r?\n")
+_DIVIDING = re.compile(
+    rb"^(content-length|warc-type)[ \t]*:([^\r\n]*)", re.IGNORECASE | re.MULTILINE
+)
 _BREAKS = b"\r\n"
 _SHOWN = 512
 """Bytes of a broken record that its excerpt is made of."""
@@ -103,16 +106,28 @@ class _Segments:
         self._at += count
         self.position += count
 
-    def find(self, pattern: re.Pattern[bytes], within: int) -> re.Match[bytes] | None:
-        """Return the first match in `within` bytes; its offsets count from the place reached."""
-        have = min(within, 4096)
+    def header_size(self) -> int:
+        """Return the bytes of the header at the place reached, with the empty line; 0: no end."""
+        have = 4096
         while True:
-            there = self.need(have)
-            data = self._data[self._at : self._at + min(there, within)]
-            match = pattern.search(data)
-            if match or there < have or have >= within:
-                return match
-            have = min(within, have * 8)
+            there = min(self.need(have), MAX_HEADER)
+            end = self._data.find(b"\r\n\r\n", self._at, self._at + there)
+            match = _END_OF_HEADER.search(
+                self._data, self._at, end if end >= 0 else self._at + there
+            )
+            if match:
+                return match.end() - self._at
+            if end >= 0:
+                return end + 4 - self._at
+            if there < have:
+                return 0
+            have *= 8
+
+    def find_start(self, within: int) -> int | None:
+        """Return how many bytes precede the first start of a record in `within` bytes, or None."""
+        there = min(self.need(within), within)
+        match = _START.search(self._data, self._at, self._at + there)
+        return match.start() - self._at if match else None
 
     def skip_breaks(self) -> None:
         """Pass line ends."""
@@ -146,10 +161,13 @@ class _Segments:
         return gap
 
 
-def entries(path: str, limit: int) -> Iterator[Entry | Broken]:
+def entries(
+    path: str, limit: int, wanted: Callable[[int], bool] = lambda ordinal: True
+) -> Iterator[Entry | Broken]:
     """Yield the records of a file, whole and broken, with ordinals from 0.
 
-    Blocks of more than `limit` bytes are passed over. Raises StreamFault where the file cannot be
+    Blocks of more than `limit` bytes are passed over; of records that are not `wanted` only kind
+    and length are read. Raises StreamFault where the file cannot be
     read at all.
     """
     stream = _Segments(parts(path))
@@ -158,7 +176,7 @@ def entries(path: str, limit: int) -> Iterator[Entry | Broken]:
         while stream.need(1) or stream.gap:
             stream.skip_breaks()
             if stream.need(1) or stream.gap:
-                yield _next(stream, ordinal, limit)
+                yield _next(stream, ordinal, limit, wanted(ordinal))
                 ordinal += 1
     except StreamFault as fault:
         if not stream.position:
@@ -170,7 +188,7 @@ def _at(stream: _Segments, detail: str) -> str:
     return f"at byte {stream.position} of the decompressed stream: {detail}"
 
 
-def _next(stream: _Segments, ordinal: int, limit: int) -> Entry | Broken:
+def _next(stream: _Segments, ordinal: int, limit: int, whole: bool) -> Entry | Broken:
     """Return the record at the place reached."""
     place = stream.position
     start = stream.peek(_LONGEST_START)
@@ -178,7 +196,7 @@ def _next(stream: _Segments, ordinal: int, limit: int) -> Entry | Broken:
         return _resumed(stream, ordinal, CORRUPT, "bytes are missing between two records")
     if not _START.match(start):
         return _resumed(stream, ordinal, "malformed_record", "no record starts here")
-    headers = _warc_headers(stream) if start.startswith(b"WARC/") else _arc_headers(stream)
+    headers = _warc_headers(stream, whole) if start.startswith(b"WARC/") else _arc_headers(stream)
     if headers is None:
         return _resumed(stream, ordinal, "truncated_record", "a record's header has no end")
     kind, stated = headers.get("warc-type", "").lower(), headers.get("content-length", "")
@@ -200,23 +218,35 @@ def _next(stream: _Segments, ordinal: int, limit: int) -> Entry | Broken:
     return Entry(ordinal, kind, headers, length, block)
 
 
-def _warc_headers(stream: _Segments) -> dict[str, str] | None:
-    """Pass the header of a WARC record and return its fields; None, passing a line, if cut off."""
-    end = stream.find(_END_OF_HEADER, MAX_HEADER)
-    inner = _START.search(stream.peek(end.end() if end else MAX_HEADER), 1)
-    if end is None or inner:
+def _warc_headers(stream: _Segments, whole: bool) -> dict[str, str] | None:
+    """Pass the header of a WARC record and return its fields; None, passing a line, if cut off.
+
+    Unless `whole`, only those by which the file is divided into records.
+    """
+    size = stream.header_size()
+    header = stream.peek(size)
+    if not size or (header.find(b"WARC/", 1) > 0 and _START.search(header, 1)):
         stream.skip(1)
         return None
-    headers: dict[str, str] = {}
+    stream.skip(size)
+    if not whole:
+        fields = reversed(_DIVIDING.findall(header))
+        return {name.decode().lower(): value.decode("latin-1").strip() for name, value in fields}
+    return parse_fields(header.decode("utf-8", "replace").split("\n")[1:])
+
+
+def parse_fields(lines: Iterable[str]) -> dict[str, str]:
+    """Return the fields of a header by their lower-case names; of several the first."""
+    fields: dict[str, str] = {}
     name = ""
-    for line in stream.take(end.end()).decode("utf-8", "replace").split("\n")[1:]:
+    for line in lines:
         if line[:1] in (" ", "\t"):
-            headers[name] = f"{headers.get(name, '')} {line.strip()}"
+            fields[name] = f"{fields.get(name, '')} {line.strip()}"
             continue
         name, _, value = line.partition(":")
         name = name.strip().lower()
-        headers.setdefault(name, value.strip())
-    return headers
+        fields.setdefault(name, value.strip())
+    return fields
 
 
 def _arc_headers(stream: _Segments) -> dict[str, str]:
@@ -248,9 +278,10 @@ def _fault(stream: _Segments, length: int) -> tuple[int, str, str, int] | None:
             return None
         if _START.match(stream.peek(_LONGEST_START, after=length + len(behind) - len(rest))):
             return None
-    if inner := stream.find(_START, there):
-        detail = f"Content-Length is {length}, but another record starts after {inner.start()}"
-        return inner.start(), "malformed_record", detail, 0
+    inner = stream.find_start(there)
+    if inner is not None:
+        detail = f"Content-Length is {length}, but another record starts after {inner}"
+        return inner, "malformed_record", detail, 0
     if there == length:
         detail = f"Content-Length is {length}, but no record starts behind that"
         return there, "malformed_record", detail, 0
@@ -298,6 +329,7 @@ def _resumed(
         if (gap := stream.cross()) is None:
             break
         lost += gap.lost_bytes
+        reason = gap.reason if reason == "truncated_record" else reason
         if gap.reason not in place and gap.detail not in place:
             place += f"; {gap.detail}"
     if not ordinal and not found and passed == stream.position:

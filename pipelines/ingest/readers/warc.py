@@ -27,7 +27,7 @@ from pipelines.ingest.readers.base import (
     sampled,
     too_long,
 )
-from pipelines.ingest.readers.records import Broken, Entry, entries
+from pipelines.ingest.readers.records import Broken, Entry, entries, parse_fields
 from pipelines.ingest.readers.streams import StreamFault
 from schemas.config import Ingest, Source
 from schemas.packing.bodies import TooLong, dechunked, decoded
@@ -51,7 +51,7 @@ _MARKUP = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+")
-_HEADER_END = re.compile(rb"\r?\n\r?\n|\r\r")
+_HEADER_END = re.compile(rb"\n\r?\n|\r\r")
 
 
 def read_warc(split: Split, source: Source, ingest: Ingest, stats: ReadStats) -> Items:
@@ -64,12 +64,16 @@ def _read_file(split: Split, file: File, ingest: Ingest, stats: ReadStats) -> It
     own = FileStats(file.relative)
     stats.files.append(own)
     pages = 0
+
+    def owned(ordinal: int) -> bool:
+        return ordinal // BLOCK_RECORDS % split.count == split.index
+
     try:
-        for entry in entries(file.path, ingest.max_document_bytes):
+        for entry in entries(file.path, ingest.max_document_bytes, owned):
             own.file_records += 1
             own.file_bytes += entry.length
             pages += isinstance(entry, Broken) or entry.kind in PAGES
-            if entry.ordinal // BLOCK_RECORDS % split.count != split.index:
+            if not owned(entry.ordinal):
                 continue
             own.records += 1
             own.raw_bytes += entry.length
@@ -132,18 +136,11 @@ def _message(entry: Entry) -> _Message:
     if block[:5].upper() != b"HTTP/":
         sent = "" if stated.lower().startswith("application/http") else stated
         return _Message(block, sent or identified, _media_type(sent) or _media_type(identified))
-    end = _HEADER_END.search(block)
-    head, body = (block[: end.start()], block[end.end() :]) if end else (block, b"")
+    head, found, body = block.partition(b"\r\n\r\n")
+    if (end := _HEADER_END.search(head)) or not found:
+        head, body = (block[: end.start()], block[end.end() :]) if end else (block, b"")
     status, *lines = head.decode("latin-1").splitlines()
-    fields: dict[str, str] = {}
-    name = ""
-    for line in lines:
-        if line[:1] in (" ", "\t"):
-            fields[name] = f"{fields.get(name, '')} {line.strip()}"
-            continue
-        name, _, value = line.partition(":")
-        name = name.strip().lower()
-        fields.setdefault(name, value.strip())
+    fields = parse_fields(lines)
     sent = fields.get("content-type", "")
     return _Message(
         body,
