@@ -48,7 +48,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Broken:
-    """Bytes of a file that are no whole record. `length`: those that are there."""
+    """Bytes of a file that do not make a whole record. `length`: those that are there."""
 
     ordinal: int
     length: int
