@@ -19,6 +19,15 @@ _STANDARD = frozenset({"url", "license", "timestamp", "meta"})
 
 
 @dataclass(frozen=True)
+class Passed:
+    """Why a file is not read: the reject that it becomes."""
+
+    reason: str
+    detail: str
+    fault: bool
+
+
+@dataclass(frozen=True)
 class File:
     """One input file: its address, its name within the source, its size in bytes, its version."""
 
@@ -27,6 +36,8 @@ class File:
     size: int
     stamp: str
     """Modification time or etag: a file with another size or stamp has changed."""
+    passed: Passed | None = None
+    """Set where it is not to be opened."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +61,10 @@ class Split:
     @property
     def fingerprint(self) -> list[Any]:
         """What its content key is made of; without absolute paths, so data may move."""
-        files = [[file.relative, file.size, file.stamp] for file in self.files]
+        files = [
+            [file.relative, file.size, file.stamp, *([file.passed.reason] if file.passed else [])]
+            for file in self.files
+        ]
         return [self.name, self.format, files, self.index, self.count, self.below]
 
 
