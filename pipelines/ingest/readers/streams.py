@@ -1,47 +1,79 @@
-"""Bytes of a file, decompressed in bounded pieces; faults are reported with a byte offset."""
+"""Bytes of a file, decompressed in bounded pieces; faults are reported with a byte offset.
+
+`parts` reads past damage and reports each gap; `chunks` stops at the first one, for formats that
+cannot resume.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from pipelines.storage.files import open_input
-from schemas.files import CHUNK, gunzip, unzstd
+from schemas.packing import Gap, unpack
 
 
 class StreamFault(Exception):
-    """The stream is truncated or damaged. `position`: the decompressed bytes before that."""
+    """The stream is truncated or damaged.
 
-    def __init__(self, reason: str, position: int, detail: str) -> None:
+    `position`: the decompressed bytes before that; `lost_bytes`: those from there on that are not
+    delivered, estimated.
+    """
+
+    def __init__(self, reason: str, position: int, detail: str, lost_bytes: int = 0) -> None:
         super().__init__(detail)
         self.reason = reason
         self.position = position
         self.detail = detail
+        self.lost_bytes = lost_bytes
 
 
-def chunks(path: str) -> Iterator[bytes]:
-    """Yield the decompressed bytes of `path` (.gz, .zst or plain) in pieces of about 1 MiB.
+def parts(path: str) -> Iterator[bytes | Gap]:
+    """Yield the decompressed bytes of `path` in pieces of at most some MiB, and its gaps.
 
-    All bytes before a fault are yielded first. Raises StreamFault (`unreadable`,
-    `truncated_stream`, `corrupt_stream`).
+    gzip, zstd, bzip2, xz and lz4 are found by their first bytes. Raises StreamFault (`unreadable`)
+    where the file cannot be read.
     """
     position = 0
     try:
         with open_input(path) as file:
-            raw = iter(lambda: file.read(CHUNK), b"")
-            if path.endswith(".gz"):
-                pieces = gunzip(raw)
-            elif path.endswith(".zst"):
-                pieces = unzstd(raw)
-            else:
-                pieces = raw
-            for piece in pieces:
-                if piece:
+            for piece in unpack(file.read, path):
+                if not isinstance(piece, Gap):
                     position += len(piece)
-                    yield piece
+                yield piece
     except OSError as error:
         raise StreamFault("unreadable", position, error.strerror or str(error)) from None
-    except EOFError as error:
-        raise StreamFault("truncated_stream", position, str(error)) from None
-    except ValueError as error:
-        reason = "corrupt_stream" if position else "unreadable"
-        raise StreamFault(reason, position, str(error)) from None
+
+
+def chunks(path: str) -> Iterator[bytes]:
+    """Yield the decompressed bytes of `path` up to its end or its first gap (see `parts`).
+
+    Raises StreamFault (`unreadable`, `truncated_stream`, `corrupt_stream`) after the bytes before
+    the fault; its `lost_bytes` count all that follow, which are decompressed to be counted.
+    """
+    gap: Gap | None = None
+    lost = 0
+    for piece in parts(path):
+        if isinstance(piece, Gap):
+            gap = gap or piece
+            lost += piece.lost_bytes
+        elif gap:
+            lost += len(piece)
+        else:
+            yield piece
+    if gap:
+        raise StreamFault(gap.reason, gap.position, gap.detail, lost)
+
+
+def head(path: str, count: int) -> bytes:
+    """Return the first `count` decompressed bytes of `path`: fewer at its end or its first gap.
+
+    Raises StreamFault (`unreadable`).
+    """
+    found = b""
+    for piece in parts(path):
+        if isinstance(piece, Gap):
+            break
+        found += piece[: count - len(found)]
+        if len(found) >= count:
+            break
+    return found
