@@ -10,17 +10,24 @@ from __future__ import annotations
 import codecs
 import re
 from dataclasses import dataclass
-from typing import Literal
+from functools import lru_cache
+from typing import BinaryIO, Literal, cast
 
+from filters.text.charset.unicode import unicode_codec
 from pipelines.ingest.readers.magic import (
     ASSETS,
     PARQUET,
     TAR,
     ZIP,
     binary_kind,
+    central_names,
     valid_header,
     zip_kind,
 )
+from pipelines.ingest.readers.streams import StreamFault
+from pipelines.ingest.readers.streams import head as unpacked_head
+from pipelines.storage.files import open_input
+from schemas import packing
 
 HEAD = 1 << 16
 """Unpacked bytes at a file's start by which its kind is found."""
@@ -29,6 +36,8 @@ Form = Literal[
 ]
 """What reads a kind. `json`: one object on one line, which is JSON Lines too; `data`: text that has
 a reader within a source tree only (XML, tables, JSON over several lines); empty: nothing."""
+TEXTUAL = frozenset(("jsonl", "json", "html", "notebook", "code", "text", "data"))
+"""Forms whose bytes are text."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,8 @@ class Kind:
     advice: str = ""
     sure: bool = True
     """Whether the bytes show it; else its name's ending, or nothing, chose among kinds of text."""
+    markup: bool = False
+    """Whether a text that its name says nothing about has elements of HTML."""
 
     @property
     def is_asset(self) -> bool:
@@ -47,6 +58,8 @@ class Kind:
         return not self.form and any(word in self.name for word in ASSETS)
 
 
+CARD = "a dataset card of the Hub"
+UNREADABLE = "a file that cannot be read"
 PACKED_ENDINGS = (".gz", ".gzip", ".zst", ".zstd", ".bz2", ".xz", ".lz4", ".z")
 PAGE_ENDINGS = (".html", ".htm", ".xhtml", ".shtml", ".mhtml")
 LINE_ENDINGS = (".jsonl", ".ndjson", ".jsonlines")
@@ -54,13 +67,14 @@ TAR_ENDINGS = (".tar", ".tgz", ".tbz2", ".txz", ".tzst")
 TABLE_ENDINGS = (".csv", ".tsv", ".psv")
 WEB_ENDINGS = frozenset(("css", "js", "mjs", "cjs", "map", "less", "scss", "sass"))
 """Code that pages bring along."""
-_CODE = frozenset(
-    """asm awk bas bash bat bzl c cc cjs clj cljs cmake cmd coffee cpp cs css cu cuh cxx d dart el elm
+_CODE_ENDINGS = """
+    asm awk bas bash bat bzl c cc cjs clj cljs cmake cmd coffee cpp cs css cu cuh cxx d dart el elm
     erl ex exs f f90 f95 for fs fsx go gradle groovy h hh hpp hrl hs hxx java jl js jsp jsx kt kts
     less lisp lua m mjs ml mli mm nim pas php pl pm proto ps1 py pyi pyx r rb rkt rs s sass scala scm
     scss sh sol sql sv svelte swift tcl ts tsx v vb vba vhd vhdl vim vue zig zsh aspx asp erb ejs hbs
-    jinja j2 tmpl mustache twig""".split()
-)
+    jinja j2 tmpl mustache twig
+"""
+_CODE = frozenset(_CODE_ENDINGS.split())
 _CODE_NAMES = frozenset({"makefile", "dockerfile", "cmakelists.txt", "rakefile", "gemfile"})
 _SHEBANG = re.compile(rb"#!\s*/")
 _CONTROLS = bytes(set(range(32)) - {8, 9, 10, 11, 12, 13, 14, 15, 26, 27})
@@ -75,6 +89,11 @@ _PAGE = re.compile(
 _TAG = re.compile(
     rb"<(?:p|div|span|br|a|h[1-6]|table|ul|ol|body|html|article|section|font|b|i|img)[\s>/]", re.I
 )
+_CARD = re.compile(
+    rb"---\r?\n(?:(?!---).*\n)*?(?:dataset_info|configs|task_categories|task_ids|size_categories|"
+    rb"pretty_name|annotations_creators|language_creators|multilinguality|source_datasets|viewer):"
+)
+_PROSE_ENDINGS = (".txt", ".text", ".md", ".markdown", ".rst", ".adoc", ".org", ".tex", ".log")
 _XML = re.compile(rb"\s*<\?xml[\s?]", re.I)
 _SVG = re.compile(rb"\s*(?:<\?xml.{0,500}?)?(?:<!--.{0,2000}?-->\s*)*<svg[\s>]", re.I | re.DOTALL)
 _OBJECT = re.compile(rb'\s*\{\s*(?:".*)?\}\s*', re.DOTALL)
@@ -98,22 +117,15 @@ def ending_of(name: str) -> str:
 def is_binary(data: bytes) -> bool:
     """Return whether bytes are not a text in any charset; UTF-16 and UTF-32 are text."""
     window = data[:HEAD]
-    if not window or unicode_codec(window):
+    if not window or _wide_codec(window):
         return False
     return len(window) - len(window.translate(None, _CONTROLS)) > CONTROLS * len(window)
 
 
-def unicode_codec(head: bytes) -> str | None:
-    """Return the codec of UTF-16 or UTF-32 by its mark, or by where its zero bytes stand."""
-    for mark, codec in (
-        (codecs.BOM_UTF32_LE, "utf-32"),
-        (codecs.BOM_UTF32_BE, "utf-32"),
-        (codecs.BOM_UTF16_LE, "utf-16"),
-        (codecs.BOM_UTF16_BE, "utf-16"),
-    ):
-        if head.startswith(mark):
-            return codec
-    return None
+def _wide_codec(head: bytes, encoding: str | None = None) -> str | None:
+    """Return the codec of UTF-16 and UTF-32: found from the bytes, or declared by the source."""
+    found = unicode_codec(head) or encoding or ""
+    return found if found.lower().replace("_", "-").startswith(("utf-16", "utf-32")) else None
 
 
 def kind_of(head: bytes, name: str, encoding: str | None = None) -> Kind:
@@ -126,8 +138,7 @@ def kind_of(head: bytes, name: str, encoding: str | None = None) -> Kind:
         return _named(low, b"")
     if pointer := _pointer(head):
         return pointer
-    wide = unicode_codec(head) or (encoding if not _is_ascii_based(encoding) else None)
-    if wide:
+    if wide := _wide_codec(head, encoding):
         text = head[: len(head) // 4 * 4].decode(wide, "replace").encode("utf-8", "replace")
         return _text(text.removeprefix(codecs.BOM_UTF8), low, len(head) >= HEAD)
     binary = is_binary(head)
@@ -138,13 +149,6 @@ def kind_of(head: bytes, name: str, encoding: str | None = None) -> Kind:
     if binary:
         return _binary(head, low)
     return _text(head.removeprefix(codecs.BOM_UTF8), low, len(head) >= HEAD)
-
-
-def _is_ascii_based(encoding: str | None) -> bool:
-    try:
-        return encoding is None or b"{<\n".decode(encoding) == "{<\n"
-    except (LookupError, UnicodeError):
-        return not (encoding or "").lower().replace("_", "-").startswith(("utf-16", "utf-32"))
 
 
 def _pointer(head: bytes) -> Kind | None:
@@ -197,7 +201,7 @@ def _binary(head: bytes, low: str) -> Kind:
         return Kind("a damaged WARC file", "warc", sure=False)
     if low.endswith((*TAR_ENDINGS, ".zip")):
         return Kind("a damaged archive", "archive", sure=False)
-    return Kind("binary content", "")
+    return Kind("binary content", "", sure=False)
 
 
 def _is_object(line: bytes) -> bool:
@@ -270,16 +274,64 @@ def _named(low: str, head: bytes) -> Kind:
     if low.endswith(".ipynb"):
         return Kind("a notebook", "notebook", sure=False)
     name = low.rsplit("/", 1)[-1]
+    if name == "readme.md" and _CARD.match(head):
+        return Kind(CARD, "text")
     if name.rsplit(".", 1)[-1] in _CODE or name in _CODE_NAMES or _SHEBANG.match(head):
         return Kind("code", "code", sure=False)
-    return Kind("plain text", "text", sure=False)
+    markup = not low.endswith(_PROSE_ENDINGS) and _TAG.search(head) is not None
+    return Kind("plain text", "text", sure=False, markup=markup)
 
 
-def looks_like_page(head: bytes) -> bool:
-    """Return whether a text has an element of HTML somewhere in its first bytes."""
-    return _TAG.search(head) is not None
+@dataclass(frozen=True)
+class Look:
+    """What the first bytes of a file show."""
+
+    kind: Kind
+    packed: str | None
+    """What packs it: `gzip`, `zstd`, `bzip2`, `xz`, `lz4`."""
 
 
-def kind_of_zip(head: bytes, names: list[str]) -> Kind:
-    """Return what a zip is by all its members' names: documents and packages are zips too."""
-    return _of_signature(zip_kind(head, names))
+@lru_cache(1 << 17)
+def look(path: str, size: int, stamp: str, encoding: str | None = None) -> Look:
+    """Return what a file is. `size` and `stamp`: those of the version that is looked at.
+
+    A file that cannot be read, or unpacked, is what its name says; its reader reports the fault.
+    """
+    low = ending_of(path)
+    try:
+        with open_input(path) as file:
+            raw = _first(file, HEAD)
+            packed = packing.kind_of(raw)
+            if packed is None:
+                kind = kind_of(raw, path, encoding)
+                if kind.name == ZIP:
+                    file.seek(0)
+                    return Look(_of_signature(zip_kind(raw, central_names(file))), None)
+                if kind.sure or kind.form in TEXTUAL or low == path.lower():
+                    return Look(kind, None)
+        head = unpacked_head(path, HEAD)
+    except (OSError, StreamFault):
+        return Look(_damaged(low), None)
+    return Look(kind_of(head, path, encoding) if head else _damaged(low), packed)
+
+
+def _first(file: BinaryIO, count: int) -> bytes:
+    """Return the first `count` bytes of a file, or all."""
+    data = b""
+    while len(data) < count and (piece := file.read(count - len(data))):
+        data += piece
+    return data
+
+
+def _damaged(low: str) -> Kind:
+    """Return what the name says of a file whose bytes cannot be had."""
+    for endings, form in (
+        ((".parquet",), "parquet"),
+        ((".warc", ".wet", ".arc"), "warc"),
+        ((*TAR_ENDINGS, ".zip"), "archive"),
+        (LINE_ENDINGS, "jsonl"),
+        (PAGE_ENDINGS, "html"),
+    ):
+        if low.endswith(endings):
+            return Kind(UNREADABLE, cast(Form, form), sure=False)
+    return Kind(UNREADABLE, "text", sure=False)

@@ -134,7 +134,7 @@ def _by_parts(head: bytes) -> str | None:
         return "an executable"
     if re.match(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb]", head):
         return "an MP3 file"
-    if re.match(rb"\x80[\2-\5].", head, re.DOTALL):
+    if re.match(rb"\x80[\x02-\x05].", head, re.DOTALL):
         return "a pickle"
     if head[2:4] == b"\r\n" and len(head) > 16:
         return "Python bytecode"
@@ -181,7 +181,7 @@ def zip_kind(head: bytes, names: Iterable[str] = ()) -> str:
     `names`: those of all its members, where they are known; else those in `head` count.
     """
     found = list(names) or local_names(head)
-    kind = re.match(rb"PK\3\4.{22}\x08\0..mimetype([\x20-\x7e]{8,100})", head, re.DOTALL)
+    kind = re.match(rb"PK\x03\x04.{22}\x08\x00..mimetype([\x20-\x7e]{8,100})", head, re.DOTALL)
     if kind:
         for start, what in _BY_TYPE.items():
             if kind.group(1).decode("ascii").startswith(start):
@@ -203,7 +203,7 @@ def zip_kind(head: bytes, names: Iterable[str] = ()) -> str:
 def local_names(head: bytes) -> list[str]:
     """Return the names in the local headers of a zip's first bytes."""
     names = []
-    for match in re.finditer(rb"PK\3\4", head):
+    for match in re.finditer(rb"PK\x03\x04", head):
         at = match.start()
         if at + 30 <= len(head):
             (length,) = struct.unpack_from("<H", head, at + 26)
@@ -230,7 +230,7 @@ def valid_header(block: bytes) -> bool:
     if len(block) < 512 or not block[0]:
         return False
     field = block[148:156]
-    if not re.fullmatch(rb" *[0-7]{1,7}[\0 ]*", field):
+    if not re.fullmatch(rb" *[0-7]{1,7}[\x00 ]*", field):
         return False
     wanted = int(field.strip(b" \0"), 8)
     unsigned = sum(block) - sum(field) + 8 * 32

@@ -9,13 +9,14 @@ from __future__ import annotations
 import io
 import re
 import tarfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
 
 from pipelines.ingest.readers.magic import valid_header
-from pipelines.ingest.readers.streams import StreamFault
+from schemas.packing import Gap
 
 BLOCK = 512
+WINDOW = 1 << 16
 MAX_HEADER = 1 << 20
 """Bytes of a member's extended header; it holds a name and a few attributes."""
 _EXTENDED = b"xgLKX"
@@ -42,17 +43,32 @@ class Entry:
     reason: str = "corrupt_stream"
     lost: int = 0
     """Bytes of members that the damage cost, about."""
+    place: bool = False
+    """Whether `name` is where the archive is damaged, not a member's."""
 
 
 class _Stream:
-    """Pieces of bytes, taken in other sizes. `fault`: what ended them early."""
+    """Pieces of bytes, taken in other sizes. It ends at a gap, until `resume`."""
 
-    def __init__(self, pieces: Iterator[bytes]) -> None:
+    def __init__(self, pieces: Iterator[bytes | Gap]) -> None:
         self._pieces = pieces
         self._piece = b""
         self._at = 0
         self.offset = 0
-        self.fault: StreamFault | None = None
+        self.gap: Gap | None = None
+        self.cut: Entry | None = None
+        """The member that the gap cuts; its size: what came of it."""
+
+    def resume(self) -> Gap | None:
+        """Return the gap at which the stream has ended, and read behind it from now on."""
+        gap, self.gap = self.gap, None
+        return gap
+
+    def put_back(self, data: bytes) -> None:
+        """Have `data`, the last that was taken, come again."""
+        self._piece = data + self._piece[self._at :]
+        self._at = 0
+        self.offset -= len(data)
 
     def take(self, size: int) -> bytes:
         """Return the next `size` bytes, fewer at the end."""
@@ -72,27 +88,45 @@ class _Stream:
     def _some(self, size: int) -> bytes:
         if self._at >= len(self._piece):
             self._piece, self._at = b"", 0
-            try:
-                while not self._piece and (piece := next(self._pieces, None)) is not None:
+            while not self._piece and not self.gap:
+                piece = next(self._pieces, None)
+                if piece is None:
+                    break
+                if isinstance(piece, Gap):
+                    self.gap = piece
+                else:
                     self._piece = piece
-            except StreamFault as fault:
-                self.fault = fault
-                self._pieces = iter(())
         piece = self._piece[self._at : self._at + size]
         self._at += len(piece)
         self.offset += len(piece)
         return piece
 
 
-def entries(pieces: Iterator[bytes], limit: int) -> Iterator[Entry]:
+def entries(pieces: Iterator[bytes | Gap], limit: int) -> Iterator[Entry]:
     """Yield the members of a tar archive in its order, and an entry per damaged place.
 
-    A member of more than `limit` bytes comes without its data. After a damaged header the next
-    whole one is looked for. Another archive may follow the end of one, as `cat` leaves them.
+    A member of more than `limit` bytes comes without its data. After a damaged header, or a gap of
+    what packs the archive, the next whole header is looked for. Another archive may follow the end
+    of one, as `cat` leaves them.
     """
     stream = _Stream(pieces)
+    ended = False
+    while True:
+        ended = yield from _run(stream, limit, ended)
+        gap = stream.resume()
+        if gap is None:
+            if not ended:
+                detail = f"the archive ends without its end mark, after {stream.offset} bytes"
+                yield Entry("end", fault=detail, reason="truncated_stream", place=True)
+            return
+        yield _unread(stream, gap)
+        ended = not _align(stream)
+
+
+def _run(stream: _Stream, limit: int, ended: bool) -> Generator[Entry, None, bool]:
+    """Yield members up to the end or a gap; return whether an end mark was there, or a fault."""
     shared, extended = b"", b""
-    zeros = 0
+    zeros = 2 * ended
     while len(block := stream.take(BLOCK)) == BLOCK:
         if not any(block):
             zeros += 1
@@ -103,34 +137,43 @@ def entries(pieces: Iterator[bytes], limit: int) -> Iterator[Entry]:
             if zeros < 2 or block:
                 yield _gap(start - BLOCK * (zeros == 1), stream.offset - len(block))
             if not block:
-                break
+                return True
             extended = b""
         zeros = 0
         size = _size(block)
         if size is None or (block[156:157] in _EXTENDED and size > MAX_HEADER):
-            stream.skip(_padded(size or 0))
-            yield Entry(f"byte {start}", fault=f"a member's header of {size} bytes", lost=0)
+            claimed = _padded(size or 0)
+            fault = f"a member's header of {size} bytes"
+            yield Entry(f"byte {start}", fault=fault, place=True)
+            if stream.skip(claimed) < claimed and not stream.gap:
+                return True
         elif block[156:157] == b"g":
             shared = block + stream.take(_padded(size))
         elif block[156:157] in _EXTENDED:
             extended += block + stream.take(_padded(size))
         else:
-            headers = b"".join((shared, extended, block))
+            entry = _member(stream, shared + extended + block, limit)
             extended = b""
-            entry = _member(stream, headers, limit)
-            if entry is not None:
+            if entry is not None and entry.reason == "truncated_stream" and stream.gap:
+                stream.cut = entry  # the gap that follows reports it
+            elif entry is not None:
                 yield entry
-    yield from _end(stream, block, zeros)
-
-
-def _end(stream: _Stream, block: bytes, zeros: int) -> Iterator[Entry]:
-    """Yield what an end that is not one says: a fault of the stream, or half a header."""
-    if stream.fault is not None:
-        detail = f"after {stream.offset} bytes: {stream.fault.detail}"
-        yield Entry("end", fault=detail, reason=stream.fault.reason)
-    elif block and zeros < 2:
+                if entry.reason == "truncated_stream":
+                    return True
+    if block and not stream.gap and zeros < 2:
         detail = f"the archive ends within a header, after {stream.offset} bytes"
-        yield Entry("end", fault=detail, reason="truncated_stream")
+        yield Entry("end", fault=detail, reason="truncated_stream", place=True)
+        return True
+    return zeros > 0
+
+
+def _unread(stream: _Stream, gap: Gap) -> Entry:
+    """Return the entry of a gap, with the member that it cuts."""
+    cut, stream.cut = stream.cut, None
+    detail = f"after byte {stream.offset}{f', in {cut.name}' if cut else ''}: {gap.detail}"
+    lost = gap.lost_bytes + (cut.size if cut else 0)
+    where = f"byte {stream.offset}"
+    return Entry(where, fault=detail, reason=gap.reason, lost=lost, place=True)
 
 
 def _next_header(stream: _Stream) -> bytes:
@@ -141,13 +184,30 @@ def _next_header(stream: _Stream) -> bytes:
     return b""
 
 
+def _align(stream: _Stream) -> bool:
+    """Find the next whole header at any byte, after a gap; return whether there is one."""
+    window = stream.take(WINDOW)
+    while len(window) >= BLOCK:
+        at = window.find(b"ustar", 257)
+        while at >= 0 and not valid_header(window[at - 257 : at - 257 + BLOCK]):
+            at = window.find(b"ustar", at + 1)
+        if at >= 0:
+            stream.put_back(window[at - 257 :])
+            return True
+        more = stream.take(WINDOW)
+        if not more:
+            break
+        window = window[-(BLOCK - 1) :] + more
+    return False
+
+
 def _gap(start: int, end: int) -> Entry:
     lost = max(0, end - start - BLOCK)
     detail = (
         f"the header at byte {start} is damaged; {end - start} bytes up to the next whole one "
         "were skipped, a member or more"
     )
-    return Entry(f"byte {start}", fault=detail, lost=lost)
+    return Entry(f"byte {start}", fault=detail, lost=lost, place=True)
 
 
 def _padded(size: int) -> int:
@@ -181,7 +241,11 @@ def _member(stream: _Stream, headers: bytes, limit: int) -> Entry | None:
     cut = len(data) < stored and left > 0 and stored <= limit
     left -= 0 if cut else stream.skip(left)
     missing = max(0, left - (_padded(stored) - stored)) if has_data else 0
-    return _parsed(headers, data, stored, limit, missing)
+    entry = _parsed(headers, data, stored, limit, missing)
+    if entry is not None and missing and not stream.gap:
+        # Nothing shows how much followed: as much is assumed as was read.
+        return replace(entry, lost=max(entry.lost, stream.offset))
+    return entry
 
 
 def _sparse_blocks(stream: _Stream, block: bytes) -> bytes:
@@ -210,7 +274,9 @@ def _parsed(headers: bytes, data: bytes, stored: int, limit: int, missing: int) 
                 return Entry(name, special=special + target)
             if missing:
                 detail = f"the archive ends {missing} bytes before this member's end"
-                return Entry(name, fault=detail, reason="truncated_stream", lost=missing)
+                return Entry(
+                    name, stored - missing, fault=detail, reason="truncated_stream", lost=stored
+                )
             if max(entry.size, stored) > limit:
                 return Entry(name, max(entry.size, 0))
             if entry.sparse is None:  # type: ignore[attr-defined]

@@ -255,13 +255,25 @@ def _target(path: str) -> str:
 
 
 def named(files: Iterable[File], root: str) -> list[File]:
-    """Return files with their names below `root`: NFC, escaped, unique; sorted by name."""
+    """Return files with their names below `root`, as `named_below` makes them."""
+    return named_below(
+        replace(file, relative=PurePosixPath(os.path.relpath(file.path, root)).as_posix())
+        for file in files
+    )
+
+
+def named_below(files: Iterable[File]) -> list[File]:
+    """Return files with their relative names in NFC, escaped, unique; sorted by name."""
     taken: set[str] = set()
-    result = []
-    for file in sorted(files, key=lambda file: file.path):
-        relative = shown(PurePosixPath(os.path.relpath(file.path, root)).as_posix())
-        result.append(replace(file, relative=unique(relative, taken)))
+    ordered = sorted(files, key=lambda file: file.path)
+    result = [replace(file, relative=unique(shown(file.relative), taken)) for file in ordered]
     return sorted(result, key=lambda file: file.relative)
+
+
+def passed_by_name(name: str) -> Passed | None:
+    """Return why a file of this relative name is not read, None where it is."""
+    reason = is_passed(name)
+    return Passed(reason, f"a file that is not read: {_WHY[reason]}", False) if reason else None
 
 
 def unique(name: str, taken: set[str]) -> str:

@@ -10,7 +10,6 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from pipelines.ingest.readers.streams import StreamFault
 from pipelines.ingest.readers.tars import Entry
 
 CHUNK = 1 << 16
@@ -38,7 +37,7 @@ def entries(raw: BinaryIO, limit: int) -> Iterator[Entry]:
         raw.seek(0)
         yield from _walked(raw, limit)
         detail = f"the central directory cannot be read ({error}); members were found one by one"
-        yield Entry("end", fault=detail, reason="truncated_stream")
+        yield Entry("end", fault=detail, reason="truncated_stream", place=True)
         return
     with archive:
         for info in infos:
@@ -66,8 +65,8 @@ def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, limit:
     try:
         with archive.open(info) as handle:
             data = handle.read(limit + 1)
-    except _BAD as error:
-        return Entry(name, fault=f"{error}", lost=info.file_size)
+    except Exception as error:  # of this member: a codec of zipfile may raise anything
+        return Entry(name, fault=f"{type(error).__name__}: {error}", lost=info.file_size)
     return Entry(name, len(data), data if len(data) <= limit else None)
 
 
@@ -193,6 +192,3 @@ def _find(file: BinaryIO, position: int) -> int | None:
         position += len(piece)
         tail = window[-3:]
     return None
-
-
-__all__ = ["Entry", "StreamFault", "entries", "name_of"]
