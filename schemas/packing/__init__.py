@@ -19,6 +19,8 @@ __all__ = ["CHUNK", "CORRUPT", "TRUNCATED", "Gap", "kind_of", "unpack"]
 HEAD = 16
 """Bytes that `kind_of` needs."""
 _TEXTLESS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")
+"""Byte-order marks of UTF-16 and UTF-32: texts with zero bytes."""
 _SNIFFED = 1024
 _KINDS: dict[str, tuple[re.Pattern[bytes], Callable[[Window], Iterator[bytes | Gap]]]] = {
     "gzip": (re.compile(rb"\x1f\x8b"), gzip.unpack),
@@ -46,7 +48,8 @@ def unpack(read: Callable[[int], bytes], name: str = "") -> Iterator[bytes | Gap
     window = Window(read)
     head = window.read(0, _SNIFFED)
     kind = kind_of(head)
-    if kind is None and _TEXTLESS.search(head) and head.count(0) * 4 < len(head):
+    textless = _TEXTLESS.search(head) and not head.startswith(_MARKS)
+    if kind is None and textless and head.count(0) * 4 < len(head):
         kind = next((k for end, k in _ENDINGS.items() if name.lower().endswith(end)), None)
     if kind is not None:
         yield from _KINDS[kind][1](window)

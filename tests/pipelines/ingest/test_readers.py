@@ -166,7 +166,8 @@ def test_splits_partition_a_file_exactly(
     data = b"\n".join(content) + (b"\n" if last else b"")
     assume(kind_of(data) is None and unicode_codec(data) is None)
     path.write_bytes(data)
-    file = File(str(path), "f.jsonl", path.stat().st_size, "0")
+    held = path.stat()
+    file = File(str(path), "f.jsonl", held.st_size, str(held.st_mtime_ns))
     source, limits = Source(component="ko", path=str(path)), Ingest()
 
     def of(index: int, splits: int) -> tuple[list[tuple[str, str, int]], ReadStats]:
@@ -244,7 +245,7 @@ def test_a_source_tree_takes_what_is_included_and_passes_over_the_rest(tmp_path:
     items, _ = read(tmp_path, format="tree", include=["*.py"])
     assert texts(items) == ["x = 1\n"]
     both, _ = read(tmp_path, format="tree")
-    assert rejects(both) == [("binary", "0")]
+    assert rejects(both) == [("hidden_file", "0"), ("binary", "0")]
 
 
 def test_formats_of_the_config_are_those_of_the_readers():
