@@ -12,6 +12,8 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+LOW = 0.3
+"""At most so many characters end in a zero byte per one that begins with it: 가 does."""
 LOOKED_AT = 4096
 """Bytes in which zeros are counted."""
 ODD = 0.02
@@ -52,7 +54,7 @@ def _has_zeros_of(head: bytes, codec: str, width: int) -> bool:
     size = len(head) // width
     if width == 4:
         return size >= 1 and lanes[0] >= 0.98 * size and lanes[3] <= 0.02 * size
-    return lanes[0] >= max(1, SPACED * size) and lanes[1] <= 0.01 * size
+    return lanes[0] >= max(1, SPACED * size) and lanes[1] <= LOW * lanes[0]
 
 
 def _reads(head: bytes, codec: str, width: int) -> bool:
