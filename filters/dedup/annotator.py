@@ -8,10 +8,11 @@ from __future__ import annotations
 import pyarrow as pa
 
 from filters.columnar.arrays import fixed_binary
-from filters.dedup.contamination import build_index, contamination, read_items
+from filters.dedup.contamination import MIN_CHARS, MIN_WORDS, build_index, contamination, read_items
 from filters.dedup.minhash import content_hashes, sign
 from filters.dedup.urls import url_key
 from schemas.config import Decontaminate, Dedup
+from schemas.errors import InputError
 
 
 def morphemes(text: pa.LargeStringArray) -> pa.LargeStringArray:
@@ -43,6 +44,12 @@ class Sign:
         self._dedup = dedup
         items = [item for path in decontaminate.against for item in read_items(path)]
         self._index = build_index(items, decontaminate.ngram)
+        if items and not self._index.can_match():
+            raise InputError(
+                f"decontaminate.against: {', '.join(decontaminate.against)}: no item has "
+                f"{MIN_WORDS} words, or {MIN_CHARS} characters of Korean, so none can be found; "
+                "give longer items"
+            )
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return the columns of `schema` for `batch` (text, url, assigned)."""
