@@ -113,7 +113,9 @@ class Tally:
 
     def damage(self, detail: str, packed: int, got: int = 0, size: int | None = None) -> Gap:
         """Return the gap of a unit of which `packed` bytes gave `got` bytes before a fault."""
-        whole = size if size is not None and size >= got else int(packed * self.ratio)
+        whole = int(packed * self.ratio)
+        if size is not None and size >= got and whole < 1.5 * size:
+            whole = size  # else the gap holds other units too
         lost = max(0, whole - got)
         return Gap(self.unpacked, CORRUPT, detail, packed, lost, self.unpacked - got)
 

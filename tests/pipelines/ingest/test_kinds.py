@@ -193,7 +193,9 @@ EXPECTED = {"lines": 3, "page": 1, "parquet": 2, "prose": 1, "wide": 1, "archive
     chosen=st.lists(
         st.tuples(
             st.sampled_from(sorted(CONTENTS)),
-            st.sampled_from(["", ".dat", ".parquet", ".PDF", ".jpg", ".zip", ".tar", ".gz", ".zst"]),
+            st.sampled_from(
+                ["", ".dat", ".parquet", ".PDF", ".jpg", ".zip", ".tar", ".gz", ".zst"]
+            ),
             st.sampled_from(sorted(PACKERS)),
         ),
         min_size=1,
