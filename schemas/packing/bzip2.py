@@ -147,6 +147,7 @@ def _block(
     data = b"BZh9" + (value << fill).to_bytes((count + fill) // 8, "big")
     decoder = bz2.BZ2Decompressor()
     pieces: list[bytes] = []
+    fault = ""
     try:
         while not decoder.eof:
             out = decoder.decompress(data, CHUNK)
@@ -154,12 +155,14 @@ def _block(
             if out:
                 pieces.append(out)
             elif decoder.needs_input:
+                fault = "a block ends too early"
                 break
     except (OSError, EOFError) as error:
-        if stop is not None:
-            yield tally.damage(_place(str(error).lower(), at), (stop - at) // 8)
-            return None
+        fault = str(error).lower()
     if stop is not None:
+        if fault:
+            yield tally.damage(_place(fault, at), (stop - at) // 8)
+            return None
         tally.packed += (stop - at) // 8
     for piece in pieces:
         tally.unpacked += len(piece)
