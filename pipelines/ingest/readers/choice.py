@@ -95,14 +95,14 @@ def choose(kind: Kind, source: Source, name: str, tree: bool, folder: bool) -> s
 
 
 def choose_member(kind: Kind, source: Source, name: str) -> str | Passed:
-    """Return how a member of an archive is read, as `choose` does for a file."""
-    tree = source.format in ("auto", TREE)
-    if tree and source.component != "code" and source.format == "auto":
-        if kind.form == "html":
-            return HTML
-        if kind.form == "jsonl" and kind.sure:
-            kind = replace(kind, name=f"{kind.name} inside an archive", form="")
-    if kind.form in ("archive", "parquet", "warc"):
+    """Return how a member of an archive is read, as `choose` does for a file.
+
+    An archive is a source tree in the component `code` or by `format: tree`. Records inside one are
+    not read.
+    """
+    tree = source.format == TREE or (source.format == "auto" and source.component == "code")
+    records = ("parquet", "warc") if tree else ("parquet", "warc", "jsonl", "json")
+    if kind.form in records or kind.form == "archive":
         kind = replace(kind, name=f"{kind.name} inside an archive", form="", advice="unpack it")
     return choose(kind, source, name, tree, folder=True)
 

@@ -16,6 +16,8 @@ from pipelines.ingest.readers.magic import valid_header
 from schemas.packing import Gap
 
 BLOCK = 512
+RECORD = 20 * BLOCK
+"""To a multiple of this tar pads an archive: zeros before another header are damage, or its end."""
 WINDOW = 1 << 16
 MAX_HEADER = 1 << 20
 """Bytes of a member's extended header; it holds a name and a few attributes."""
@@ -139,6 +141,8 @@ def _run(stream: _Stream, limit: int, ended: bool) -> Generator[Entry, None, boo
             if not block:
                 return True
             extended = b""
+        elif zeros > 1 and start % RECORD:
+            yield _gap(start - BLOCK * zeros, start)
         zeros = 0
         size = _size(block)
         if size is None or (block[156:157] in _EXTENDED and size > MAX_HEADER):
@@ -204,7 +208,7 @@ def _align(stream: _Stream) -> bool:
 def _gap(start: int, end: int) -> Entry:
     lost = max(0, end - start - BLOCK)
     detail = (
-        f"the header at byte {start} is damaged; {end - start} bytes up to the next whole one "
+        f"no whole header at byte {start}; {end - start} bytes up to the next one "
         "were skipped, a member or more"
     )
     return Entry(f"byte {start}", fault=detail, lost=lost, place=True)

@@ -13,6 +13,8 @@ from typing import BinaryIO
 from pipelines.ingest.readers.tars import Entry
 
 CHUNK = 1 << 16
+LONGEST_END = 22 + 0xFFFF
+"""Bytes of the record that ends an archive, with its comment."""
 ENCRYPTED, HAS_DESCRIPTOR, UTF_8 = 1, 8, 0x800
 """Flags of a member."""
 _LOCAL = struct.Struct("<4xHHHHHIIIHH")
@@ -33,6 +35,8 @@ def entries(raw: BinaryIO, limit: int) -> Iterator[Entry]:
     try:
         archive = zipfile.ZipFile(raw)
         infos = archive.infolist()
+        if len(infos) != (stated := _stated(raw, len(infos))):
+            raise zipfile.BadZipFile(f"{len(infos)} of {stated} members in it")
     except _BAD as error:
         raw.seek(0)
         yield from _walked(raw, limit)
@@ -50,6 +54,18 @@ def entries(raw: BinaryIO, limit: int) -> Iterator[Entry]:
                 yield Entry(name, info.file_size)
             else:
                 yield _unpacked(archive, info, name, limit)
+
+
+def _stated(raw: BinaryIO, found: int) -> int:
+    """Return the number of members that the end of an archive states; `found` if it cannot."""
+    size = raw.seek(0, io.SEEK_END)
+    raw.seek(max(0, size - LONGEST_END))
+    tail = raw.read()
+    at = tail.rfind(b"PK\5\6")
+    if at < 0 or at + 12 > len(tail):
+        return found
+    (stated,) = struct.unpack_from("<H", tail, at + 10)
+    return found if stated == 0xFFFF else int(stated)
 
 
 def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, limit: int) -> Entry:
@@ -161,7 +177,7 @@ def _inflated(
                 out = inflate.decompress(rest, CHUNK) if method else rest
             except zlib.error as error:
                 return Entry(name, fault=str(error), lost=max(size, packed)), start + 4
-            rest = inflate.unconsumed_tail if method else b""
+            rest = inflate.unconsumed_tail if method and not inflate.eof else b""
             size += len(out)
             found = zlib.crc32(out, found)
             if size <= limit:
