@@ -37,7 +37,7 @@ RECORDS = ("jsonl", "parquet", "warc")
 
 
 def is_tree(source: Source, kinds: Iterable[tuple[str, Kind, int]]) -> bool:
-    """Return whether the files of an `auto` source are a source tree, each file a document.
+    """Return whether the files of an `auto` source are a source tree, one document per file.
 
     `kinds`: name, kind and bytes of each. In the component `code` they are one unless most bytes
     are records (JSON Lines, Parquet); elsewhere where code has more bytes than pages and records,

@@ -68,11 +68,11 @@ TABLE_ENDINGS = (".csv", ".tsv", ".psv")
 WEB_ENDINGS = frozenset(("css", "js", "mjs", "cjs", "map", "less", "scss", "sass"))
 """Code that pages bring along."""
 _CODE_ENDINGS = """
-    asm awk bas bash bat bzl c cc cjs clj cljs cmake cmd coffee cpp cs css cu cuh cxx d dart el elm
-    erl ex exs f f90 f95 for fs fsx go gradle groovy h hh hpp hrl hs hxx java jl js jsp jsx kt kts
-    less lisp lua m mjs ml mli mm nim pas php pl pm proto ps1 py pyi pyx r rb rkt rs s sass scala scm
-    scss sh sol sql sv svelte swift tcl ts tsx v vb vba vhd vhdl vim vue zig zsh aspx asp erb ejs hbs
-    jinja j2 tmpl mustache twig
+    asm awk bas bash bat bzl c cc cjs clj cljs cmake cmd coffee cpp cs css cu cuh cxx d dart el
+    elm erl ex exs f f90 f95 for fs fsx go gradle groovy h hh hpp hrl hs hxx java jl js jsp jsx
+    kt kts less lisp lua m mjs ml mli mm nim pas php pl pm proto ps1 py pyi pyx r rb rkt rs s
+    sass scala scm scss sh sol sql sv svelte swift tcl ts tsx v vb vba vhd vhdl vim vue zig zsh
+    aspx asp erb ejs hbs jinja j2 tmpl mustache twig
 """
 _CODE = frozenset(_CODE_ENDINGS.split())
 _CODE_NAMES = frozenset({"makefile", "dockerfile", "cmakelists.txt", "rakefile", "gemfile"})

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import re
 import struct
 import zipfile
 from collections.abc import Iterable
+from typing import BinaryIO
 
 PARQUET = "a Parquet file"
 TAR = "a tar archive"
@@ -211,10 +211,10 @@ def local_names(head: bytes) -> list[str]:
     return names
 
 
-def central_names(raw: io.BufferedIOBase) -> list[str]:
+def central_names(raw: BinaryIO) -> list[str]:
     """Return the names in a zip's central directory, none where that is damaged."""
     try:
-        with zipfile.ZipFile(raw) as archive:  # type: ignore[arg-type]  # a binary stream
+        with zipfile.ZipFile(raw) as archive:
             return archive.namelist()
     except (OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile, struct.error):
         return []

@@ -283,7 +283,7 @@ def _parsed(headers: bytes, data: bytes, stored: int, limit: int, missing: int) 
                 )
             if max(entry.size, stored) > limit:
                 return Entry(name, max(entry.size, 0))
-            if entry.sparse is None:  # type: ignore[attr-defined]
+            if entry.sparse is None:
                 return Entry(name, stored, data[:stored])
             handle = archive.extractfile(entry)
             return Entry(name, entry.size, handle.read() if handle else b"")

@@ -133,7 +133,7 @@ def member_positions(file: File, source: Source) -> Iterator[str]:
         return
     try:
         for member in members(file.path, _wanted(source), limit=-1):
-            if not (member.place or member.special):
+            if not (member.fault or member.special):
                 yield member.name
     except StreamFault:
         return  # reading reports it

@@ -39,9 +39,14 @@ def entries(raw: BinaryIO, limit: int) -> Iterator[Entry]:
             raise zipfile.BadZipFile(f"{len(infos)} of {stated} members in it")
     except _BAD as error:
         raw.seek(0)
-        yield from _walked(raw, limit)
+        read, cut = 0, False
+        for entry in _walked(raw, limit):
+            read += entry.size
+            cut = entry.reason == "truncated_stream"
+            yield entry
         detail = f"the central directory cannot be read ({error}); members were found one by one"
-        yield Entry("end", fault=detail, reason="truncated_stream", place=True)
+        lost = read if cut else 0  # nothing shows how much followed: as much as was read
+        yield Entry("end", fault=detail, reason="truncated_stream", lost=lost, place=True)
         return
     with archive:
         for info in infos:
@@ -50,7 +55,14 @@ def entries(raw: BinaryIO, limit: int) -> Iterator[Entry]:
             name = _decoded(info.orig_filename, info.flag_bits, info.extra)
             if stat.S_ISLNK(info.external_attr >> 16):
                 yield Entry(name, special="a link")
-            elif limit < 0 or info.file_size > limit:
+            elif info.flag_bits & ENCRYPTED:
+                fault = "encrypted; unpack it with its password"
+                yield Entry(name, fault=fault, lost=info.file_size, reason="encrypted")
+            elif info.compress_type not in _METHODS:
+                method = _NAMES_OF_METHODS.get(info.compress_type, str(info.compress_type))
+                fault = f"packed by the method {method}, which is not read; pack it again"
+                yield Entry(name, fault=fault, lost=info.file_size)
+            elif info.file_size > limit:
                 yield Entry(name, info.file_size)
             else:
                 yield _unpacked(archive, info, name, limit)
@@ -69,15 +81,6 @@ def _stated(raw: BinaryIO, found: int) -> int:
 
 
 def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, limit: int) -> Entry:
-    if info.flag_bits & ENCRYPTED:
-        return Entry(
-            name, fault="encrypted; unpack it with its password", lost=info.file_size,
-            reason="encrypted",
-        )  # fmt: skip
-    if info.compress_type not in _METHODS:
-        method = _NAMES_OF_METHODS.get(info.compress_type, str(info.compress_type))
-        detail = f"packed by the method {method}, which is not read; pack it again"
-        return Entry(name, fault=detail, lost=info.file_size)
     try:
         with archive.open(info) as handle:
             data = handle.read(limit + 1)

@@ -193,7 +193,9 @@ EXPECTED = {"lines": 3, "page": 1, "parquet": 2, "prose": 1, "wide": 1, "archive
     chosen=st.lists(
         st.tuples(
             st.sampled_from(sorted(CONTENTS)),
-            st.sampled_from(["", ".dat", ".parquet", ".PDF", ".jpg", ".zip", ".tar", ".gz", ".zst"]),
+            st.sampled_from(
+                ["", ".dat", ".parquet", ".PDF", ".jpg", ".zip", ".tar", ".gz", ".zst"]
+            ),
             st.sampled_from(sorted(PACKERS)),
         ),
         min_size=1,
@@ -209,7 +211,7 @@ def test_what_is_read_of_a_folder_depends_on_contents_only(chosen: list[tuple[st
         documents = sum(EXPECTED.get(content, 0) for content, _, _ in chosen)
         faults = sum(content not in EXPECTED for content, _, _ in chosen)
         if not documents:
-            with pytest.raises(InputError, match="no reader takes it|no file of it is read"):
+            with pytest.raises(InputError, match=r"no reader takes it|no file of it is read"):
                 read(Path(folder))
             return
         items, _ = read(Path(folder))

@@ -33,7 +33,11 @@ def test_a_tilde_and_a_file_address_are_local_paths(
 ):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "a b#1.jsonl").write_bytes(LINES)
-    for path in ("~/a b#1.jsonl", f"file://{tmp_path}/a%20b#1.jsonl", f"file:{tmp_path}/a b%231.jsonl"):
+    for path in (
+        "~/a b#1.jsonl",
+        f"file://{tmp_path}/a%20b#1.jsonl",
+        f"file:{tmp_path}/a b%231.jsonl",
+    ):
         assert len(texts(read(path)[0])) == 3  # type: ignore[arg-type]
 
 

@@ -75,7 +75,7 @@ def test_the_oldest_headers_are_read(tmp_path: Path):
     assert texts(items_of(tmp_path / "a.tar", bytes(data))) == ["text\n"]
 
 
-def test_what_is_not_a_file_is_named_and_is_no_fault(tmp_path: Path):
+def test_what_is_not_a_file_is_named_without_a_fault(tmp_path: Path):
     data = of_infos(
         (info("a.txt"), b"text\n"),
         (info("link", tarfile.SYMTYPE, "../../etc/passwd"), b""),

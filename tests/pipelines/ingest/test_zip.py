@@ -51,9 +51,7 @@ def entry(name: bytes, data: bytes, flags: int = 0, method: int = 0) -> bytes:
         (b"/etc/a.txt", 0, "etc/a.txt"),
     ],
 )
-def test_names_come_out_as_they_were_meant(
-    tmp_path: Path, name: bytes, flags: int, expected: str
-):
+def test_names_come_out_as_they_were_meant(tmp_path: Path, name: bytes, flags: int, expected: str):
     assert positions(items_of(tmp_path / "a.zip", entry(name, b"text\n", flags))) == [expected]
 
 
@@ -87,7 +85,7 @@ def test_flipped_bits_cost_the_members_that_they_hit(tmp_path: Path):
         assert set(texts(items)) <= {data.decode() for data in FILES.values()}
 
 
-@pytest.mark.parametrize("cut", [10, 30, 60, 90, 99])
+@pytest.mark.parametrize("cut", [20, 30, 60, 90, 99])
 def test_a_cut_zip_gives_the_members_before_the_cut(tmp_path: Path, cut: int):
     whole = zipped(FILES)
     data = whole[: len(whole) * cut // 100]
@@ -95,8 +93,7 @@ def test_a_cut_zip_gives_the_members_before_the_cut(tmp_path: Path, cut: int):
     begun = data.count(b"PK\3\4")
     assert len(texts(items)) >= begun - 1
     assert ("truncated_stream", "end") in rejects(items)
-    limited = read(tmp_path / "a.zip", limit=1)[0]
-    assert len(texts(limited)) == min(1, len(texts(items)))
+    assert len(texts(read(tmp_path / "a.zip", limit=1)[0])) == 1
 
 
 def test_a_streamed_zip_without_a_directory_is_read(tmp_path: Path):
