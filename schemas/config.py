@@ -51,7 +51,7 @@ class Source(Section):
     format: Format = "auto"
     """How the files are read; `auto` follows what each file holds, not its name."""
     text: str = "text"
-    """The field (JSONL, Parquet) that holds the text."""
+    """The field (JSONL, Parquet) that holds the text; `a.b` is the field `b` inside of `a`."""
     encoding: str | None = None
     """The charset of files that name none (`cp949`, `utf-16`); unset: found from their bytes."""
     license: str | None = None

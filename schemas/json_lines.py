@@ -171,11 +171,8 @@ def read_objects(
 
 
 def nothing_in(name: str | Path, of: str) -> InputError:
-    """Return the error of a file without a record. `of`: what it should hold."""
-    return InputError(
-        f"{name}: it holds no {of}: it has no line that is not blank; check the path, or write "
-        "one object per line"
-    )
+    """Return the error of a file without a usable record. `of`: what it should hold."""
+    return InputError(f"{name}: it holds no {of}; check the path, and write one object per line")
 
 
 def kind_of(value: Any) -> str:

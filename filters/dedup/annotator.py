@@ -5,13 +5,21 @@ The columns depend on the document alone, so a changed rule does not recompute t
 
 from __future__ import annotations
 
+import re
+
 import pyarrow as pa
 
 from filters.columnar.arrays import fixed_binary
-from filters.dedup.contamination import build_index, contamination, read_items
+from filters.dedup.contamination import MIN_CHARS, MIN_WORDS, build_index, contamination, read_items
 from filters.dedup.minhash import content_hashes, sign
 from filters.dedup.urls import url_key
 from schemas.config import Decontaminate, Dedup
+from schemas.errors import InputError
+
+LONGEST_RUN = 1000
+"""Characters without white space that Kiwi gets at once: its time grows with their square. Longer
+runs are not language."""
+_LONG_RUN = re.compile(rf"\S{{{LONGEST_RUN}}}(?=\S)")
 
 
 def morphemes(text: pa.LargeStringArray) -> pa.LargeStringArray:
@@ -20,7 +28,7 @@ def morphemes(text: pa.LargeStringArray) -> pa.LargeStringArray:
     from kiwipiepy import Kiwi
 
     kiwi = Kiwi(num_workers=1)
-    texts = kiwi.tokenize(iter(text.to_pylist()))
+    texts = kiwi.tokenize(_LONG_RUN.sub(r"\g<0>\n", one) for one in text.to_pylist())
     return pa.array([" ".join(t.form for t in tokens) for tokens in texts], pa.large_string())
 
 
@@ -43,6 +51,12 @@ class Sign:
         self._dedup = dedup
         items = [item for path in decontaminate.against for item in read_items(path)]
         self._index = build_index(items, decontaminate.ngram)
+        if items and not self._index.can_match():
+            raise InputError(
+                f"decontaminate.against: {', '.join(decontaminate.against)}: no item has "
+                f"{MIN_WORDS} words, or {MIN_CHARS} characters of Korean, so none can be found; "
+                "give longer items"
+            )
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return the columns of `schema` for `batch` (text, url, assigned)."""

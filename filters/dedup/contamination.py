@@ -7,7 +7,6 @@ it has at least MIN_WORDS or MIN_CHARS units; shorter ones are not specific enou
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -31,7 +30,7 @@ from filters.columnar.kernels import (
 from filters.dedup.minhash import fold
 from filters.text.repair import normalise
 from schemas.errors import InputError
-from schemas.files import read_lines
+from schemas.json_lines import nothing_in, read_objects, text_of
 
 MIN_WORDS = 8
 MIN_CHARS = 20
@@ -188,6 +187,10 @@ class Index:
     names: list[str]
     parts: list[ItemIndex]
 
+    def can_match(self) -> bool:
+        """Return whether an item is long enough to be found in a document."""
+        return any(part.keys.any() or part.heads.any() for part in self.parts)
+
 
 def item_units(text: str, by_char: bool) -> Keys:
     """Return the units of one item."""
@@ -200,26 +203,22 @@ def read_items(path: str) -> list[tuple[str, str, str]]:
     """Return (id, text, language) of every item of a JSONL file, plain or packed (gzip, zstd).
 
     Texts are normalised as those of documents are, so an item in NFD matches. Raises InputError
-    naming file and line.
+    naming file and line; for a file that holds no text.
     """
     file = Path(path)
     if not file.exists():
         raise InputError(f"decontaminate.against: {path}: no such file; check the path")
+    name = f"decontaminate.against: {path}"
     items = []
-    for number, line in read_lines(file, "items", f"decontaminate.against: {path}"):
+    for number, value in read_objects(file, "items with a text", name):
         try:
-            value = json.loads(line)
-            items.append(
-                (
-                    str(value.get("id", f"{file.name}:{number}")),
-                    normalise(value["text"]),
-                    str(value.get("lang", "")),
-                )
-            )
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise InputError(
-                f"decontaminate.against: {path}: line {number} is not an object with a `text`"
-            ) from None
+            text = normalise(text_of(value))
+        except ValueError as error:
+            raise InputError(f"{name}: line {number}: {error}; an item needs a `text`") from None
+        identity = str(value.get("id", f"{file.name}:{number}"))
+        items.append((identity, text, str(value.get("lang", ""))))
+    if not any(text.strip() for _, text, _ in items):
+        raise nothing_in(name, "item with a text")
     return items
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import apache_beam as beam
 import pyarrow as pa
 
-from filters.text.repair import META, repair
+from filters.text.repair import META, has_text, repair
 from pipelines.code_version import code_version
 from pipelines.engine.context import Context
 from pipelines.ingest.readers import READERS, read_split
@@ -112,9 +112,10 @@ class Collector:
         Half a surrogate pair in the text becomes U+FFFD.
         """
         whole, replaced = whole_text(record.text)
-        text, repairs = repair(whole, self.repairs)
-        if not text.strip():
-            detail = "nothing is left without NUL, control and zero-width characters"
+        kinds = [kind for kind in self.repairs if kind != "html" or not record.page]
+        text, repairs = repair(whole, kinds)
+        if not has_text(text):
+            detail = "no character of it is drawn: white space, fillers, controls, zero-width marks"
             self.reject(Reject(record.file, record.position, record.raw_bytes, "no_text", detail))
             return None
         origin = f"{record.file}:{record.position}"
@@ -283,7 +284,7 @@ def _changed(shards: Sequence[Shard]) -> list[str]:
             names = ", ".join(name for name, _ in fields[source].most_common(SHOWN))
             more = ", …" if len(fields[source]) > SHOWN else ""
             lines.append(
-                f"source {source}: fields left out of meta in {number:,} documents, since JSON "
+                f"source {source}: fields left out of meta, documents: {number:,}, since JSON "
                 f"cannot hold them: {names}{more}; meta.{LEFT_OUT} lists them"
             )
         if number := count["replaced_chars"]:

@@ -104,6 +104,15 @@ def _unwrapped(array: pa.Array) -> pa.Array:
 
 def values(array: pa.Array) -> list[Any]:
     """Return the values of a column, UNREAD for each that is bytes or cannot be converted."""
+    try:
+        return _values(array)
+    except Exception:  # damage that only shows here, such as an index beyond its dictionary
+        if len(array) == 1:
+            return [UNREAD]
+        return [values(array.slice(row, 1))[0] for row in range(len(array))]
+
+
+def _values(array: pa.Array) -> list[Any]:
     if array.type == pa.uuid():
         return list(array.to_pylist())
     array = _unwrapped(array)
@@ -135,7 +144,8 @@ def _structs(array: pa.StructArray) -> list[dict[str, Any] | None]:
     for field in array.type:
         count = sum(known.split(".")[0] == field.name for known in names)
         names.append(f"{field.name}.{count + 1}" if field.name in names else field.name)
-    columns = [values(child) for child in array.flatten()]
+    # Not `flatten`, which gives children the nulls of their parents: that aborts for unions.
+    columns = [values(array.field(number)) for number in range(array.type.num_fields)]
     valid = array.is_valid().to_pylist()
     rows = zip(*columns, strict=True) if columns else [()] * len(array)
     return [
@@ -147,11 +157,16 @@ def _structs(array: pa.StructArray) -> list[dict[str, Any] | None]:
 def _pairs(one: pa.MapScalar) -> list[tuple[Any, Any]] | None:
     if not one.is_valid:
         return None
-    return [tuple(pair.values()) for pair in _structs(one.values)]  # type: ignore[union-attr, misc]  # two fields, never null
+    return [tuple(pair.values()) for pair in _structs(one.values)]  # type: ignore[union-attr]  # never null
 
 
 def _lists(array: pa.Array) -> Iterator[list[Any] | None]:
-    inner = values(array.flatten())
+    try:
+        flat = array.flatten()
+    except pa.ArrowException:  # it cannot join slices of every type
+        yield from (values(one.values) if one.is_valid else None for one in array)
+        return
+    inner = values(flat)
     at = 0
     for length in pc.list_value_length(array).to_pylist():
         if length is None:

@@ -81,6 +81,8 @@ class Record:
     meta: dict[str, Any] | None = None
     left_out: tuple[str, ...] = ()
     """Paths of fields that the reader has left out of `meta`: bytes, what cannot be read."""
+    page: bool = False
+    """Whether the text was extracted from HTML: what looks like a tag there is text."""
 
 
 @dataclass(frozen=True)

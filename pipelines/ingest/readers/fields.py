@@ -7,6 +7,7 @@ surrogate pair becomes U+FFFD; NaN and infinities become null.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
@@ -66,7 +67,7 @@ def document_columns(value: dict[str, Any], left_out: Sequence[str] = ()) -> dic
 
 def _column(value: dict[str, Any], name: str, left: list[str]) -> str | None:
     found = value.pop(name, None)
-    if found is None:
+    if found is None or (isinstance(found, float) and math.isnan(found)):
         return None
     if isinstance(found, str):
         return found if found.isascii() else whole_text(found)[0]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from filters.text.charset import decode_text
@@ -191,7 +192,7 @@ def _parts(table: pq.ParquetFile, columns: Columns, group: int) -> Iterator[Part
 
 
 def _batches(table: pq.ParquetFile, group: int, leaves: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    return table.iter_batches(BATCH, row_groups=[group], columns=leaves, use_threads=False)
+    yield from table.iter_batches(BATCH, row_groups=[group], columns=leaves, use_threads=False)
 
 
 def _all_null(table: pq.ParquetFile, group: int, leaf: int) -> bool:
@@ -221,16 +222,28 @@ def _items(
     part: Part,
     first: int,
 ) -> Iterator[Item]:
-    """Yield the item of each row, without those outside of the source's limit."""
-    wanted = range(part.batch.num_rows)
-    if split.below is not None:
-        wanted = [row for row in wanted if sampled(split, file, str(first + row))]
-        part = Part(part.batch.take(pa.array(wanted, pa.int64())), part.left_out)
-    found = _texts(part.batch, columns)
-    names = [name for name in part.batch.schema.names if (name,) != columns.text]
-    others = [_column_values(name, part.batch.column(name)) for name in names]
+    """Yield the item of each row, without those outside of the source's limit.
+
+    Raises _Damaged where the texts cannot be decoded.
+    """
+    wanted = [
+        split.below is None or sampled(split, file, str(first + row))
+        for row in range(part.batch.num_rows)
+    ]
+    if not any(wanted):
+        return
+    try:
+        found = _texts(part.batch, columns)
+    except _FAULTS as error:
+        raise _Damaged(error) from None
+    everything = list(zip(part.batch.schema.names, part.batch.columns, strict=True))
+    kept = [(name, column) for name, column in everything if (name,) != columns.text]
+    names = [name for name, _ in kept]
+    others = [_column_values(name, column) for name, column in kept]
     rows = zip(*others, strict=True) if others else [()] * len(found)
-    for row, text, value in zip(wanted, found, rows, strict=True):
+    for row, (text, value) in enumerate(zip(found, rows, strict=True)):
+        if not wanted[row]:
+            continue
         fields = dict(zip(names, value, strict=True))
         if len(columns.text) > 1:
             take(fields, source.text)
@@ -247,7 +260,8 @@ def _column_values(name: str, column: pa.Array) -> list[Any]:
 def _texts(batch: pa.RecordBatch, columns: Columns) -> list[str | bytes | None]:
     array = batch.column(batch.schema.names.index(columns.text[0]))
     for name in columns.text[1:]:
-        array = array.flatten()[array.type.get_field_index(name)]
+        names = [field.name for field in array.type]
+        array = pc.struct_field(array, [names.index(name)])
     return texts(array)
 
 
