@@ -65,7 +65,10 @@ _LABELS = """
 pages and Python use."""
 
 _NO_TEXT = frozenset(
-    "undefined idna punycode unicode_escape raw_unicode_escape mbcs oem charmap".split()
+    (
+        *("undefined", "idna", "punycode", "unicode_escape", "raw_unicode_escape"),
+        *("mbcs", "oem", "charmap"),
+    )
 )
 """Python's codecs from str to bytes that are no charsets of texts."""
 

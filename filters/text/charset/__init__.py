@@ -1,67 +1,46 @@
-"""Bytes of a page to text, by byte-order mark, UTF-8, HTTP header, meta tag, then detection.
+"""Bytes of pages, texts, source files and JSONL lines to text: one decoder.
 
-Labels are those of the WHATWG Encoding Standard (section 4.2): `euc-kr` means cp949, `iso-8859-1`
-means cp1252, and any other name, such as `undefined`, is ignored. A few damaged bytes do not refute
-a label; they become U+FFFD, as in browsers.
+In this order: a byte-order mark or the zero bytes of UTF-16 and UTF-32; escape sequences of a
+stateful charset; UTF-8, but for a few damaged bytes; then the charset with the fewest bits
+(`evidence`): what is undefined in it costs most, letters cost by how the languages of that charset
+use them, and a label takes bits off. So a label holds against a guess unless a good deal of text
+refutes it, and damaged bytes become U+FFFD, as in browsers.
 """
 
 from __future__ import annotations
 
-import codecs
 import re
 
-from filters.text.charset.unicode import unicode_codec
+from filters.text.charset.damage import decode_wide
+from filters.text.charset.evidence import PRIOR, WIDE, narrow_bits, wide_bits
+from filters.text.charset.labels import page_labels, text_labels
+from filters.text.charset.stateful import decode_stateful, stateful_codec
+from filters.text.charset.unicode import decode_unicode, reads_as, unicode_codec
 from schemas.charsets import codec_named, codec_of
 
 __all__ = ["codec_named", "codec_of", "decode_page", "decode_text", "unicode_codec"]
 
-META_WINDOW = 4096
-"""Bytes that are searched for a meta tag. The standard demands 1,024; real pages have it later."""
 DETECT_WINDOW = 65_536
-DAMAGED = 0.01
-"""A label holds where at most this share of the characters, or one of them, is damaged, …"""
-INTACT = 10
-"""… or where so many characters beyond ASCII are intact per damaged one; …"""
+"""Bytes of what is beyond ASCII, with its neighbours, that are weighed."""
 INTACT_UTF_8 = 2
-"""… in UTF-8 so many: in text of another charset nearly every such character is damaged."""
-SYLLABLES = 20
-"""So many Hangul syllables, or Hangul in HANGUL of the letters, show a page that bears the label of
-a Western charset to be Korean: many servers send `iso-8859-1` with every page. Ours."""
-HANGUL = 0.3
-
-_META = re.compile(rb"""<meta[^>]{0,256}?charset\s*=\s*["']?\s*([A-Za-z0-9_.:-]{2,40})""", re.I)
-_XML = re.compile(rb"""^\s*<\?xml[^>]{0,256}?encoding\s*=\s*["']([A-Za-z0-9_.:-]{2,40})""", re.I)
-_HEADER = re.compile(r"""charset\s*=\s*["']?\s*([A-Za-z0-9_.:-]{2,40})""", re.I)
-_TAG = re.compile(rb"<[^<>]*>")
-_KS_SYLLABLE = re.compile(rb"[\x00-\x7f]+|([\xb0-\xc8][\xa1-\xfe])|[\x80-\xff]{1,2}")
-"""ASCII, a syllable of KS X 1001, or other bytes. The other 8,822 syllables of cp949 have a second
-byte that is an ASCII letter or a control: `°C` is one, so they show nothing."""
-_WESTERN = frozenset({"cp1252", "cp1254", "iso8859-15"})
+"""So many intact characters per damaged byte show UTF-8: in text of another charset nearly every
+character beyond ASCII is damaged."""
+FEW = 0.01
+"""At most this share of the characters, or one of them, is damaged where the config's encoding is
+believed against the evidence."""
+TRUST = {"western": (14.0, 0.15), "other": (20.0, 0.15), "whole": (20.0, 0.8), "utf-8": (25.0, 0.0)}
+"""Bits that a label takes off its charset, once and per byte beyond ASCII. Many servers send
+`iso-8859-1` or `utf-8` with every page; a charset of several bytes in which all bytes are characters
+is trusted more. One damaged byte costs less than a label weighs. Ours."""
+TYPICAL = 11.0
+"""Bits per character at which a labelled charset of several bytes is not held against others."""
+NOISE = 16.0
+"""Bits per byte above which unlabelled bytes are a text in none of the charsets."""
+_WESTERN = frozenset({"cp1252", "cp1254", "iso8859-15", "mac-roman"})
 """Charsets that decode nearly any bytes, and whose labels are often wrong."""
-_ASCII = bytes(range(128))
-_ASCII_LETTERS = bytes(byte for byte in _ASCII if chr(byte).isalpha())
+_BEYOND = re.compile(rb"[\x00-\x7f]{0,2}(?:[\x80-\xff]++[\x00-\x7f]{0,2})++")
+_HIGH = bytes(range(128, 256))
 _UTF_16 = frozenset({"utf-16-le", "utf-16-be"})
-
-
-def _decode(data: bytes, codec: str) -> str | None:
-    try:
-        return data.decode(codec)
-    except UnicodeError:
-        return None
-
-
-def _damage(text: str) -> tuple[int, int]:
-    """Return (damaged, intact) characters beyond ASCII of a text that has U+FFFD for damage."""
-    damaged = text.count("\ufffd")
-    return damaged, len(text) - len(text.encode("ascii", "ignore")) - damaged
-
-
-def _decode_damaged(data: bytes, codec: str) -> str | None:
-    """Return the text with U+FFFD for damaged bytes, None where too much is damaged."""
-    text = data.decode(codec, "replace")
-    damaged, intact = _damage(text)
-    few = damaged <= max(1, DAMAGED * len(text)) or intact >= INTACT * damaged
-    return text if few else None
 
 
 def decode_page(
@@ -69,135 +48,124 @@ def decode_page(
 ) -> tuple[str, str]:
     """Return (text, codec) of a page's bytes; never raises.
 
-    `content_type` is the HTTP header, `encoding` is `sources.NAME.encoding`. Bytes that are valid
-    UTF-8, but for a few, are UTF-8 whatever a label claims: text in other charsets is hardly ever
-    valid UTF-8. Else the first label holds that decodes without an error, or that few damaged bytes
-    refute, or, for a label of `_WESTERN`, unless the bytes show another script. Then the charset is
-    detected; at last it is UTF-8 with replacement characters.
+    `content_type` is the HTTP header; `encoding` is `sources.NAME.encoding`, believed where its
+    charset leaves few bytes undefined. Valid UTF-8 is UTF-8 whatever a label claims.
     """
-    if (found := _announced(data, encoding)) is not None:
-        return found
-    labels = _labels(data, content_type)
-    for codec in labels:
-        if codec in _UTF_16 or (codec == "iso2022_jp" and b"\x1b" in data):
-            text = _decode(data, codec)
-            if text is not None and (codec not in _UTF_16 or data.count(0) * 8 >= len(data)):
-                return text, codec
-    text = _nearly_utf8(data)
-    if text is not None:
-        return text, "utf-8"
-    labels = [codec for codec in labels if codec not in _UTF_16]
-    return _by_label(data, labels) or _detect(data) or _replaced(data, labels)
+    labels = page_labels(data, content_type)
+    if labels and labels[0] in _UTF_16 and reads_as(data, labels[0]):
+        return data.decode(labels[0]), labels[0]
+    return _decode(data, [codec for codec in labels if codec not in _UTF_16], encoding)
 
 
 def decode_text(data: bytes, encoding: str | None = None) -> tuple[str, str]:
     """Return (text, codec) of a plain text, a source file or a line of JSONL; never raises.
 
-    `encoding` is `sources.NAME.encoding`; damaged bytes become U+FFFD.
+    `encoding` is `sources.NAME.encoding`, believed where its charset leaves few bytes undefined.
+    Without it a line of PEP 263 or of an editor, an XML declaration or a meta tag is a label.
     """
-    if (found := _announced(data, encoding)) is not None:
-        return found
+    return _decode(data, None, encoding)
+
+
+def _decode(data: bytes, labels: list[str] | None, encoding: str | None) -> tuple[str, str]:
+    """Return (text, codec). `labels` of None: those of a text file, read when they are needed."""
+    if codec := unicode_codec(data):
+        return decode_unicode(data, codec), codec
+    configured = codec_named(encoding)
+    if configured and (text := _believed(data, configured)) is not None:
+        return text, configured
+    if codec := stateful_codec(data):
+        return decode_stateful(data, codec), codec
+    try:
+        return data.decode("utf-8"), "utf-8"
+    except UnicodeDecodeError:
+        pass
     text = _nearly_utf8(data)
-    return (text, "utf-8") if text is not None else _detect(data) or _replaced(data, [])
+    if text is not None:
+        return text, "utf-8"
+    labels = text_labels(data) if labels is None else labels
+    if not labels and (codec := next((c for c in sorted(_UTF_16) if reads_as(data, c)), None)):
+        return data.decode(codec), codec
+    codec = _weighed(data, [configured, *labels] if configured else labels)
+    return _replaced(data, codec), codec
 
 
-def _announced(data: bytes, encoding: str | None) -> tuple[str, str] | None:
-    """Return (text, codec) by a byte-order mark, by zero bytes, or by the config; else None."""
-    codec = unicode_codec(data) or codec_named(encoding)
-    return (data.decode(codec, "replace"), codec) if codec else None
+def _replaced(data: bytes, codec: str) -> str:
+    return decode_wide(data, codec) if codec in WIDE else data.decode(codec, "replace")
 
 
-def _labels(data: bytes, content_type: str | None) -> list[str]:
-    """Return the codecs that the header and the page name, the header's first.
+def _believed(data: bytes, codec: str) -> str | None:
+    """Return the text by the config's encoding, None where it leaves more than a few undefined."""
+    text = _replaced(data, codec)
+    damaged = text.count("\ufffd")
+    if damaged > max(1, FEW * len(text)) or (codec in WIDE and _is_rather_utf8(data, codec)):
+        return None
+    return text
 
-    UTF-16 inside a page is ignored: bytes in which a tag can be read are not UTF-16.
-    """
-    header = _HEADER.search(content_type or "")
-    inside = _META.search(data[:META_WINDOW]) or _XML.search(data[:META_WINDOW])
-    outer = codec_of(header.group(1) if header else None)
-    inner = codec_of(inside.group(1).decode("ascii") if inside else None)
-    found = [outer, None if inner in _UTF_16 else inner]
-    return [codec for codec in found if codec]
+
+def _is_rather_utf8(data: bytes, codec: str) -> bool:
+    """Return whether the bytes are valid UTF-8 that costs less than a charset of several bytes."""
+    if data.isascii():
+        return False
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    shown = _shown(data)
+    return wide_bits("utf-8", shown) < wide_bits(codec, shown)
 
 
 def _nearly_utf8(data: bytes) -> str | None:
     """Return the text of UTF-8 of which few bytes are damaged, None for other bytes."""
     text = data.decode("utf-8", "replace")
-    damaged, intact = _damage(text)
+    damaged = text.count("\ufffd")
+    intact = _beyond_ascii(text) - damaged
     return text if intact >= INTACT_UTF_8 * damaged else None
 
 
-def _by_label(data: bytes, labels: list[str]) -> tuple[str, str] | None:
-    """Return (text, codec) of the first label that holds (see `decode_page`), or None."""
-    sure = [codec for codec in labels if codec not in _WESTERN and codec != "utf-8"]
-    for decode in (_decode, _decode_damaged):
-        for codec in sure:
-            if (text := decode(data, codec)) is not None:
-                return text, codec
-    if labels and _shows_korean(data) and (text := _korean(data)) is not None:
-        return text, "cp949"
-    for codec in labels:
-        if codec in _WESTERN and not _shows_another_script(data):
-            return data.decode(codec, "replace"), codec
-    if "utf-8" in labels and (text := _decode_damaged(data, "utf-8")) is not None:
-        return text, "utf-8"
-    return None
-
-
-def _replaced(data: bytes, labels: list[str]) -> tuple[str, str]:
-    codec = labels[0] if labels else "utf-8"
-    return data.decode(codec, "replace"), codec
+def _weighed(data: bytes, labels: list[str]) -> str:
+    """Return the codec with the fewest bits, with what its prior adds and its label takes off."""
+    shown = _shown(data)
+    beyond = len(shown) - len(shown.translate(None, _HIGH))
+    trust = _trust(labels, beyond, shown)
+    if labels and labels[0] in WIDE:
+        bits = wide_bits(labels[0], shown)
+        if bits <= TYPICAL * _beyond_ascii(shown.decode(labels[0], "replace")):
+            return labels[0]
+    bits_of = narrow_bits(shown)
+    bits_of |= {codec: wide_bits(codec, shown) for codec in ("utf-8", *WIDE)}
+    for codec in trust.keys() - bits_of.keys():
+        bits_of[codec] = _unmodelled(shown, codec)
+    best = min(
+        bits_of, key=lambda codec: bits_of[codec] + PRIOR.get(codec, 10) - trust.get(codec, 0)
+    )
+    if not labels and beyond > 20 and bits_of[best] > NOISE * beyond:
+        return "utf-8"
+    return best
 
 
 def _shown(data: bytes) -> bytes:
-    """Return the first bytes of a page without its tags."""
-    return _TAG.sub(b" ", data[:DETECT_WINDOW])
+    """Return what is beyond ASCII, with two bytes on either side, up to DETECT_WINDOW."""
+    return b"\n".join(_BEYOND.findall(data))[:DETECT_WINDOW]
 
 
-def _ascii_letters(shown: bytes) -> int:
-    return len(shown) - len(shown.translate(None, _ASCII_LETTERS))
+def _trust(labels: list[str], beyond: int, shown: bytes) -> dict[str, float]:
+    """Return the bits that each labelled codec gains."""
+    gained: dict[str, float] = {}
+    for codec in labels:
+        sort = "utf-8" if codec == "utf-8" else "western" if codec in _WESTERN else "other"
+        if codec in WIDE and "\ufffd" not in shown.decode(codec, "replace"):
+            sort = "whole"
+        once, per_byte = TRUST[sort]
+        gained[codec] = gained.get(codec, 0.0) + once + per_byte * beyond
+    return gained
 
 
-def _korean_syllables(shown: bytes) -> int:
-    """Return the syllables of KS X 1001; 0 where they are not six in ten of the non-ASCII text."""
-    found = [match for match in _KS_SYLLABLE.finditer(shown) if shown[match.start()] > 127]
-    syllables = sum(match.group(1) is not None for match in found)
-    return syllables if syllables >= 0.6 * len(found) else 0
+def _unmodelled(shown: bytes, codec: str) -> float:
+    """Return the bits of a charset without a language: those of common letters, or undefined."""
+    text = shown.decode(codec, "replace")
+    damaged = text.count("\ufffd")
+    return 7.0 * _beyond_ascii(text) + 17.0 * damaged
 
 
-def _shows_korean(data: bytes) -> bool:
-    """Return whether syllables of KS X 1001 are enough of the page to refute a label."""
-    shown = _shown(data)
-    syllables = _korean_syllables(shown)
-    return syllables >= SYLLABLES or syllables > HANGUL * (_ascii_letters(shown) + syllables)
-
-
-def _shows_another_script(data: bytes) -> bool:
-    """Return whether most letters are beyond ASCII, as in no language of a Western charset."""
-    shown = _shown(data)
-    beyond = len(shown.translate(None, _ASCII))
-    return beyond > _ascii_letters(shown) and beyond >= SYLLABLES
-
-
-def _korean(data: bytes) -> str | None:
-    """Return the text of cp949 bytes most of whose characters beyond ASCII are Hangul, or None.
-
-    cp949 also decodes much Chinese and Japanese, but to hanja.
-    """
-    text = _decode(data, "cp949") or _decode_damaged(data, "cp949") or ""
-    beyond = [char for char in text[:20_000] if char > "\x7f"]
-    hangul = sum("가" <= char <= "힣" for char in beyond)
-    return text if beyond and hangul >= 0.6 * len(beyond) else None
-
-
-def _detect(data: bytes) -> tuple[str, str] | None:
-    """Return (text, codec) of bytes without a label that holds, or None; Korean first."""
-    if _korean_syllables(_shown(data)) and (text := _korean(data)) is not None:
-        return text, "cp949"
-    from charset_normalizer import from_bytes
-
-    best = from_bytes(data[:DETECT_WINDOW], threshold=0.3).best()
-    if best is None:
-        return None
-    codec = codecs.lookup(best.encoding).name
-    return data.decode(codec, "replace"), codec
+def _beyond_ascii(text: str) -> int:
+    return len(text) - len(text.encode("ascii", "ignore"))
