@@ -66,7 +66,8 @@ class Ingest(Section):
     """Reading: the errors that are tolerated, and the sizes of documents and shards."""
 
     max_reject_share: Unit = 0.01
-    """Maximum share of a source's records that may be unreadable; above it the run stops."""
+    """Maximum share of a source's records, and of its bytes with those lost to damage, that may be
+    unreadable; above it the run stops."""
     max_document_bytes: Bytes = 64_000_000
     """Longer records are rejected, never cut."""
     repair: list[Repair] = ["controls", "zero_width", "mojibake", "jamo", "html"]

@@ -35,6 +35,8 @@ class Gap:
     From the size that the frame states, else from the packed bytes at the ratio so far. A stream
     that is cut off states nothing: as many count as lost as were read.
     """
+    since: int = 0
+    """Unpacked bytes before the damaged member, frame or block."""
 
 
 class Damage(Exception):
@@ -98,19 +100,24 @@ class Tally:
         """Unpacked bytes per packed byte so far."""
         return self.unpacked / self.packed if self.unpacked and self.packed else self._ratio
 
-    def cut(self, detail: str, packed: int, missing: int = 0, sure: bool = False) -> Gap:
-        """Return the gap of a stream that ends too early.
+    def cut(
+        self, detail: str, packed: int, got: int = 0, missing: int = 0, sure: bool = False
+    ) -> Gap:
+        """Return the gap of a stream that ends inside a unit that gave `got` bytes.
 
         `missing`: unpacked bytes that are known to be missing; `sure`: and no others. Unless that
         is so, nothing shows how much the stream held: as much is assumed as was read.
         """
         lost = missing if sure else max(missing, self.unpacked, int(packed * self.ratio), 1)
-        return Gap(self.unpacked, TRUNCATED, detail, packed, lost)
+        return Gap(self.unpacked, TRUNCATED, detail, packed, lost, self.unpacked - got)
 
     def damage(self, detail: str, packed: int, got: int = 0, size: int | None = None) -> Gap:
         """Return the gap of a unit of which `packed` bytes gave `got` bytes before a fault."""
-        whole = size if size is not None and size >= got else int(packed * self.ratio)
-        return Gap(self.unpacked, CORRUPT, detail, packed, max(0, whole - got))
+        whole = int(packed * self.ratio)
+        if size is not None and size >= got and whole < 1.5 * size:
+            whole = size  # else the gap holds other units too
+        lost = max(0, whole - got)
+        return Gap(self.unpacked, CORRUPT, detail, packed, lost, self.unpacked - got)
 
 
 def unpack(window: Window, form: Format) -> Iterator[bytes | Gap]:
@@ -136,7 +143,7 @@ def unpack(window: Window, form: Format) -> Iterator[bytes | Gap]:
                 detail = f"the {form.name} stream ends before its {form.unit} does"
                 missing = max(0, size - got) if size is not None else 0
                 sure = form.alone and not start and size is not None
-                yield tally.cut(detail, at - start, missing, sure)
+                yield tally.cut(detail, at - start, got, missing, sure)
                 return
             detail = f"{form.name}: a {form.unit} without an end, from byte {start} of the file on"
             at = resumed
@@ -145,7 +152,7 @@ def unpack(window: Window, form: Format) -> Iterator[bytes | Gap]:
             detail = f"{form.name}: {damage}, at byte {damage.at} of the file"
             if damage.whole:
                 at = damage.at
-                yield Gap(tally.unpacked, CORRUPT, detail, 0, 0)
+                yield Gap(tally.unpacked, CORRUPT, detail, 0, 0, tally.unpacked - got)
                 continue
             tally.packed = packed + damage.at - start
             resumed = form.find(window, start + 1)
