@@ -72,8 +72,8 @@ def _plan_sources(console: Console, config: Config) -> Sizes:
         table.add_column(column)
     for column in ("MB", "MB of text, about", "shards"):
         table.add_column(column, justify="right")
-    table.add_column("passed over")
     sizes: Sizes = {}
+    left: list[str] = []
     for name, source in config.sources.items():
         splits = plan_splits(name, source, config.ingest)
         files = {file: split.format for split in splits for file in split.files}
@@ -90,9 +90,12 @@ def _plan_sources(console: Console, config: Config) -> Sizes:
             f"{size / 1e6:,.1f}",
             f"{text / 1e6:,.1f}",
             f"{len(splits):,}",
-            _counted(passed),
         )
+        if passed:
+            left.append(f"source {name} passes over: {_counted(passed)}")
     console.print(table)
+    for line in left:
+        console.print(line, highlight=False)
     return sizes
 
 

@@ -79,6 +79,7 @@ def choose(kind: Kind, source: Source, name: str, tree: bool, folder: bool) -> s
         or kind.form in _TAKES.get(wanted, ())
         or (wanted == HTML and kind.markup)
         or (wanted in _ANY_TEXT and kind.form in TEXTUAL and not folder)
+        or (wanted not in _TAKES and kind.form in TEXTUAL)
         or (not kind.form and not kind.sure and wanted in RECORDS)
     ):
         return wanted

@@ -157,7 +157,8 @@ def _document(
             return reject("unreadable_page", str(error))
         if not text:
             return reject("no_main_text", f"{len(data)} bytes of {charset}", fault=False)
-        return Record(file.relative, position, len(data), text, meta={**meta, "charset": charset})
+        own = {**meta, "charset": charset}
+        return Record(file.relative, position, len(data), text, meta=own, page=True)
     try:
         if kind.form == "notebook":
             text = cells_text(data)
