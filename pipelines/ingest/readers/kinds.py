@@ -16,6 +16,7 @@ from typing import BinaryIO, Literal, cast
 from filters.text.charset.unicode import unicode_codec
 from pipelines.ingest.readers.magic import (
     ASSETS,
+    ENCRYPTED_PARQUET,
     PARQUET,
     TAR,
     ZIP,
@@ -124,7 +125,7 @@ def is_binary(data: bytes) -> bool:
 
 def _wide_codec(head: bytes, encoding: str | None = None) -> str | None:
     """Return the codec of UTF-16 and UTF-32: found from the bytes, or declared by the source."""
-    found = unicode_codec(head) or encoding or ""
+    found = unicode_codec(head) or (encoding if b"\0" in head else None) or ""
     return found if found.lower().replace("_", "-").startswith(("utf-16", "utf-32")) else None
 
 
@@ -160,7 +161,7 @@ def _pointer(head: bytes) -> Kind | None:
 
 
 def _of_signature(name: str) -> Kind:
-    if name == PARQUET:
+    if name in (PARQUET, ENCRYPTED_PARQUET):
         return Kind(name, "parquet")
     if name in (TAR, ZIP):
         return Kind(name, "archive")

@@ -9,12 +9,13 @@ from collections.abc import Iterable
 from typing import BinaryIO
 
 PARQUET = "a Parquet file"
+ENCRYPTED_PARQUET = "an encrypted Parquet file"
 TAR = "a tar archive"
 ZIP = "a zip archive"
 
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"PAR1", PARQUET),
-    (b"PARE", "an encrypted Parquet file"),
+    (b"PARE", ENCRYPTED_PARQUET),
     (b"\x1f\x8b", "a gzip file"),
     (b"\x28\xb5\x2f\xfd", "a zstd file"),
     (b"BZh", "a bzip2 file"),

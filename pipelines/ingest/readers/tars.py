@@ -32,6 +32,10 @@ _SPECIAL = {
 }
 
 
+_BAD = (ValueError, OverflowError, IndexError, KeyError, OSError, EOFError, RecursionError)
+"""What `tarfile` raises for damaged headers."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """A member, or a place where the archive is damaged (`fault`)."""
@@ -154,7 +158,8 @@ def _run(stream: _Stream, limit: int, ended: bool) -> Generator[Entry, None, boo
         elif block[156:157] == b"g":
             shared = block + stream.take(_padded(size))
         elif block[156:157] in _EXTENDED:
-            extended += block + stream.take(_padded(size))
+            more = block + stream.take(_padded(size))
+            extended = extended + more if len(extended) < MAX_HEADER else more
         else:
             entry = _member(stream, shared + extended + block, limit)
             extended = b""
@@ -287,5 +292,5 @@ def _parsed(headers: bytes, data: bytes, stored: int, limit: int, missing: int) 
                 return Entry(name, stored, data[:stored])
             handle = archive.extractfile(entry)
             return Entry(name, entry.size, handle.read() if handle else b"")
-    except (tarfile.TarError, ValueError, OverflowError, IndexError, OSError, EOFError) as error:
+    except (tarfile.TarError, *_BAD) as error:
         return Entry(own, fault=f"a member's header: {error}", lost=stored)

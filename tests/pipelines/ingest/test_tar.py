@@ -196,6 +196,8 @@ def test_a_member_is_what_its_bytes_say(tmp_path: Path):
     found = {item.position: (item.reason, item.fault) for item in items if isinstance(item, Reject)}
     assert found == {
         "empty.txt": ("empty_file", False),
+        "hidden_file": ("hidden_file", False),
+        "helper_file": ("helper_file", False),
         **dict.fromkeys(("d.png", "e.zip", "f.jsonl", "g.pdf"), ("unknown_format", True)),
     }
     raw = read(tmp_path / "a.tar", format="tree")[0]

@@ -138,7 +138,8 @@ def test_links_and_what_macos_adds_are_passed_over(tmp_path: Path):
     items = read(tmp_path / "a.zip")[0]
     assert texts(items) == [KOREAN]
     assert [(i.position, i.reason, i.fault) for i in items if isinstance(i, Reject)] == [
-        ("link", "not_a_file", False)
+        ("link", "not_a_file", False),
+        ("helper_file", "helper_file", False),
     ]
 
 
