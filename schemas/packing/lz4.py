@@ -55,7 +55,7 @@ class _Frame:
     def _feed(self, count: int, last: bool = False) -> Iterator[bytes]:
         data = self._window.read(self.at, count)
         try:
-            out = self._decoder.decompress(data)
+            out = self._decoder.decompress(data, max_length=self._block)  # else some is held back
         except (RuntimeError, EOFError) as error:
             end = self.at + (count if last else 0)
             detail = str(error).rpartition("code: ")[2]

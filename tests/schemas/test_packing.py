@@ -6,7 +6,6 @@ import bz2
 import gzip
 import io
 import lzma
-import os
 import random
 import shutil
 import struct
@@ -34,7 +33,9 @@ def by_tool(packed: Packed, data: bytes) -> bytes:
 
 def intact(got: bytes) -> int:
     """Return how many bytes of DATA precede the first that is missing or wrong."""
-    return len(os.path.commonprefix([got, DATA]))
+    if DATA.startswith(got):
+        return len(got)
+    return next(at for at, (one, other) in enumerate(zip(got, DATA, strict=False)) if one != other)
 
 
 @EACH

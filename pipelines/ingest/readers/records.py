@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from pipelines.ingest.readers.streams import StreamFault, parts
-from schemas.packing import CORRUPT, Gap
+from schemas.packing import Gap
 
 MAX_HEADER = 1 << 20
 """Bytes of a record's header at the most."""
@@ -29,6 +29,8 @@ _DIVIDING = re.compile(
     rb"^(content-length|warc-type)[ \t]*:([^\r\n]*)", re.IGNORECASE | re.MULTILINE
 )
 _BREAKS = b"\r\n"
+_STEP = 1 << 20
+"""Bytes that are searched at once."""
 _SHOWN = 512
 """Bytes of a broken record that its excerpt is made of."""
 
@@ -125,9 +127,10 @@ class _Segments:
 
     def find_start(self, within: int) -> int | None:
         """Return how many bytes precede the first start of a record in `within` bytes, or None."""
-        there = min(self.need(within), within)
+        there = self.need(within + _LONGEST_START)
         match = _START.search(self._data, self._at, self._at + there)
-        return match.start() - self._at if match else None
+        before = match.start() - self._at if match else within
+        return before if before < within else None
 
     def skip_breaks(self) -> None:
         """Pass line ends."""
@@ -141,18 +144,14 @@ class _Segments:
         """Pass bytes (at most `most`) up to a record's start; return (their number, whether)."""
         passed = 0
         while True:
-            there = self.need(1 << 20)
-            if most is not None:
-                there = min(there, most - passed)
-            window = self._data[self._at : self._at + there]
-            if match := _START.search(window):
-                self.skip(match.start())
-                return passed + match.start(), True
-            last = self.gap is not None or self._ended or passed + there == most
-            step = there if last else max(0, there - _LONGEST_START)
-            self.skip(step)
-            passed += step
-            if last and (passed == most or not self.need(1)):
+            step = _STEP if most is None else min(_STEP, most - passed)
+            start = self.find_start(step)
+            there = min(step, self.need(step)) if start is None else start
+            self.skip(there)
+            passed += there
+            if start is not None:
+                return passed, True
+            if there < step or passed == most:
                 return passed, False
 
     def cross(self) -> Gap | None:
@@ -192,10 +191,12 @@ def _next(stream: _Segments, ordinal: int, limit: int, whole: bool) -> Entry | B
     """Return the record at the place reached."""
     place = stream.position
     start = stream.peek(_LONGEST_START)
-    if not start:
-        return _resumed(stream, ordinal, CORRUPT, "bytes are missing between two records")
+    if not start:  # the gap's own reason takes the place of this one
+        return _resumed(stream, ordinal, "truncated_record", "behind a record")
     if not _START.match(start):
-        return _resumed(stream, ordinal, "malformed_record", "no record starts here")
+        cut = len(start) < _LONGEST_START and start.startswith(b"WARC/"[: len(start)])
+        reason = "truncated_record" if cut else "malformed_record"
+        return _resumed(stream, ordinal, reason, "no record starts here")
     headers = _warc_headers(stream, whole) if start.startswith(b"WARC/") else _arc_headers(stream)
     if headers is None:
         return _resumed(stream, ordinal, "truncated_record", "a record's header has no end")
@@ -229,10 +230,10 @@ def _warc_headers(stream: _Segments, whole: bool) -> dict[str, str] | None:
         stream.skip(1)
         return None
     stream.skip(size)
-    if not whole:
-        fields = reversed(_DIVIDING.findall(header))
-        return {name.decode().lower(): value.decode("latin-1").strip() for name, value in fields}
-    return parse_fields(header.decode("utf-8", "replace").split("\n")[1:])
+    fields = {} if not whole else parse_fields(header.decode("utf-8", "replace").split("\n")[1:])
+    for name, value in reversed(_DIVIDING.findall(header)):
+        fields[name.decode().lower()] = value.decode("latin-1").strip()
+    return fields
 
 
 def parse_fields(lines: Iterable[str]) -> dict[str, str]:
@@ -321,17 +322,19 @@ def _resumed(
     place = _at(stream, detail)
     passed += len(block)
     shown = block[:_SHOWN]
+    gap = None
     while True:
         count, found = stream.skip_to_start()
         passed += count
         if found:
             break
-        if (gap := stream.cross()) is None:
+        if (crossed := stream.cross()) is None:
             break
+        gap = crossed
         lost += gap.lost_bytes
         reason = gap.reason if reason == "truncated_record" else reason
         if gap.reason not in place and gap.detail not in place:
             place += f"; {gap.detail}"
-    if not ordinal and not found and passed == stream.position:
+    if not ordinal and not found and not gap and passed == stream.position:
         reason, place = "unreadable", "no WARC or ARC record is in the file"
     return Broken(ordinal, passed, reason, place, lost, shown)

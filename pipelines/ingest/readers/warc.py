@@ -223,7 +223,8 @@ def _is_plain(entry: Entry, message: _Message, body: bytes) -> bool | None:
         return False
     if message.media_type or re.search(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]", start):
         return None
-    return not start.lstrip().startswith((b"{", b"[", b"%PDF", b"<"))
+    start = start.lstrip()
+    return None if start.startswith((b"{", b"[", b"%PDF")) else not start.startswith(b"<")
 
 
 def _body(entry: Entry, message: _Message, ingest: Ingest) -> bytes:

@@ -109,10 +109,11 @@ def test_a_cut_archive_gives_the_records_before_the_cut(tmp_path: Path, kind: st
     path.write_bytes(data[: int(len(data) * share)])
     items, _ = read(path)
     assert numbers(items) == list(range(len(texts(items))))
-    assert len(texts(items)) >= int(30 * share) - 1
+    if kind in ("members", "plain"):  # of others the bytes of a record are not its share
+        assert len(texts(items)) >= int(30 * share) - 1
     (fault,) = faults(items)
     assert fault.reason in ("truncated_stream", "truncated_record")
-    assert fault.lost_bytes > 0
+    assert fault.lost_bytes > 0 or kind == "plain"
 
 
 def test_bytes_between_records_are_one_fault(tmp_path: Path):

@@ -125,7 +125,7 @@ def test_without_a_type_the_identified_one_counts_and_then_the_body(tmp_path: Pa
         record(http(html(0), None), identified),
         record(http("그냥 글입니다. 여러 줄\n".encode() * 5, None)),
         record(http(png, None)),
-        record(http(b'{"a": 1}', None)),
+        record(http(b"%PDF-1.4 and more", None)),
         record(http(png, "text/html")),
         record(http(html(5), "Image/PNG")),
     )
@@ -175,8 +175,10 @@ def test_a_damaged_record_of_an_arc_file_costs_itself(tmp_path: Path):
 
 
 def test_a_file_without_pages_is_named_and_is_not_a_fault(tmp_path: Path):
-    metadata = record(b'{"Envelope": {}}', kind="metadata")
-    items = one(tmp_path, record(b"a: b", kind="warcinfo"), metadata, metadata)
+    metadata = record(b"GET / HTTP/1.1", kind="request")
+    path = tmp_path / "a.warc"
+    path.write_bytes(record(b"a: b", kind="warcinfo") + metadata * 2)
+    items, _ = read(path, format="warc")
     (reject,) = items
     assert isinstance(reject, Reject)
     assert (reject.reason, reject.position, reject.fault) == ("no_pages", "end", False)
