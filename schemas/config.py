@@ -47,17 +47,17 @@ class Source(Section):
     component: str
     """`ko`, `en`, `code` or a name of your own; with `auto` the language decides."""
     path: str
-    """A file, a folder (`tree`), a glob; local or `gs://`, `s3://`, `hdfs://`, `hf://`."""
+    """A file, a folder, a glob; local (`~`, `file://`) or `gs://`, `s3://`, `hdfs://`, `hf://`."""
     format: Format = "auto"
-    """How the files are read; `auto` follows the file's name."""
+    """How the files are read; `auto` follows what each file holds, not its name."""
     text: str = "text"
-    """The field (JSONL, Parquet) that holds the text."""
+    """The field (JSONL, Parquet) that holds the text; `a.b` is the field `b` inside of `a`."""
     encoding: str | None = None
     """The charset of files that name none (`cp949`, `utf-16`); unset: found from their bytes."""
     license: str | None = None
     """Used where the record names none."""
     include: list[str] = []
-    """Only files whose name matches one of these globs (`*.py`)."""
+    """Only files whose name matches one of these globs (`*.py`, `src/*`), in any case."""
     limit: Count | None = None
     """Maximum number of documents: the same ones in every run (by a hash of their ids)."""
 

@@ -299,7 +299,7 @@ def _changed(shards: Sequence[Shard]) -> list[str]:
             names = ", ".join(name for name, _ in fields[source].most_common(SHOWN))
             more = ", …" if len(fields[source]) > SHOWN else ""
             lines.append(
-                f"source {source}: fields left out of meta in {number:,} documents, since JSON "
+                f"source {source}: fields left out of meta, documents: {number:,}, since JSON "
                 f"cannot hold them: {names}{more}; meta.{LEFT_OUT} lists them"
             )
         if number := count["replaced_chars"]:

@@ -41,6 +41,14 @@ CHARSETS = {
     "iso8859-13": "lv", "cp1252": "fr", "mac-roman": "de", "iso8859-15": "fr",
 }  # fmt: skip
 """Python's codec to a language of TEXTS that it can write."""
+MORE = [
+    ("cp1251", "ru"), ("cp1251", "uk"), ("koi8-r", "bg"), ("cp866", "bg"), ("cp1250", "pl"),
+    ("cp1250", "hu"), ("cp1250", "ro"), ("cp1250", "hr"), ("iso8859-2", "pl"), ("iso8859-2", "cs"),
+    ("iso8859-2", "hr"), ("iso8859-2", "ro"), ("cp1252", "de"), ("cp1252", "es"), ("cp1252", "pt"),
+    ("cp1252", "sv"), ("cp1252", "en"), ("cp1257", "lv"), ("iso8859-8", "he"), ("iso8859-6", "ar"),
+    ("gb18030", "zh_hant"),
+]  # fmt: skip
+"""Further pairs of codec and language."""
 
 
 def written(lang: str, codec: str) -> bytes:

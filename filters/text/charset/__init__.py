@@ -15,7 +15,7 @@ from filters.text.charset.damage import decode_wide
 from filters.text.charset.evidence import PRIOR, WIDE, narrow_bits, wide_bits
 from filters.text.charset.labels import page_labels, text_labels
 from filters.text.charset.stateful import decode_stateful, stateful_codec
-from filters.text.charset.unicode import unicode_codec
+from filters.text.charset.unicode import decode_unicode, reads_as, unicode_codec
 from schemas.charsets import codec_named, codec_of
 
 __all__ = ["codec_named", "codec_of", "decode_page", "decode_text", "unicode_codec"]
@@ -28,9 +28,10 @@ character beyond ASCII is damaged."""
 FEW = 0.01
 """At most this share of the characters, or one of them, is damaged where the config's encoding is
 believed against the evidence."""
-TRUST = {"western": (14.0, 0.15), "other": (20.0, 0.15), "utf-8": (25.0, 0.0)}
+TRUST = {"western": (14.0, 0.15), "other": (20.0, 0.15), "whole": (20.0, 0.8), "utf-8": (25.0, 0.0)}
 """Bits that a label takes off its charset, once and per byte beyond ASCII. Many servers send
-`iso-8859-1` or `utf-8` with every page. Ours."""
+`iso-8859-1` or `utf-8` with every page; a charset of several bytes in which all bytes are characters
+is trusted more. One damaged byte costs less than a label weighs. Ours."""
 TYPICAL = 11.0
 """Bits per character at which a labelled charset of several bytes is not held against others."""
 NOISE = 16.0
@@ -51,10 +52,8 @@ def decode_page(
     charset leaves few bytes undefined. Valid UTF-8 is UTF-8 whatever a label claims.
     """
     labels = page_labels(data, content_type)
-    if labels and labels[0] in _UTF_16:
-        text = data.decode(labels[0], "replace")
-        if data.count(0) * 8 >= len(data) and "\ufffd" not in text:
-            return text, labels[0]
+    if labels and labels[0] in _UTF_16 and reads_as(data, labels[0]):
+        return data.decode(labels[0]), labels[0]
     return _decode(data, [codec for codec in labels if codec not in _UTF_16], encoding)
 
 
@@ -70,7 +69,7 @@ def decode_text(data: bytes, encoding: str | None = None) -> tuple[str, str]:
 def _decode(data: bytes, labels: list[str] | None, encoding: str | None) -> tuple[str, str]:
     """Return (text, codec). `labels` of None: those of a text file, read when they are needed."""
     if codec := unicode_codec(data):
-        return data.decode(codec, "replace"), codec
+        return decode_unicode(data, codec), codec
     configured = codec_named(encoding)
     if configured and (text := _believed(data, configured)) is not None:
         return text, configured
@@ -84,6 +83,8 @@ def _decode(data: bytes, labels: list[str] | None, encoding: str | None) -> tupl
     if text is not None:
         return text, "utf-8"
     labels = text_labels(data) if labels is None else labels
+    if not labels and (codec := next((c for c in sorted(_UTF_16) if reads_as(data, c)), None)):
+        return data.decode(codec), codec
     codec = _weighed(data, [configured, *labels] if configured else labels)
     return _replaced(data, codec), codec
 
@@ -96,7 +97,21 @@ def _believed(data: bytes, codec: str) -> str | None:
     """Return the text by the config's encoding, None where it leaves more than a few undefined."""
     text = _replaced(data, codec)
     damaged = text.count("\ufffd")
-    return text if damaged <= max(1, FEW * len(text)) else None
+    if damaged > max(1, FEW * len(text)) or (codec in WIDE and _is_rather_utf8(data, codec)):
+        return None
+    return text
+
+
+def _is_rather_utf8(data: bytes, codec: str) -> bool:
+    """Return whether the bytes are valid UTF-8 that costs less than a charset of several bytes."""
+    if data.isascii():
+        return False
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    shown = _shown(data)
+    return wide_bits("utf-8", shown) < wide_bits(codec, shown)
 
 
 def _nearly_utf8(data: bytes) -> str | None:
@@ -109,9 +124,9 @@ def _nearly_utf8(data: bytes) -> str | None:
 
 def _weighed(data: bytes, labels: list[str]) -> str:
     """Return the codec with the fewest bits, with what its prior adds and its label takes off."""
-    shown = b"\n".join(_BEYOND.findall(data))[:DETECT_WINDOW]
+    shown = _shown(data)
     beyond = len(shown) - len(shown.translate(None, _HIGH))
-    trust = _trust(labels, beyond)
+    trust = _trust(labels, beyond, shown)
     if labels and labels[0] in WIDE:
         bits = wide_bits(labels[0], shown)
         if bits <= TYPICAL * _beyond_ascii(shown.decode(labels[0], "replace")):
@@ -128,11 +143,18 @@ def _weighed(data: bytes, labels: list[str]) -> str:
     return best
 
 
-def _trust(labels: list[str], beyond: int) -> dict[str, float]:
+def _shown(data: bytes) -> bytes:
+    """Return what is beyond ASCII, with two bytes on either side, up to DETECT_WINDOW."""
+    return b"\n".join(_BEYOND.findall(data))[:DETECT_WINDOW]
+
+
+def _trust(labels: list[str], beyond: int, shown: bytes) -> dict[str, float]:
     """Return the bits that each labelled codec gains."""
     gained: dict[str, float] = {}
     for codec in labels:
         sort = "utf-8" if codec == "utf-8" else "western" if codec in _WESTERN else "other"
+        if codec in WIDE and "\ufffd" not in shown.decode(codec, "replace"):
+            sort = "whole"
         once, per_byte = TRUST[sort]
         gained[codec] = gained.get(codec, 0.0) + once + per_byte * beyond
     return gained

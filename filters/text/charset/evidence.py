@@ -62,12 +62,12 @@ WIDE = {
 }
 """Codecs of several bytes per character, and the tables of characters they are held against."""
 PRIOR = {
-    "utf-8": 3, "cp1252": 0, "cp949": 3, "cp932": 5, "gb18030": 5, "big5hkscs": 6, "euc_jp": 6,
-    "johab": 14, "cp1251": 4, "koi8-r": 7, "koi8-u": 10, "iso8859-5": 9, "cp866": 10, "cp855": 13,
-    "mac-cyrillic": 12, "cp1250": 6, "iso8859-2": 7, "iso8859-16": 14, "cp852": 16, "cp1253": 6,
-    "iso8859-7": 7, "cp1254": 7, "cp1255": 7, "iso8859-8": 8, "cp1256": 7, "iso8859-6": 9,
-    "cp1257": 8, "iso8859-13": 10, "iso8859-4": 11, "cp1258": 8, "cp874": 6, "mac-roman": 10,
-    "iso8859-15": 10, "cp850": 14, "cp437": 14,
+    "utf-8": 3, "cp1252": 0, "mac-roman": 10, "iso8859-15": 10, "cp850": 16, "cp437": 16,
+    "cp949": 3, "cp932": 5, "gb18030": 5, "big5hkscs": 6, "euc_jp": 6, "johab": 14,
+    "cp1250": 7, "iso8859-2": 8, "iso8859-16": 14, "cp852": 16, "cp1254": 8, "cp1258": 10,
+    "cp1257": 9, "iso8859-13": 11, "iso8859-4": 12, "cp1251": 8, "koi8-r": 11, "koi8-u": 14,
+    "iso8859-5": 13, "cp866": 14, "cp855": 17, "mac-cyrillic": 16, "cp1253": 11, "iso8859-7": 12,
+    "cp1255": 12, "iso8859-8": 13, "cp1256": 12, "iso8859-6": 14, "cp874": 12,
 }  # fmt: skip
 """Bits by which a charset is rarer among texts without a label than Windows-1252. Ours."""
 
@@ -75,8 +75,11 @@ BAD = 24.0
 """Bits of a byte, or of a character, that the charset leaves undefined."""
 _FOREIGN = 14.0
 _MARK = 9.0
-_MIXED = 5.0
-"""Bits of a letter that the language lacks, of a mark above one, and of two scripts in a word."""
+_MIXED = 8.0
+_NO_LETTER, _ALONE, _ISOLATED = 12.0, 6.0, 7.0
+"""Bits of a letter that the language lacks, of a mark above one, of two scripts in a word; of a
+text without a letter of the language's script, of an East Asian character amid ASCII letters, and
+of a letter of another script between two bytes of ASCII."""
 
 _OTHER, _LETTER, _DIGIT, _SPACE = range(4)
 _KINDS = (
@@ -86,20 +89,22 @@ _KINDS = (
     "\u2019",
     "\u00b0\u00b2\u00b3\u00ba\u00aa\u00bd\u00bc\u00be\u2030",
     "\u00a3\u20ac\u00a7\u2116\u00a9",
-    "\u2013\u2014\u2026\u00b7\u2022\u00ae\u2122\u00a0",
+    "\u2013\u2014\u2026\u00b7\u2022\u00ae\u2122\u00a0\u00b1\u00d7",
+    "\u00f7\u00b5\u00b4\u00ac\u00b6\u00a5\u00a2\u00a6\u00ad\u00a8\u00b8\u00b9\u2020\u2039\u203a\u0192",
 )
-"""Symbols that open, close, are an apostrophe, stand after a number, before one, or anywhere."""
-_RARE, _DRAWN, _UNDEFINED = 7, 8, 9
+"""Symbols that open, close, are an apostrophe, stand after a number, before one, or anywhere,
+often or now and then."""
+_RARE, _DRAWN, _UNDEFINED = 8, 9, 10
 _BEFORE = np.array(
     # other, letter, digit, space
     [[0, 0, 0, 0], [5, 9, 9, 4], [4, 4, 5, 6], [5, 3.5, 7, 7], [8, 8, 4, 8], [5, 10, 7, 6],
-     [5, 5.5, 5, 5], [12, 13, 12, 12], [11, 13, 12, 11], [BAD] * 4]
+     [5, 7, 5, 5], [9, 11, 8, 9], [12, 13, 12, 12], [11, 13, 12, 11], [BAD] * 4]
 )  # fmt: skip
 """Bits of each kind of symbol by what stands before it; `_AFTER` adds those of what follows. Ours:
 rough, since what decides is the hundreds of letters, or a neighbour of the wrong sort."""
 _AFTER = np.array(
-    [[0, 0, 0, 0], [1, 0, 1, 2], [0, 3, 2, 0], [1, 0, 2, 1], [0, 1, 1, 0], [2, 2, 0, 1],
-     [0, 0.5, 0, 0], [0, 1, 0, 0], [0, 2, 1, 0], [0, 0, 0, 0]]
+    [[0, 0, 0, 0], [1, 0, 1, 2], [0, 5, 2, 0], [1, 0, 2, 1], [0, 3, 1, 0], [2, 2, 0, 1],
+     [0, 2, 0, 0], [1, 5, 1, 0], [0, 4, 0, 0], [0, 5, 1, 0], [0, 0, 0, 0]]
 )  # fmt: skip
 _OLD_LETTERS = {"\u015f": "\u0219", "\u0163": "\u021b"}
 """Romanian letters with a cedilla, which most charsets have for those with a comma."""
@@ -167,11 +172,15 @@ def _kind(char: str) -> int:
 
 
 @lru_cache(1)
-def _pair_bits() -> tuple[list[str], Steps]:
-    """Return the codec of each row, one per language, and uint8 [rows, 65536] of `_pairs`."""
+def _pair_bits() -> tuple[list[str], list[bool], Steps, npt.NDArray[np.bool_]]:
+    """Return by row, a codec in a language: the codec, whether its letters are Latin, uint8
+    [rows, 65536] of `_pairs`, and bool [rows, 256]: the bytes that show the language's script."""
     rows = [(codec, lang) for lang, language in LANGUAGES.items() for codec in language.codecs]
     steps = [np.minimum(np.round(_pairs(codec, lang) * STEPS), 255) for codec, lang in rows]
-    return [codec for codec, _ in rows], np.array(steps, np.uint8)
+    high = np.arange(256) >= 128
+    shown = [high & ((_charset(c).sort == _LETTER) | LANGUAGES[lang].latin) for c, lang in rows]
+    latin = [LANGUAGES[lang].latin for _, lang in rows]
+    return [codec for codec, _ in rows], latin, np.array(steps, np.uint8), np.array(shown)
 
 
 def _pairs(codec: str, lang: str) -> Bits:
@@ -195,10 +204,11 @@ def _pairs(codec: str, lang: str) -> Bits:
         )
         bits = bits + _MIXED * mixed
     kind = charset.kind
-    symbol = _BEFORE[kind][:, charset.sort].T + np.where(
-        number[:, None] > 0, table[number, 0][:, None], 0
+    ended = np.where((letter & high & (number > 0))[:, None], table[number, 0][:, None], 0)
+    bits = np.where(kind[None, :] > 0, _BEFORE[kind][:, charset.sort].T + ended, bits)
+    bits = np.where(
+        kind[:, None] > 0, np.where(high, bits, 0) + _AFTER[kind][:, charset.sort], bits
     )
-    bits = np.where(kind[None, :] > 0, symbol, bits) + _AFTER[kind][:, charset.sort]
     repeated = np.eye(256, dtype=bool) | (kind[:, None] == _DRAWN) & (kind == _DRAWN)
     bits = np.where(repeated & (kind > 0) & (kind != _UNDEFINED), 4, bits)
     bits[np.ix_(~high, ~high)] = 0
@@ -240,8 +250,12 @@ def narrow_bits(data: bytes) -> dict[str, float]:
     both = both[(array[:-1] > 127) | (array[1:] > 127)]
     counts = np.bincount(both, minlength=65_536)
     pairs = np.flatnonzero(counts)
-    codecs, steps = _pair_bits()
+    codecs, latin, steps, shown = _pair_bits()
     totals = (steps[:, pairs] @ counts[pairs].astype(np.float64)) / STEPS
+    totals += _NO_LETTER * ~(shown @ (np.bincount(array, minlength=256) > 0))
+    high = array > 127
+    isolated = int((high[1:-1] & ~high[:-2] & ~high[2:]).sum())
+    totals += _ISOLATED * isolated * ~np.array(latin)
     found: dict[str, float] = {}
     for codec, total in zip(codecs, totals.tolist(), strict=True):
         found[codec] = min(total, found.get(codec, total))
@@ -250,13 +264,23 @@ def narrow_bits(data: bytes) -> dict[str, float]:
 
 def wide_bits(codec: str, data: bytes) -> float:
     """Return the bits of a text in UTF-8 or a codec of `WIDE`."""
-    codes = np.frombuffer(data.decode(codec, "replace").encode("utf-32-le"), np.uint32)
-    beyond = codes > 127
-    found = np.minimum(codes[beyond], 65_536)
+    text = data.decode(codec, "replace")
     if codec == "utf-8":
-        return float(_any_script()[found].sum())
-    alone = 6.0 * _alone(codes)
+        return text_bits(text)
+    codes = _codes(text)
+    found = np.minimum(codes[codes > 127], 65_536)
+    alone = _ALONE * _alone(codes)
     return min(float(character_bits(table)[found].sum()) for table in WIDE[codec]) + alone
+
+
+def text_bits(text: str) -> float:
+    """Return the bits of a text of Unicode in any language; ASCII costs nothing."""
+    codes = _codes(text)
+    return float(_any_script()[np.minimum(codes[codes > 127], 65_536)].sum())
+
+
+def _codes(text: str) -> npt.NDArray[np.uint32]:
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
 def _alone(codes: npt.NDArray[np.uint32]) -> int:

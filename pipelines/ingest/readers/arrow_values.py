@@ -104,6 +104,15 @@ def _unwrapped(array: pa.Array) -> pa.Array:
 
 def values(array: pa.Array) -> list[Any]:
     """Return the values of a column, UNREAD for each that is bytes or cannot be converted."""
+    try:
+        return _values(array)
+    except Exception:  # damage that only shows here, such as an index beyond its dictionary
+        if len(array) == 1:
+            return [UNREAD]
+        return [values(array.slice(row, 1))[0] for row in range(len(array))]
+
+
+def _values(array: pa.Array) -> list[Any]:
     if array.type == pa.uuid():
         return list(array.to_pylist())
     array = _unwrapped(array)

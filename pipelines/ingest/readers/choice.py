@@ -37,7 +37,7 @@ RECORDS = ("jsonl", "parquet", "warc")
 
 
 def is_tree(source: Source, kinds: Iterable[tuple[str, Kind, int]]) -> bool:
-    """Return whether the files of an `auto` source are a source tree, each file a document.
+    """Return whether the files of an `auto` source are a source tree, one document per file.
 
     `kinds`: name, kind and bytes of each. In the component `code` they are one unless most bytes
     are records (JSON Lines, Parquet); elsewhere where code has more bytes than pages and records,
@@ -79,6 +79,7 @@ def choose(kind: Kind, source: Source, name: str, tree: bool, folder: bool) -> s
         or kind.form in _TAKES.get(wanted, ())
         or (wanted == HTML and kind.markup)
         or (wanted in _ANY_TEXT and kind.form in TEXTUAL and not folder)
+        or (wanted not in _TAKES and kind.form in TEXTUAL)
         or (not kind.form and not kind.sure and wanted in RECORDS)
     ):
         return wanted
@@ -95,14 +96,14 @@ def choose(kind: Kind, source: Source, name: str, tree: bool, folder: bool) -> s
 
 
 def choose_member(kind: Kind, source: Source, name: str) -> str | Passed:
-    """Return how a member of an archive is read, as `choose` does for a file."""
-    tree = source.format in ("auto", TREE)
-    if tree and source.component != "code" and source.format == "auto":
-        if kind.form == "html":
-            return HTML
-        if kind.form == "jsonl" and kind.sure:
-            kind = replace(kind, name=f"{kind.name} inside an archive", form="")
-    if kind.form in ("archive", "parquet", "warc"):
+    """Return how a member of an archive is read, as `choose` does for a file.
+
+    An archive is a source tree in the component `code` or by `format: tree`. Records inside one are
+    not read.
+    """
+    tree = source.format == TREE or (source.format == "auto" and source.component == "code")
+    records = ("parquet", "warc") if tree else ("parquet", "warc", "jsonl", "json")
+    if kind.form in records or kind.form == "archive":
         kind = replace(kind, name=f"{kind.name} inside an archive", form="", advice="unpack it")
     return choose(kind, source, name, tree, folder=True)
 

@@ -11,11 +11,12 @@ import codecs
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import BinaryIO, Literal, cast
+from typing import BinaryIO, Literal
 
 from filters.text.charset.unicode import unicode_codec
 from pipelines.ingest.readers.magic import (
     ASSETS,
+    ENCRYPTED_PARQUET,
     PARQUET,
     TAR,
     ZIP,
@@ -68,11 +69,11 @@ TABLE_ENDINGS = (".csv", ".tsv", ".psv")
 WEB_ENDINGS = frozenset(("css", "js", "mjs", "cjs", "map", "less", "scss", "sass"))
 """Code that pages bring along."""
 _CODE_ENDINGS = """
-    asm awk bas bash bat bzl c cc cjs clj cljs cmake cmd coffee cpp cs css cu cuh cxx d dart el elm
-    erl ex exs f f90 f95 for fs fsx go gradle groovy h hh hpp hrl hs hxx java jl js jsp jsx kt kts
-    less lisp lua m mjs ml mli mm nim pas php pl pm proto ps1 py pyi pyx r rb rkt rs s sass scala scm
-    scss sh sol sql sv svelte swift tcl ts tsx v vb vba vhd vhdl vim vue zig zsh aspx asp erb ejs hbs
-    jinja j2 tmpl mustache twig
+    asm awk bas bash bat bzl c cc cjs clj cljs cmake cmd coffee cpp cs css cu cuh cxx d dart el
+    elm erl ex exs f f90 f95 for fs fsx go gradle groovy h hh hpp hrl hs hxx java jl js jsp jsx
+    kt kts less lisp lua m mjs ml mli mm nim pas php pl pm proto ps1 py pyi pyx r rb rkt rs s
+    sass scala scm scss sh sol sql sv svelte swift tcl ts tsx v vb vba vhd vhdl vim vue zig zsh
+    aspx asp erb ejs hbs jinja j2 tmpl mustache twig
 """
 _CODE = frozenset(_CODE_ENDINGS.split())
 _CODE_NAMES = frozenset({"makefile", "dockerfile", "cmakelists.txt", "rakefile", "gemfile"})
@@ -82,10 +83,12 @@ _CONTROLS = bytes(set(range(32)) - {8, 9, 10, 11, 12, 13, 14, 15, 26, 27})
 CONTROLS = 0.02
 """Share of such bytes from which content is binary."""
 _PAGE = re.compile(
-    rb"\s*(?:<\?xml[^>]{0,200}\?>\s*)?(?:<!--.{0,4000}?-->\s*)*"
-    rb"<(?:!doctype\s+html|html|head|body|title|meta|base|frameset|center)[\s>]",
-    re.IGNORECASE | re.DOTALL,
+    rb"<(?:!doctype\s+html|html|head|body|title|meta|base|frameset|center)[\s>]", re.IGNORECASE
 )
+_SVG = re.compile(rb"<svg[\s>]", re.IGNORECASE)
+_XML = re.compile(rb"<\?xml[\s?]", re.IGNORECASE)
+_PROLOGUE = ((b"<!--", b"-->"), (b"<?", b"?>"))
+"""What may stand before a page's first tag."""
 _TAG = re.compile(
     rb"<(?:p|div|span|br|a|h[1-6]|table|ul|ol|body|html|article|section|font|b|i|img)[\s>/]", re.I
 )
@@ -94,8 +97,6 @@ _CARD = re.compile(
     rb"pretty_name|annotations_creators|language_creators|multilinguality|source_datasets|viewer):"
 )
 _PROSE_ENDINGS = (".txt", ".text", ".md", ".markdown", ".rst", ".adoc", ".org", ".tex", ".log")
-_XML = re.compile(rb"\s*<\?xml[\s?]", re.I)
-_SVG = re.compile(rb"\s*(?:<\?xml.{0,500}?)?(?:<!--.{0,2000}?-->\s*)*<svg[\s>]", re.I | re.DOTALL)
 _OBJECT = re.compile(rb'\s*\{\s*(?:".*)?\}\s*', re.DOTALL)
 _OBJECT_START = re.compile(rb'\{\s*"')
 _CELLS = re.compile(rb'"cell_type"\s*:\s*"(?:markdown|code|raw)"')
@@ -124,7 +125,7 @@ def is_binary(data: bytes) -> bool:
 
 def _wide_codec(head: bytes, encoding: str | None = None) -> str | None:
     """Return the codec of UTF-16 and UTF-32: found from the bytes, or declared by the source."""
-    found = unicode_codec(head) or encoding or ""
+    found = unicode_codec(head) or (encoding if b"\0" in head else None) or ""
     return found if found.lower().replace("_", "-").startswith(("utf-16", "utf-32")) else None
 
 
@@ -160,7 +161,7 @@ def _pointer(head: bytes) -> Kind | None:
 
 
 def _of_signature(name: str) -> Kind:
-    if name == PARQUET:
+    if name in (PARQUET, ENCRYPTED_PARQUET):
         return Kind(name, "parquet")
     if name in (TAR, ZIP):
         return Kind(name, "archive")
@@ -214,13 +215,31 @@ def _text(head: bytes, low: str, cut: bool) -> Kind:
     if json := _json(head, low, cut):
         return json
     if not code:
-        if _SVG.match(head):
+        first = _without_prologue(head)
+        if _SVG.match(first):
             return Kind("an SVG image", "data")
-        if _PAGE.match(head):
+        if _PAGE.match(first):
             return Kind("a page (HTML)", "html")
-        if _XML.match(head):
+        if _XML.match(head.lstrip()):
             return Kind("an XML file", "data", "convert it to text or JSON Lines")
     return _named(low, head)
+
+
+def _without_prologue(head: bytes) -> bytes:
+    """Return what follows the comments and instructions at the start of a page."""
+    at = 0
+    while True:
+        while head[at : at + 1].isspace():
+            at += 1
+        for start, end in _PROLOGUE:
+            if head.startswith(start, at):
+                stop = head.find(end, at + len(start))
+                if stop < 0:
+                    return b""
+                at = stop + len(end)
+                break
+        else:
+            return head[at : at + 100]
 
 
 def _json(head: bytes, low: str, cut: bool) -> Kind | None:
@@ -266,11 +285,8 @@ def _named(low: str, head: bytes) -> Kind:
         return Kind("JSON lines", "jsonl", sure=False)
     if low.endswith(TABLE_ENDINGS):
         return Kind("a table (CSV)", "data", "convert it to Parquet or JSON Lines", sure=False)
-    if not head:
-        if low.endswith(".parquet"):
-            return Kind("an empty Parquet file", "parquet", sure=False)
-        if low.endswith((".warc", ".wet", ".arc")):
-            return Kind("an empty WARC file", "warc", sure=False)
+    if not head and (form := _form_named(low)):
+        return Kind("an empty file", form, sure=False)
     if low.endswith(".ipynb"):
         return Kind("a notebook", "notebook", sure=False)
     name = low.rsplit("/", 1)[-1]
@@ -325,13 +341,16 @@ def _first(file: BinaryIO, count: int) -> bytes:
 
 def _damaged(low: str) -> Kind:
     """Return what the name says of a file whose bytes cannot be had."""
-    for endings, form in (
-        ((".parquet",), "parquet"),
-        ((".warc", ".wet", ".arc"), "warc"),
-        ((*TAR_ENDINGS, ".zip"), "archive"),
-        (LINE_ENDINGS, "jsonl"),
-        (PAGE_ENDINGS, "html"),
-    ):
-        if low.endswith(endings):
-            return Kind(UNREADABLE, cast(Form, form), sure=False)
-    return Kind(UNREADABLE, "text", sure=False)
+    return Kind(UNREADABLE, _form_named(low) or "text", sure=False)
+
+
+def _form_named(low: str) -> Form:
+    """Return the form that a name's ending claims, none for those of texts without one."""
+    claims: tuple[tuple[Form, tuple[str, ...]], ...] = (
+        ("parquet", (".parquet",)),
+        ("warc", (".warc", ".wet", ".arc")),
+        ("archive", (*TAR_ENDINGS, ".zip")),
+        ("jsonl", LINE_ENDINGS),
+        ("html", PAGE_ENDINGS),
+    )
+    return next((form for form, endings in claims if low.endswith(endings)), "")

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import re
 import struct
 import zipfile
 from collections.abc import Iterable
+from typing import BinaryIO
 
 PARQUET = "a Parquet file"
+ENCRYPTED_PARQUET = "an encrypted Parquet file"
 TAR = "a tar archive"
 ZIP = "a zip archive"
 
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"PAR1", PARQUET),
-    (b"PARE", "an encrypted Parquet file"),
+    (b"PARE", ENCRYPTED_PARQUET),
     (b"\x1f\x8b", "a gzip file"),
     (b"\x28\xb5\x2f\xfd", "a zstd file"),
     (b"BZh", "a bzip2 file"),
@@ -211,10 +212,10 @@ def local_names(head: bytes) -> list[str]:
     return names
 
 
-def central_names(raw: io.BufferedIOBase) -> list[str]:
+def central_names(raw: BinaryIO) -> list[str]:
     """Return the names in a zip's central directory, none where that is damaged."""
     try:
-        with zipfile.ZipFile(raw) as archive:  # type: ignore[arg-type]  # a binary stream
+        with zipfile.ZipFile(raw) as archive:
             return archive.namelist()
     except (OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile, struct.error):
         return []

@@ -27,6 +27,7 @@ from pipelines.ingest.readers.walk import (
     named_below,
     none_included,
     passed_by_name,
+    shown,
 )
 from pipelines.storage.files import is_remote
 from pipelines.storage.layout import shard_name
@@ -130,11 +131,11 @@ def _reader(
 def _nothing(name: str, source: Source, files: list[File]) -> str:
     """Return the message about a source of which no file is read."""
     if len(files) == 1 and (why := files[0].passed):
-        return f"sources.{name}.path: {files[0].path}: {why.detail}"
+        return f"sources.{name}.path: {shown(files[0].path)}: {why.detail}"
     counts = Counter(file.passed.detail.split(":")[0] for file in files if file.passed)
-    shown = ", ".join(f"{count:,} × {what}" for what, count in counts.most_common(SHOWN))
+    most = ", ".join(f"{count:,} × {what}" for what, count in counts.most_common(SHOWN))
     return (
-        f"sources.{name}.path: {source.path}: no file of it is read: {shown}; convert them, or "
+        f"sources.{name}.path: {source.path}: no file of it is read: {most}; convert them, or "
         f"change sources.{name}.path, format or include"
     )
 
@@ -210,8 +211,15 @@ def _remote(name: str, source: Source) -> list[File]:
             ) from None
         hub = HfFileSystem()
         entries = [hub.info(found) for found in sorted(hub.glob(source.path))]
+        several = glob.has_magic(source.path)
         files = [
-            File(f"hf://{e['name']}", e["name"], int(e["size"]), str(e.get("blob_id", "")))
+            File(
+                f"hf://{e['name']}",
+                e["name"],
+                int(e["size"]),
+                str(e.get("blob_id", "")),
+                passed_by_name(e["name"]) if several else None,
+            )
             for e in entries
             if e["type"] == "file"
         ]

@@ -69,8 +69,9 @@ def read_parquet(split: Split, source: Source, ingest: Ingest, stats: ReadStats)
 
 def _open(file: File) -> pq.ParquetFile:
     remote = is_remote(file.path)
+    by_path = not remote and file.path.isascii()  # Arrow takes no names that are not UTF-8
     return pq.ParquetFile(
-        open_input(file.path) if remote else file.path,
+        file.path if by_path else open_input(file.path),
         pre_buffer=not remote,
         coerce_int96_timestamp_unit="us",  # in nanoseconds, far years would become near ones
         page_checksum_verification=True,
@@ -221,18 +222,28 @@ def _items(
     part: Part,
     first: int,
 ) -> Iterator[Item]:
-    """Yield the item of each row, without those outside of the source's limit."""
-    wanted: Sequence[int] = range(part.batch.num_rows)
-    if split.below is not None:
-        wanted = [row for row in wanted if sampled(split, file, str(first + row))]
-        part = Part(part.batch.take(pa.array(wanted, pa.int64())), part.left_out)
-    found = _texts(part.batch, columns)
+    """Yield the item of each row, without those outside of the source's limit.
+
+    Raises _Damaged where the texts cannot be decoded.
+    """
+    wanted = [
+        split.below is None or sampled(split, file, str(first + row))
+        for row in range(part.batch.num_rows)
+    ]
+    if not any(wanted):
+        return
+    try:
+        found = _texts(part.batch, columns)
+    except _FAULTS as error:
+        raise _Damaged(error) from None
     everything = list(zip(part.batch.schema.names, part.batch.columns, strict=True))
     kept = [(name, column) for name, column in everything if (name,) != columns.text]
     names = [name for name, _ in kept]
     others = [_column_values(name, column) for name, column in kept]
     rows = zip(*others, strict=True) if others else [()] * len(found)
-    for row, text, value in zip(wanted, found, rows, strict=True):
+    for row, (text, value) in enumerate(zip(found, rows, strict=True)):
+        if not wanted[row]:
+            continue
         fields = dict(zip(names, value, strict=True))
         if len(columns.text) > 1:
             take(fields, source.text)

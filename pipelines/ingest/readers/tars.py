@@ -16,6 +16,8 @@ from pipelines.ingest.readers.magic import valid_header
 from schemas.packing import Gap
 
 BLOCK = 512
+RECORD = 20 * BLOCK
+"""To a multiple of this tar pads an archive: zeros before another header are damage, or its end."""
 WINDOW = 1 << 16
 MAX_HEADER = 1 << 20
 """Bytes of a member's extended header; it holds a name and a few attributes."""
@@ -28,6 +30,10 @@ _SPECIAL = {
     tarfile.BLKTYPE: "a device",
     tarfile.FIFOTYPE: "a pipe",
 }
+
+
+_BAD = (ValueError, OverflowError, IndexError, KeyError, OSError, EOFError, RecursionError)
+"""What `tarfile` raises for damaged headers."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +145,8 @@ def _run(stream: _Stream, limit: int, ended: bool) -> Generator[Entry, None, boo
             if not block:
                 return True
             extended = b""
+        elif zeros > 1 and start % RECORD:
+            yield _gap(start - BLOCK * zeros, start)
         zeros = 0
         size = _size(block)
         if size is None or (block[156:157] in _EXTENDED and size > MAX_HEADER):
@@ -150,7 +158,8 @@ def _run(stream: _Stream, limit: int, ended: bool) -> Generator[Entry, None, boo
         elif block[156:157] == b"g":
             shared = block + stream.take(_padded(size))
         elif block[156:157] in _EXTENDED:
-            extended += block + stream.take(_padded(size))
+            more = block + stream.take(_padded(size))
+            extended = extended + more if len(extended) < MAX_HEADER else more
         else:
             entry = _member(stream, shared + extended + block, limit)
             extended = b""
@@ -204,7 +213,7 @@ def _align(stream: _Stream) -> bool:
 def _gap(start: int, end: int) -> Entry:
     lost = max(0, end - start - BLOCK)
     detail = (
-        f"the header at byte {start} is damaged; {end - start} bytes up to the next whole one "
+        f"no whole header at byte {start}; {end - start} bytes up to the next one "
         "were skipped, a member or more"
     )
     return Entry(f"byte {start}", fault=detail, lost=lost, place=True)
@@ -279,9 +288,9 @@ def _parsed(headers: bytes, data: bytes, stored: int, limit: int, missing: int) 
                 )
             if max(entry.size, stored) > limit:
                 return Entry(name, max(entry.size, 0))
-            if entry.sparse is None:  # type: ignore[attr-defined]
+            if entry.sparse is None:
                 return Entry(name, stored, data[:stored])
             handle = archive.extractfile(entry)
             return Entry(name, entry.size, handle.read() if handle else b"")
-    except (tarfile.TarError, ValueError, OverflowError, IndexError, OSError, EOFError) as error:
+    except (tarfile.TarError, *_BAD) as error:
         return Entry(own, fault=f"a member's header: {error}", lost=stored)

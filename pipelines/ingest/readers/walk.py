@@ -24,11 +24,11 @@ from schemas.errors import InputError
 HELPERS = (
     "_success", "_committed_*", "_started_*", "_temporary", "_metadata", "_common_metadata",
     "_delta_log", "_spark_metadata", "*.crc", "dataset_infos.json", "dataset_info.json",
-    "dataset_dict.json", "state.json", "__macosx", "__pycache__", "thumbs.db", "desktop.ini",
+    "dataset_dict.json", "__macosx", "__pycache__", "thumbs.db", "desktop.ini",
     "*.md5", "*.sha1", "*.sha256", "*.sha512", "md5sums", "sha1sums", "sha256sums", "sha512sums",
 )  # fmt: skip
 """Names, in lower case, of files and folders that Spark, the Hub and file managers write beside
-data. `state.json` and the like hold no documents."""
+data."""
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
 _KNOWN = ", ".join((*REMOTE, "file://"))
 _CLOSE = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "huggingface": "hf", "webhdfs": "hdfs"}

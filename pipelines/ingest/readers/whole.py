@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -89,14 +90,17 @@ def _single(file: File, split: Split, source: Source, ingest: Ingest) -> Iterato
 
 
 def _archive(file: File, split: Split, source: Source, ingest: Ingest) -> Iterator[Item]:
-    limit = ingest.max_document_bytes
+    passed: Counter[str] = Counter()
     try:
-        for member in members(file.path, _wanted(source), limit):
+        for member in members(file.path, _wanted(source, passed), ingest.max_document_bytes):
             yield _member(file, member, split, source, ingest)
     except StreamFault as fault:
         yield Reject(
             file.relative, "end", 0, fault.reason, fault.detail, lost_bytes=fault.lost_bytes
         )
+    for reason, count in sorted(passed.items()):
+        detail = f"{count:,} members that are not read, by their names"
+        yield Reject(file.relative, reason, 0, reason, detail, fault=False)
 
 
 def _member(file: File, member: Entry, split: Split, source: Source, ingest: Ingest) -> Item:
@@ -122,8 +126,15 @@ def _member(file: File, member: Entry, split: Split, source: Source, ingest: Ing
     return _document(file, member.name, member, kind, how, source)
 
 
-def _wanted(source: Source) -> Callable[[str], bool]:
-    return lambda name: not is_passed(name) and is_included(name, source.include)
+def _wanted(source: Source, passed: Counter[str]) -> Callable[[str], bool]:
+    """Return whether a member's name is read; `passed` counts those that are not, by reason."""
+
+    def wanted(name: str) -> bool:
+        if reason := is_passed(name):
+            passed[reason] += 1
+        return not reason and is_included(name, source.include)
+
+    return wanted
 
 
 def member_positions(file: File, source: Source) -> Iterator[str]:
@@ -132,8 +143,8 @@ def member_positions(file: File, source: Source) -> Iterator[str]:
         yield "0"
         return
     try:
-        for member in members(file.path, _wanted(source), limit=-1):
-            if not (member.place or member.special):
+        for member in members(file.path, _wanted(source, Counter()), limit=-1):
+            if not (member.fault or member.special):
                 yield member.name
     except StreamFault:
         return  # reading reports it
@@ -157,7 +168,8 @@ def _document(
             return reject("unreadable_page", str(error))
         if not text:
             return reject("no_main_text", f"{len(data)} bytes of {charset}", fault=False)
-        return Record(file.relative, position, len(data), text, meta={**meta, "charset": charset})
+        own = {**meta, "charset": charset}
+        return Record(file.relative, position, len(data), text, meta=own, page=True)
     try:
         if kind.form == "notebook":
             text = cells_text(data)

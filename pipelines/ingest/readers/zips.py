@@ -13,6 +13,8 @@ from typing import BinaryIO
 from pipelines.ingest.readers.tars import Entry
 
 CHUNK = 1 << 16
+LONGEST_END = 22 + 0xFFFF
+"""Bytes of the record that ends an archive, with its comment."""
 ENCRYPTED, HAS_DESCRIPTOR, UTF_8 = 1, 8, 0x800
 """Flags of a member."""
 _LOCAL = struct.Struct("<4xHHHHHIIIHH")
@@ -33,11 +35,18 @@ def entries(raw: BinaryIO, limit: int) -> Iterator[Entry]:
     try:
         archive = zipfile.ZipFile(raw)
         infos = archive.infolist()
+        if len(infos) != (stated := _stated(raw, len(infos))):
+            raise zipfile.BadZipFile(f"{len(infos)} of {stated} members in it")
     except _BAD as error:
         raw.seek(0)
-        yield from _walked(raw, limit)
+        read, cut = 0, False
+        for entry in _walked(raw, limit):
+            read += entry.size
+            cut = entry.reason == "truncated_stream"
+            yield entry
         detail = f"the central directory cannot be read ({error}); members were found one by one"
-        yield Entry("end", fault=detail, reason="truncated_stream", place=True)
+        lost = read if cut else 0  # nothing shows how much followed: as much as was read
+        yield Entry("end", fault=detail, reason="truncated_stream", lost=lost, place=True)
         return
     with archive:
         for info in infos:
@@ -46,22 +55,32 @@ def entries(raw: BinaryIO, limit: int) -> Iterator[Entry]:
             name = _decoded(info.orig_filename, info.flag_bits, info.extra)
             if stat.S_ISLNK(info.external_attr >> 16):
                 yield Entry(name, special="a link")
-            elif limit < 0 or info.file_size > limit:
+            elif info.flag_bits & ENCRYPTED:
+                fault = "encrypted; unpack it with its password"
+                yield Entry(name, fault=fault, lost=info.file_size, reason="encrypted")
+            elif info.compress_type not in _METHODS:
+                method = _NAMES_OF_METHODS.get(info.compress_type, str(info.compress_type))
+                fault = f"packed by the method {method}, which is not read; pack it again"
+                yield Entry(name, fault=fault, lost=info.file_size)
+            elif info.file_size > limit:
                 yield Entry(name, info.file_size)
             else:
                 yield _unpacked(archive, info, name, limit)
 
 
+def _stated(raw: BinaryIO, found: int) -> int:
+    """Return the number of members that the end of an archive states; `found` if it cannot."""
+    size = raw.seek(0, io.SEEK_END)
+    raw.seek(max(0, size - LONGEST_END))
+    tail = raw.read()
+    at = tail.rfind(b"PK\5\6")
+    if at < 0 or at + 12 > len(tail):
+        return found
+    (stated,) = struct.unpack_from("<H", tail, at + 10)
+    return found if stated == 0xFFFF else int(stated)
+
+
 def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, limit: int) -> Entry:
-    if info.flag_bits & ENCRYPTED:
-        return Entry(
-            name, fault="encrypted; unpack it with its password", lost=info.file_size,
-            reason="encrypted",
-        )  # fmt: skip
-    if info.compress_type not in _METHODS:
-        method = _NAMES_OF_METHODS.get(info.compress_type, str(info.compress_type))
-        detail = f"packed by the method {method}, which is not read; pack it again"
-        return Entry(name, fault=detail, lost=info.file_size)
     try:
         with archive.open(info) as handle:
             data = handle.read(limit + 1)
@@ -161,7 +180,7 @@ def _inflated(
                 out = inflate.decompress(rest, CHUNK) if method else rest
             except zlib.error as error:
                 return Entry(name, fault=str(error), lost=max(size, packed)), start + 4
-            rest = inflate.unconsumed_tail if method else b""
+            rest = inflate.unconsumed_tail if method and not inflate.eof else b""
             size += len(out)
             found = zlib.crc32(out, found)
             if size <= limit:

@@ -135,7 +135,7 @@ def test_a_run_names_the_fields_that_it_left_out(tmp_path: Path):
     stats = {"fields_left_out": 1200, "left_out": {"image.bytes": 1200}, "replaced_chars": 3}
     shard = Shard(name="s-00000.parquet", rows=1300, bytes=1, sha256="", key="", stats=stats)
     assert check_rejects(tmp_path, config, [shard]) == [
-        "source s: fields left out of meta in 1,200 documents, since JSON cannot hold them: "
+        "source s: fields left out of meta, documents: 1,200, since JSON cannot hold them: "
         "image.bytes; meta.left_out lists them",
         "source s: 3 halves of characters became U+FFFD",
     ]

@@ -16,10 +16,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.ingest.readers import read_split
+from pipelines.ingest.readers.arrow_values import values
 from pipelines.ingest.readers.base import Item, ReadStats, Record, Reject
 from pipelines.ingest.readers.fields import meta_json
 from pipelines.ingest.readers.plan import plan_splits
 from schemas.config import Ingest, Source
+from schemas.json_lines import UNREAD
 from tests.support.reading import read, rejects, texts
 
 TEXTS = [f"{n}번째 글" for n in range(5)]
@@ -288,3 +290,21 @@ def test_an_encrypted_file_is_named(tmp_path: Path):
     assert isinstance(item, Reject)
     assert (item.reason, item.lost_bytes) == ("encrypted", path.stat().st_size)
     assert "decrypt it first" in item.detail
+
+
+def test_a_limit_takes_the_same_rows_of_every_type(tmp_path: Path):
+    columns = {"text": TEXTS, "view": pa.array(TEXTS, pa.string_view()), "n": list(range(5))}
+    path = write(tmp_path / "a.parquet", columns)
+    items, stats = read(path, limit=3)
+    assert len(texts(items)) == 3
+    assert [meta["n"] for meta in metas(items)] == [int(item.position) for item in items]
+    assert read(path, limit=3)[0] == items
+    total = sum(item.raw_bytes for item in items) + stats.structural_bytes
+    assert total == stats.files[0].raw_bytes
+
+
+def test_an_index_beyond_its_dictionary_costs_its_row_alone():
+    words = pa.array(["a"])
+    numbers = pa.array([0, 7, None], pa.int32())
+    column = pa.DictionaryArray.from_arrays(numbers, words, safe=False)
+    assert values(column) == ["a", UNREAD, None]

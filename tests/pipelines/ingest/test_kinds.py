@@ -17,6 +17,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipelines.ingest.readers.base import Reject
 from pipelines.ingest.readers.kinds import kind_of
 from schemas.errors import InputError
 from tests.support.contents import (
@@ -211,9 +212,24 @@ def test_what_is_read_of_a_folder_depends_on_contents_only(chosen: list[tuple[st
         documents = sum(EXPECTED.get(content, 0) for content, _, _ in chosen)
         faults = sum(content not in EXPECTED for content, _, _ in chosen)
         if not documents:
-            with pytest.raises(InputError, match="no reader takes it|no file of it is read"):
+            with pytest.raises(InputError, match=r"no reader takes it|no file of it is read"):
                 read(Path(folder))
             return
         items, _ = read(Path(folder))
         assert len(texts(items)) == documents
         assert [reason for reason, _ in rejects(items)] == ["unknown_format"] * faults
+
+
+def test_a_page_of_many_comments_is_known_at_once():
+    comments = b"<!-- licence -->\n" * 3000
+    assert kind_of(comments + PAGE, "a").form == "html"
+    assert kind_of(comments + b"plain", "a").form == "text"
+    assert kind_of(b"<!-- no end " * 5000, "a.html").form == "html"
+
+
+@pytest.mark.parametrize("name", ["a.tar", "a.zip", "a.tar.gz", "a.parquet", "a.warc.gz"])
+def test_an_empty_file_whose_name_claims_records_is_a_fault(tmp_path: Path, name: str):
+    (tmp_path / name).write_bytes(b"")
+    (item,) = read(tmp_path / name)[0]
+    assert isinstance(item, Reject)
+    assert item.fault
