@@ -70,8 +70,9 @@ def read_parquet(split: Split, source: Source, ingest: Ingest, stats: ReadStats)
 
 def _open(file: File) -> pq.ParquetFile:
     remote = is_remote(file.path)
+    by_path = not remote and file.path.isascii()  # Arrow takes no names that are not UTF-8
     return pq.ParquetFile(
-        open_input(file.path) if remote else file.path,
+        file.path if by_path else open_input(file.path),
         pre_buffer=not remote,
         coerce_int96_timestamp_unit="us",  # in nanoseconds, far years would become near ones
         page_checksum_verification=True,
