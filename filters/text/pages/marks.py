@@ -1,0 +1,124 @@
+"""What the tag, class, id and role of an element say about its part in a page."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+HIDDEN = 1
+"""Not shown, or a mark of the page's own (edit links, line numbers)."""
+AROUND = 2
+"""Stands around the content: menus, side bars, banners, related pages."""
+COMMENTS = 4
+"""Readers' comments."""
+DETAIL = 8
+"""A short detail: dates, authors, counts, tags, credits."""
+CONTENT = 16
+"""Named as the content."""
+
+_VALUES = re.compile(r'\b(class|id|role|itemprop|style|hidden|aria-hidden)="([^"]*)"')
+_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.I)
+
+_HIDDEN = frozenset(
+    "mw-editsection headerlink anchorjs-link sr-only visually-hidden screen-reader-text "
+    "screen-reader hidden blind a11y-hidden lineno linenos line-numbers-rows gutter rouge-gutter "
+    "blob-num hljs-ln-numbers noprint katex-html MathJax_Preview mwe-math-fallback-image-inline "
+    "mwe-math-fallback-image-display reference skip skip-link u-hidden hide d-none "
+    "is-hidden visuallyhidden copybtn copy-button code-copy edit-page-link".split()
+)
+_AROUND = frozenset(
+    "ad ads adv advert advertisement advertising adsbygoogle adbox banner breadcrumb breadcrumbs "
+    "breadcrum crumb crumbs path navi nav navbar navigation gnb lnb snb tnb fnb menu menus submenu "
+    "topmenu sitemap sidebar side aside rail widget widgets share sharing shares sharer sns social "
+    "addthis related relation recommend recommended recommendation recommendations "
+    "newsletter subscribe subscription cookie cookies consent gdpr popup modal overlay lightbox "
+    "login signin signup search searchbox pagination pager paging paginate pagenav toolbar promo "
+    "promotion sponsor sponsored sponsors teaser teasers outbrain taboola disclaimer copyright footer "
+    "foot masthead topbar skip toc popular trending ranking mostread hot latest similar upsell "
+    "crosssell donation donate feedback rating ratings vote prevnext prev-next navheader navfooter "
+    "jumpnav jumplinks tooltip".split()
+)
+_COMMENTS = frozenset(
+    "comment comments commentlist cmt disqus replies reply respond talkback talkbacks "
+    "trackback trackbacks feedback guestbook livere utterances giscus".split()
+)
+_DETAIL = frozenset(
+    "author authors byline by date datetime time timestamp published posted updated meta metadata info "
+    "postinfo hit hits views view count counts tag tags keywords category categories cat credit "
+    "credits caption-credit source license reporter writer buttons button btn btns btn-group print "
+    "permalink edit actions action tools tool options option label labels badge status avatar profile "
+    "bio biography".split()
+)
+_CONTENT = frozenset(
+    "articlebody article-body article_body articlecontent article-content article_content "
+    "entry-content post-content post-body postbody entry-body story-body storybody story-content "
+    "bo_v_con xe_content rd_body rhymix_content se-main-container postviewarea tt_article_useless "
+    "contents_style news_body newsct_article dic_area article_view view_content board_view "
+    "mw-parser-output mw-content-text markdown-body page-content main-content maincontent content-body "
+    "body-content document-content wiki-content wiki-body theme-doc-markdown".split()
+)
+_ROLES = {
+    "main": CONTENT,
+    "article": CONTENT,
+    "navigation": AROUND,
+    "banner": AROUND,
+    "contentinfo": AROUND,
+    "search": AROUND,
+    "complementary": AROUND,
+    "dialog": AROUND,
+    "alertdialog": AROUND,
+    "menu": AROUND,
+    "menubar": AROUND,
+    "toolbar": AROUND,
+    "tooltip": HIDDEN,
+}
+_PROPS = {
+    "articlebody": CONTENT,
+    "text": CONTENT,
+    "comment": COMMENTS,
+    "breadcrumb": AROUND,
+    "author": DETAIL,
+    "datepublished": DETAIL,
+}
+
+
+@lru_cache(16384)
+def marks(attributes: str) -> int:
+    """Return the marks of an element, given the text of its attributes as the parser writes it."""
+    found = 0
+    for name, value in _VALUES.findall(attributes):
+        if name in ("class", "id"):
+            if value:
+                found |= _named(value)
+        elif name == "style":
+            if _STYLE.search(value):
+                found |= HIDDEN
+        elif name == "role":
+            found |= _ROLES.get(value, 0)
+        elif name == "itemprop":
+            found |= _PROPS.get(value.lower(), 0)
+        elif name == "hidden" or value == "true":
+            found |= HIDDEN
+    return found
+
+
+@lru_cache(16384)
+def _named(value: str) -> int:
+    """Return the marks of the value of a class or an id."""
+    found = 0
+    for name in value.split():
+        lowered = name.lower()
+        if lowered in _HIDDEN:
+            found |= HIDDEN
+        if lowered in _CONTENT:
+            found |= CONTENT
+        words = {word.lower() for word in _WORDS.findall(name)}
+        words.add(lowered)
+        if words & _COMMENTS:
+            found |= COMMENTS
+        if words & _AROUND:
+            found |= AROUND
+        if words & _DETAIL:
+            found |= DETAIL
+    return found

@@ -1,0 +1,193 @@
+"""An HTML page as flat arrays of elements and blocks of text.
+
+The parser of resiliparse (lexbor, HTML5) repairs the page and writes it well-formed again; one regular
+expression cuts that into tags and texts, and one loop with its own stack fills the arrays. Nothing
+recurses, so depth costs memory only, and no object of the DOM is made in Python, which would cost
+ten times as much as parsing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from filters.text.pages.inline import resolve
+from filters.text.pages.marks import HIDDEN, marks
+from filters.text.pages.tame import tame
+
+_TAG = re.compile(r"<([^>]*)>")
+_INDENT = re.compile(r"[ \t\r\f\v]+\n")
+
+INLINE = frozenset(
+    "abbr acronym b bdi bdo big cite code data del dfn em font i ins kbd label mark nobr output q rb "
+    "ruby s samp small span strike strong sub sup time tt u var picture".split()
+)
+VOID = frozenset(
+    "area base basefont bgsound col embed frame hr img input keygen link meta param source track "
+    "wbr".split()
+)
+SKIPPED = frozenset(
+    "audio button canvas datalist dialog head map meter noscript object progress select svg template "
+    "video".split()
+)
+"""Elements whose text is not shown or is no prose."""
+CELL_END = 200
+"""Characters of a table's cell beyond which the next one starts a block of its own."""
+BREAK = "\0"
+"""Stands for <br> until a block ends; no text of a parsed page holds NUL."""
+SEPARATOR = " | "
+
+
+@dataclass(slots=True)
+class Page:
+    """Elements in document order, and the blocks of text that they own.
+
+    `tags`, `parents`, `hints`, `first`, `last`: per block-level element its name, the index of its
+    parent (-1 for the root), its marks, and the range of blocks in it. `texts`, `owners`, `links`,
+    `pre`: per block its text, the element that owns it, its characters in links, and whether its
+    line ends are its own.
+    """
+
+    tags: list[str] = field(default_factory=list)
+    parents: list[int] = field(default_factory=list)
+    hints: list[int] = field(default_factory=list)
+    first: list[int] = field(default_factory=list)
+    last: list[int] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    owners: list[int] = field(default_factory=list)
+    links: list[int] = field(default_factory=list)
+    pre: list[bool] = field(default_factory=list)
+
+
+def read_page(html: str) -> Page:
+    """Return the page's elements and blocks."""
+    from resiliparse.parse.html import HTMLTree
+
+    written = resolve(str(HTMLTree.parse(tame(html))))
+    return _Builder().build(_TAG.split(written))
+
+
+class _Builder:
+    """Fills a page from alternating texts and tags."""
+
+    def __init__(self) -> None:
+        self.page = Page()
+        self.pieces: list[str] = []
+        self.linked = 0  # characters of the pieces that are in links
+        self.open: list[tuple[str, int]] = []  # block-level elements: name, index
+        self.owner = -1
+        self.pre = 0  # depth in <pre>
+
+    def build(self, parts: list[str]) -> Page:
+        """Return the page of `parts`: text, tag, text, …, text."""
+        pieces = self.pieces
+        links = 0
+        skipped, depth = "", 0
+        parts.append("")
+        for text, tag in zip(parts[0::2], parts[1::2], strict=True):
+            if text and not depth:
+                pieces.append(text)
+                if links:
+                    self.linked += len(text.strip())
+            closing = tag[:1] == "/"
+            name, _, attributes = tag[closing:].partition(" ")
+            if depth:
+                if name == skipped:
+                    depth += -1 if closing else 1
+            elif name == "br":
+                pieces.append("\n" if self.pre else BREAK)
+            elif name == "a":
+                if closing:
+                    links -= 1
+                elif attributes and marks(attributes) & HIDDEN:
+                    skipped, depth = name, 1
+                else:
+                    links += 1
+            elif name in INLINE:
+                if attributes and marks(attributes) & HIDDEN:
+                    skipped, depth = name, 1
+            elif name in VOID:
+                if name == "hr":
+                    self.flush()
+            elif closing:
+                self.close(name)
+            elif name in SKIPPED:
+                skipped, depth = name, 1
+            elif name:
+                self.start(name, attributes)
+        self.flush()
+        return self.page
+
+    def start(self, name: str, attributes: str) -> None:
+        """Open a block-level element."""
+        page = self.page
+        if name == "td" or name == "th":
+            self.cell()
+        else:
+            self.flush()
+        page.parents.append(self.owner)
+        self.owner = len(page.tags)
+        page.tags.append(name)
+        page.hints.append(marks(attributes) if attributes else 0)
+        page.first.append(len(page.texts))
+        page.last.append(0)
+        self.open.append((name, self.owner))
+        self.pre += name == "pre"
+
+    def close(self, name: str) -> None:
+        """Close a block-level element."""
+        page = self.page
+        if not self.open or self.open[-1][0] != name:
+            return
+        _, element = self.open.pop()
+        if (name != "td" and name != "th") or len(page.texts) > page.first[element]:
+            self.flush()
+        self.pre -= name == "pre"
+        page.last[element] = len(page.texts)
+        self.owner = page.parents[element]
+
+    def cell(self) -> None:
+        """Start a table's cell: on the line of the cell before it, if that is short."""
+        line = "".join(self.pieces)
+        if line.strip():
+            if len(line) > CELL_END or BREAK in line:
+                self.flush()
+            else:
+                self.pieces.append(SEPARATOR)
+
+    def flush(self) -> None:
+        """End a block of text."""
+        if not self.pieces:
+            return
+        text = "".join(self.pieces)
+        self.pieces.clear()
+        linked, self.linked = self.linked, 0
+        if "&" in text:
+            text = unescape(text)
+        if self.pre:
+            text = _INDENT.sub("\n", text.replace("\xa0", " ") + "\n").strip("\n")
+            blank = not text.strip()
+        else:
+            text = flowed(text)
+            blank = not text
+        if not blank:
+            page = self.page
+            page.texts.append(text)
+            page.owners.append(self.owner)
+            page.links.append(min(linked, len(text)))
+            page.pre.append(self.pre > 0)
+
+
+def unescape(text: str) -> str:
+    """Return text of the written page with its character references replaced."""
+    text = text.replace("&nbsp;", " ").replace("&lt;", "<").replace("&gt;", ">")
+    return text.replace("&amp;", "&")
+
+
+def flowed(text: str) -> str:
+    """Return a block with white space collapsed and <br> as line ends."""
+    text = text.replace("\xad", "")
+    if BREAK not in text:
+        return " ".join(text.split())
+    lines = (" ".join(line.split()) for line in text.split(BREAK))
+    return "\n".join(line for line in lines if line)
