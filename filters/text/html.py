@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from filters.text.pages.choice import choose
+from filters.text.pages.choice import choose, dated
 from filters.text.pages.tree import read_page
 
 
@@ -13,4 +13,4 @@ def main_text(html: str) -> str:
     lists, tables and code are kept.
     """
     page = read_page(html)
-    return "\n".join(page.texts[block] for block in choose(page))
+    return "\n".join(page.texts[block] for block in choose(page, dated(html)))

@@ -2,22 +2,47 @@
 
 from __future__ import annotations
 
-from filters.text.pages.marks import AROUND, COMMENTS, CONTENT, DETAIL, HIDDEN
+import re
+
+from filters.text.pages.marks import AROUND, COMMENTS, DETAIL, HIDDEN
 from filters.text.pages.tree import Page
 
 HEADINGS = frozenset("h1 h2 h3 h4 h5 h6".split())
 KEPT = frozenset("html body main article".split())
 """Elements that are never left out by their names."""
+LEAVES = frozenset("p tr td th li ul ol dl dt dd tbody thead pre".split())
+"""Elements that are too small to be the root of the main text."""
+
+_DATED = re.compile(
+    r"og:type\"?'?\s+content=[\"']?article|article:published_time|"
+    r"\"@type\"\s*:\s*\[?\"(?:\w*NewsArticle|BlogPosting|Article|OpinionNewsArticle)\"|"
+    r"itemtype=\"https?://schema.org/(?:\w*Article|BlogPosting)\"|itemprop=\"articleBody\"",
+    re.I,
+)
+_CREDIT = re.compile(r"©|\(c\)|ⓒ|getty|reuters|\bdpa\b|\bAFP\b|foto:|photo:|bild:|credit", re.I)
+_INVITATION = re.compile(
+    r"^\W*(?:(?:read|see|lesen sie|lies|mehr|auch|also|lea|leer|lire|leggi|czytaj|weitere?|more|"
+    r"weiterlesen|ähnliche|share|follow|teilen|anzeige|advertisement|reklama|publicidad|"
+    r"tags?|schlagw|themen|quelle|foto|sign up|subscribe|newsletter|jetzt|hier)\b|"
+    r"관련|추천|인기|공유|광고|구독|좋아요|댓글|목록|이전글|다음글|스크랩|신고|무단|저작권)",
+    re.I,
+)
 
 
-def choose(page: Page) -> list[int]:
+def dated(html: str) -> bool:
+    """Return whether the page calls itself an article: news or a post of a blog."""
+    return bool(_DATED.search(html))
+
+
+def choose(page: Page, article: bool) -> list[int]:
     """Return the indexes of the blocks that are the main text, in order."""
-    chooser = _Chooser(page)
-    chosen = chooser.run(COMMENTS)
+    chooser = _Chooser(page, article)
+    chosen = chooser.run(COMMENTS | AROUND | DETAIL)
     if chooser.size_of(chosen) < 250:
-        more = chooser.run(0)
-        if chooser.size_of(more) > 2 * chooser.size_of(chosen):
-            chosen = more
+        for left_out in (AROUND | DETAIL, 0):
+            more = chooser.run(left_out)
+            if chooser.size_of(more) > 2 * chooser.size_of(chosen):
+                chosen = more
     return chosen
 
 
@@ -31,13 +56,15 @@ def _sums(values: list[int]) -> list[int]:
 
 
 class _Chooser:
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, article: bool) -> None:
         self.page = page
+        self.article = article
         self.sizes = [len(text.encode("utf-8", "replace")) for text in page.texts]
         self.linked = [
             size * links // max(len(text), 1)
             for size, links, text in zip(self.sizes, page.links, page.texts, strict=True)
         ]
+        self.weights = [self.weight(block) for block in range(len(page.texts))]
 
     def size_of(self, blocks: list[int]) -> int:
         return sum(self.sizes[block] for block in blocks)
@@ -56,9 +83,8 @@ class _Chooser:
     def run(self, left_out: int) -> list[int]:
         page = self.page
         count = len(page.texts)
-        weights = [self.weight(block) for block in range(count)]
         kept = [True] * count
-        sums = _sums(weights)
+        sums = _sums(self.weights)
         sizes = _sums(self.sizes)
         linked = _sums(self.linked)
         total = max(sums[-1], 1)
@@ -76,10 +102,54 @@ class _Chooser:
             if self.leave_out(element, share, size, links, left_out):
                 dropped[element] = True
                 kept[first:last] = [False] * (last - first)
-        weights = [weight * keep for weight, keep in zip(weights, kept, strict=True)]
+        weights = [weight * keep for weight, keep in zip(self.weights, kept, strict=True)]
         root = self.root(weights, dropped)
         first, last = (page.first[root], page.last[root]) if root >= 0 else (0, count)
-        return [block for block in range(first, last) if kept[block]]
+        chosen = [block for block in range(first, last) if kept[block]]
+        if self.article:
+            chosen = [block for block in chosen if not self.stray(block)]
+        chosen = self.lead(first, kept) + chosen
+        return self.trimmed(chosen)
+
+    def stray(self, block: int) -> bool:
+        """Return whether a block in an article is a link to elsewhere or a credit."""
+        page = self.page
+        size = self.sizes[block]
+        text = page.texts[block]
+        tag = page.tags[page.owners[block]] if page.owners[block] >= 0 else ""
+        if page.pre[block]:
+            return False
+        if self.linked[block] * 10 >= size * 8 and tag not in HEADINGS:
+            return True
+        if len(text) < 120 and _INVITATION.match(text) and (
+            self.linked[block] * 2 > size or len(text) < 40
+        ):
+            return True
+        return tag == "figcaption" and len(text) < 300 and bool(_CREDIT.search(text))
+
+    def lead(self, first: int, kept: list[bool]) -> list[int]:
+        """Return the blocks before the root from the page's heading on: heading and lead."""
+        page = self.page
+        found: list[int] = []
+        for block in range(first - 1, max(-1, first - 40), -1):
+            owner = page.owners[block]
+            tag = page.tags[owner] if owner >= 0 else ""
+            if not kept[block]:
+                continue
+            if tag == "h1":
+                found.append(block)
+                return found[::-1]
+            if self.sizes[block] >= 80 and self.linked[block] * 3 < self.sizes[block]:
+                found.append(block)
+        return []
+
+    def trimmed(self, chosen: list[int]) -> list[int]:
+        """Return the blocks without headings at the end that nothing follows."""
+        page = self.page
+        end = len(chosen)
+        while end > 1 and page.tags[page.owners[chosen[end - 1]]] in HEADINGS:
+            end -= 1
+        return chosen[:end] if end > 1 else chosen
 
     def leave_out(self, element: int, share: float, size: int, links: int, left_out: int) -> bool:
         page = self.page
@@ -88,20 +158,20 @@ class _Chooser:
             return False
         if hints & HIDDEN and share < 0.5:
             return True
-        if tag in ("nav", "footer", "aside") and share < 0.5:
+        if tag in ("nav", "footer", "aside") and left_out & AROUND:
             return True
-        if hints & left_out:
+        if hints & COMMENTS & left_out and tag not in HEADINGS:
             return True
-        if hints & AROUND and share < 0.3 and tag not in HEADINGS:
-            return True
-        if hints & DETAIL and size < 200 and tag not in HEADINGS:
+        if hints & AROUND & left_out and share < 0.3 and tag not in HEADINGS:
+            return tag != "p" or links * 2 > size
+        if hints & DETAIL & left_out and size < 200 and tag not in HEADINGS:
             return True
         if tag == "header" and share < 0.2 and links * 2 > size:
             return True
         blocks = page.last[element] - page.first[element]
-        if blocks >= 3 and links * 10 > size * 6 and share < 0.3:
-            return True
-        return False
+        if self.article:
+            return blocks >= 3 and links * 10 > size * 6 and share < 0.3
+        return blocks >= 5 and links * 10 > size * 8 and share < 0.1
 
     def root(self, weights: list[int], dropped: list[bool]) -> int:
         """Return the innermost element that holds most of what counts."""
@@ -113,6 +183,6 @@ class _Chooser:
             if dropped[element] or page.parents[element] != best and best >= 0:
                 continue
             own = sums[page.last[element]] - sums[page.first[element]]
-            if own >= 0.9 * total and tag not in ("p", "tr", "td", "li", "ul", "ol", "dl", "tbody"):
+            if own >= 0.9 * total and tag not in LEAVES:
                 best = element
         return best

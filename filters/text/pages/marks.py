@@ -22,21 +22,21 @@ _STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.I)
 
 _HIDDEN = frozenset(
     "mw-editsection headerlink anchorjs-link sr-only visually-hidden screen-reader-text "
-    "screen-reader hidden blind a11y-hidden lineno linenos line-numbers-rows gutter rouge-gutter "
-    "blob-num hljs-ln-numbers noprint katex-html MathJax_Preview mwe-math-fallback-image-inline "
-    "mwe-math-fallback-image-display reference skip skip-link u-hidden hide d-none "
+    "screen-reader a11y-hidden lineno linenos line-numbers-rows rouge-gutter "
+    "blob-num hljs-ln-numbers katex-html MathJax_Preview mwe-math-fallback-image-inline "
+    "mwe-math-fallback-image-display skip-to-content skip-link u-hidden d-none "
     "is-hidden visuallyhidden copybtn copy-button code-copy edit-page-link".split()
 )
 _AROUND = frozenset(
     "ad ads adv advert advertisement advertising adsbygoogle adbox banner breadcrumb breadcrumbs "
-    "breadcrum crumb crumbs path navi nav navbar navigation gnb lnb snb tnb fnb menu menus submenu "
-    "topmenu sitemap sidebar side aside rail widget widgets share sharing shares sharer sns social "
+    "breadcrum crumb crumbs navi nav navbar navigation gnb lnb snb tnb fnb menu menus submenu "
+    "topmenu sitemap sidebar side aside widget widgets share sharing shares sharer sns social "
     "addthis related relation recommend recommended recommendation recommendations "
     "newsletter subscribe subscription cookie cookies consent gdpr popup modal overlay lightbox "
     "login signin signup search searchbox pagination pager paging paginate pagenav toolbar promo "
-    "promotion sponsor sponsored sponsors teaser teasers outbrain taboola disclaimer copyright footer "
-    "foot masthead topbar skip toc popular trending ranking mostread hot latest similar upsell "
-    "crosssell donation donate feedback rating ratings vote prevnext prev-next navheader navfooter "
+    "promotion sponsor sponsored sponsors outbrain taboola disclaimer copyright footer "
+    "foot masthead topbar toc popular trending ranking mostread hot latest similar upsell "
+    "recent colophon dropdown commentform privacy paywall nocontent textwidget crosssell donation donate feedback rating ratings vote prevnext prev-next navheader navfooter "
     "jumpnav jumplinks tooltip".split()
 )
 _COMMENTS = frozenset(
@@ -48,8 +48,10 @@ _DETAIL = frozenset(
     "postinfo hit hits views view count counts tag tags keywords category categories cat credit "
     "credits caption-credit source license reporter writer buttons button btn btns btn-group print "
     "permalink edit actions action tools tool options option label labels badge status avatar profile "
-    "bio biography".split()
+    "bio biography hidden hide blind gutter noprint reference by more caption_credit".split()
 )
+_LAYOUT = frozenset("has with no without layout not".split())
+"""Words that make a name one of the page's layout: `has-sidebar`."""
 _CONTENT = frozenset(
     "articlebody article-body article_body articlecontent article-content article_content "
     "entry-content post-content post-body postbody entry-body story-body storybody story-content "
@@ -117,7 +119,7 @@ def _named(value: str) -> int:
         words.add(lowered)
         if words & _COMMENTS:
             found |= COMMENTS
-        if words & _AROUND:
+        if words & _AROUND and not words & _LAYOUT:
             found |= AROUND
         if words & _DETAIL:
             found |= DETAIL
