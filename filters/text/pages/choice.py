@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from filters.text.pages.marks import AROUND, COMMENTS, DETAIL, HIDDEN
+from filters.text.pages.marks import AROUND, COMMENTS, CONTENT, DETAIL, HIDDEN, PERHAPS
 from filters.text.pages.tree import Page
 
 HEADINGS = frozenset("h1 h2 h3 h4 h5 h6".split())
@@ -13,12 +13,8 @@ KEPT = frozenset("html body main article".split())
 LEAVES = frozenset("p tr td th li ul ol dl dt dd tbody thead pre".split())
 """Elements that are too small to be the root of the main text."""
 
-_DATED = re.compile(
-    r"og:type\"?'?\s+content=[\"']?article|article:published_time|"
-    r"\"@type\"\s*:\s*\[?\"(?:\w*NewsArticle|BlogPosting|Article|OpinionNewsArticle)\"|"
-    r"itemtype=\"https?://schema.org/(?:\w*Article|BlogPosting)\"|itemprop=\"articleBody\"",
-    re.I,
-)
+_ARTICLE = re.compile(r"og:type[\"']?\s+content=[\"']?article", re.I)
+_SIGNS = ("article:published_time", "NewsArticle", "BlogPosting", "articleBody")
 _CREDIT = re.compile(r"©|\(c\)|ⓒ|getty|reuters|\bdpa\b|\bAFP\b|foto:|photo:|bild:|credit", re.I)
 _INVITATION = re.compile(
     r"^\W*(?:(?:read|see|lesen sie|lies|mehr|auch|also|lea|leer|lire|leggi|czytaj|weitere?|more|"
@@ -29,9 +25,19 @@ _INVITATION = re.compile(
 )
 
 
+_LABEL = re.compile(r"[^:.]{2,30}: ?\S")
+
+
+def links_out(text: str, linked: int, size: int) -> bool:
+    """Return whether a block is a label and a link: "See also: the other page"."""
+    return linked * 2 > size and bool(_LABEL.match(text))
+
+
 def dated(html: str) -> bool:
     """Return whether the page calls itself an article: news or a post of a blog."""
-    return bool(_DATED.search(html))
+    return any(sign in html for sign in _SIGNS) or (
+        "og:type" in html and bool(_ARTICLE.search(html))
+    )
 
 
 def choose(page: Page, article: bool) -> list[int]:
@@ -39,11 +45,10 @@ def choose(page: Page, article: bool) -> list[int]:
     chooser = _Chooser(page, article)
     chosen = chooser.run(COMMENTS | AROUND | DETAIL)
     if chooser.size_of(chosen) < 250:
-        for left_out in (AROUND | DETAIL, 0):
-            more = chooser.run(left_out)
-            if chooser.size_of(more) > 2 * chooser.size_of(chosen):
-                chosen = more
-    return chosen
+        more = chooser.run(AROUND | DETAIL)
+        if chooser.size_of(more) > 4 * chooser.size_of(chosen) + 100:
+            chosen = more
+    return chosen or chooser.run(0)
 
 
 def _sums(values: list[int]) -> list[int]:
@@ -87,7 +92,7 @@ class _Chooser:
         sums = _sums(self.weights)
         sizes = _sums(self.sizes)
         linked = _sums(self.linked)
-        total = max(sums[-1], 1)
+        total = self.total = max(sums[-1], 1)
         dropped = [False] * len(page.tags)
         for element, parent in enumerate(page.parents):
             if parent >= 0 and dropped[parent]:
@@ -108,7 +113,7 @@ class _Chooser:
         chosen = [block for block in range(first, last) if kept[block]]
         if self.article:
             chosen = [block for block in chosen if not self.stray(block)]
-        chosen = self.lead(first, kept) + chosen
+        chosen = self.lead(root, kept) + chosen
         return self.trimmed(chosen)
 
     def stray(self, block: int) -> bool:
@@ -121,35 +126,52 @@ class _Chooser:
             return False
         if self.linked[block] * 10 >= size * 8 and tag not in HEADINGS:
             return True
+        if links_out(text, self.linked[block], size):
+            return True
         if len(text) < 120 and _INVITATION.match(text) and (
             self.linked[block] * 2 > size or len(text) < 40
         ):
             return True
         return tag == "figcaption" and len(text) < 300 and bool(_CREDIT.search(text))
 
-    def lead(self, first: int, kept: list[bool]) -> list[int]:
-        """Return the blocks before the root from the page's heading on: heading and lead."""
+    def lead(self, root: int, kept: list[bool]) -> list[int]:
+        """Return the headings and the prose that stand before the root in the same article."""
         page = self.page
+        start = around = page.first[root] if root >= 0 else 0
+        while root >= 0:
+            if page.tags[root] in ("article", "main") or page.hints[root] & CONTENT:
+                around = page.first[root]
+            root = page.parents[root]
         found: list[int] = []
-        for block in range(first - 1, max(-1, first - 40), -1):
+        for block in range(start - 1, max(-1, min(around - 1, start - 40)), -1):
             owner = page.owners[block]
             tag = page.tags[owner] if owner >= 0 else ""
-            if not kept[block]:
-                continue
-            if tag == "h1":
+            if kept[block] and (
+                tag == "h1" or self.sizes[block] >= 80 and self.linked[block] * 3 < self.sizes[block]
+            ):
                 found.append(block)
-                return found[::-1]
-            if self.sizes[block] >= 80 and self.linked[block] * 3 < self.sizes[block]:
-                found.append(block)
-        return []
+                if tag == "h1":
+                    around = block
+            if block <= around and (around < start or start - block > 40):
+                break
+        if found and found[-1] < around:
+            return []
+        return found[::-1]
 
     def trimmed(self, chosen: list[int]) -> list[int]:
-        """Return the blocks without headings at the end that nothing follows."""
+        """Return the blocks without headings whose sections were left out."""
         page = self.page
-        end = len(chosen)
-        while end > 1 and page.tags[page.owners[chosen[end - 1]]] in HEADINGS:
-            end -= 1
-        return chosen[:end] if end > 1 else chosen
+        kept: list[int] = []
+        after = -1
+        for block in reversed(chosen):
+            if page.tags[page.owners[block]] in HEADINGS and page.tags[page.owners[block]] != "h1":
+                if after < 0:
+                    continue
+                if after > block + 1 and page.tags[page.owners[after]] in HEADINGS:
+                    continue
+            kept.append(block)
+            after = block
+        return kept[::-1] or chosen
 
     def leave_out(self, element: int, share: float, size: int, links: int, left_out: int) -> bool:
         page = self.page
@@ -164,6 +186,10 @@ class _Chooser:
             return True
         if hints & AROUND & left_out and share < 0.3 and tag not in HEADINGS:
             return tag != "p" or links * 2 > size
+        if hints & PERHAPS and left_out & AROUND and share < 0.3 and tag not in HEADINGS:
+            weight = share * self.total
+            if links * 4 > size or weight * 2 < size:
+                return True
         if hints & DETAIL & left_out and size < 200 and tag not in HEADINGS:
             return True
         if tag == "header" and share < 0.2 and links * 2 > size:

@@ -15,6 +15,8 @@ DETAIL = 8
 """A short detail: dates, authors, counts, tags, credits."""
 CONTENT = 16
 """Named as the content."""
+PERHAPS = 32
+"""Stands around the content, unless it is prose."""
 
 _VALUES = re.compile(r'\b(class|id|role|itemprop|style|hidden|aria-hidden)="([^"]*)"')
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
@@ -28,17 +30,20 @@ _HIDDEN = frozenset(
     "is-hidden visuallyhidden copybtn copy-button code-copy edit-page-link".split()
 )
 _AROUND = frozenset(
-    "ad ads adv advert advertisement advertising adsbygoogle adbox banner breadcrumb breadcrumbs "
-    "breadcrum crumb crumbs navi nav navbar navigation gnb lnb snb tnb fnb menu menus submenu "
-    "topmenu sitemap sidebar side aside widget widgets share sharing shares sharer sns social "
-    "addthis related relation recommend recommended recommendation recommendations "
-    "newsletter subscribe subscription cookie cookies consent gdpr popup modal overlay lightbox "
-    "login signin signup search searchbox pagination pager paging paginate pagenav toolbar promo "
-    "promotion sponsor sponsored sponsors outbrain taboola disclaimer copyright footer "
-    "foot masthead topbar toc popular trending ranking mostread hot latest similar upsell "
-    "recent colophon dropdown commentform privacy paywall nocontent textwidget crosssell donation donate feedback rating ratings vote prevnext prev-next navheader navfooter "
-    "jumpnav jumplinks tooltip".split()
+    "adsbygoogle adbox breadcrumb breadcrumbs breadcrum crumb crumbs navi navbar gnb lnb snb tnb fnb "
+    "submenu topmenu sitemap sidebar aside share sharing shares sharer sns addthis related relation "
+    "recommend recommended recommendation recommendations newsletter subscribe subscription cookie "
+    "cookies consent gdpr popup login signin signup searchbox pagination pager paging paginate pagenav "
+    "promo promotion sponsored sponsors outbrain taboola disclaimer copyright footer foot masthead toc "
+    "trending ranking mostread similar upsell crosssell donation donate prevnext navheader navfooter "
+    "recent colophon dropdown commentform privacy paywall nocontent textwidget teasers".split()
 )
+_PERHAPS = frozenset(
+    "ad ads adv advert advertisement advertising banner nav navigation menu menus side widget widgets "
+    "social modal overlay lightbox search toolbar topbar sponsor teaser popular hot latest feedback "
+    "rating ratings vote tooltip entries notice carousel slider links most more box-related".split()
+)
+"""Words for what stands around the content, which also name parts of it."""
 _COMMENTS = frozenset(
     "comment comments commentlist cmt disqus replies reply respond talkback talkbacks "
     "trackback trackbacks feedback guestbook livere utterances giscus".split()
@@ -48,7 +53,7 @@ _DETAIL = frozenset(
     "postinfo hit hits views view count counts tag tags keywords category categories cat credit "
     "credits caption-credit source license reporter writer buttons button btn btns btn-group print "
     "permalink edit actions action tools tool options option label labels badge status avatar profile "
-    "bio biography hidden hide blind gutter noprint reference by more caption_credit".split()
+    "bio biography hidden hide blind gutter noprint reference person".split()
 )
 _LAYOUT = frozenset("has with no without layout not".split())
 """Words that make a name one of the page's layout: `has-sidebar`."""
@@ -119,8 +124,11 @@ def _named(value: str) -> int:
         words.add(lowered)
         if words & _COMMENTS:
             found |= COMMENTS
-        if words & _AROUND and not words & _LAYOUT:
-            found |= AROUND
+        if not words & _LAYOUT:
+            if words & _AROUND:
+                found |= AROUND
+            elif words & _PERHAPS:
+                found |= PERHAPS
         if words & _DETAIL:
             found |= DETAIL
     return found
