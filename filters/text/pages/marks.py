@@ -105,7 +105,9 @@ def marks(attributes: str) -> int:
             found |= _ROLES.get(value, 0)
         elif name == "itemprop":
             found |= _PROPS.get(value.lower(), 0)
-        elif name == "hidden" or value == "true":
+        elif name == "hidden":
+            found |= PERHAPS  # a tab, a platform's variant: a reader can show it
+        elif value == "true":
             found |= HIDDEN
     return found
 
