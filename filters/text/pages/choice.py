@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 
-from filters.text.pages.marks import AROUND, COMMENTS, CONTENT, DETAIL, HIDDEN, PERHAPS
+from filters.text.pages.marks import AROUND, COMMENTS, CONTENT, DETAIL, HIDDEN, PERHAPS, RELATED
 from filters.text.pages.tree import Page
 
 HEADINGS = frozenset("h1 h2 h3 h4 h5 h6".split())
 KEPT = frozenset("html body main article".split())
 """Elements that are never left out by their names."""
+SHARE = 0.85
+"""Share of the text that the root holds; an article's root holds `ARTICLE_SHARE`, a named one `NAMED_SHARE`."""
+ARTICLE_SHARE = 0.75
+NAMED_SHARE = 0.5
 LEAVES = frozenset("p tr td th li ul ol dl dt dd tbody thead pre".split())
 """Elements that are too small to be the root of the main text."""
 
@@ -132,6 +136,8 @@ class _Chooser:
             self.linked[block] * 2 > size or len(text) < 40
         ):
             return True
+        if tag == "figure" and size < 80:
+            return True
         return tag == "figcaption" and len(text) < 300 and bool(_CREDIT.search(text))
 
     def lead(self, root: int, kept: list[bool]) -> list[int]:
@@ -184,9 +190,10 @@ class _Chooser:
             return True
         if hints & COMMENTS & left_out and tag not in HEADINGS:
             return True
-        if hints & AROUND & left_out and share < 0.3 and tag not in HEADINGS:
+        around = AROUND | RELATED if self.article else AROUND
+        if hints & around and left_out & AROUND and share < 0.3 and tag not in HEADINGS:
             return tag != "p" or links * 2 > size
-        if hints & PERHAPS and left_out & AROUND and share < 0.3 and tag not in HEADINGS:
+        if (hints & PERHAPS or tag == "form") and left_out & AROUND and share < 0.3 and tag not in HEADINGS:
             weight = share * self.total
             if links * 4 > size or weight * 2 < size:
                 return True
@@ -209,6 +216,9 @@ class _Chooser:
             if dropped[element] or page.parents[element] != best and best >= 0:
                 continue
             own = sums[page.last[element]] - sums[page.first[element]]
-            if own >= 0.9 * total and tag not in LEAVES:
+            share = ARTICLE_SHARE if self.article else SHARE
+            if self.article and (tag == "article" or page.hints[element] & CONTENT):
+                share = NAMED_SHARE
+            if own >= share * total and tag not in LEAVES:
                 best = element
         return best

@@ -14,6 +14,7 @@ _TEX = re.compile(r'<annotation\b[^>]*encoding="[^"]*[tT]e[xX][^"]*"[^>]*>(.*?)<
 _OTHER_FORM = re.compile(r"<annotation(-xml)?\b.*?</annotation\1>", re.DOTALL)
 _ALTTEXT = re.compile(r'\balttext="([^"]*)"')
 _IMAGE = re.compile(r'<img\b(?=[^>]*\bclass="[^"]*\b(?:tex|latex|math|equation)\b)[^>]*\balt="([^"]+)"[^>]*>')
+_STYLED = re.compile(r"^\{\\(?:display|text)style (.*)\}$", re.DOTALL)
 _TAG = re.compile(r"<[^>]*>")
 _SPACE = re.compile(r"\s+")
 _PARENTHESIS = re.compile(r"<rp>.*?</rp>", re.DOTALL)
@@ -56,7 +57,7 @@ def _mathematics(match: re.Match[str]) -> str:
     tex = _TEX.search(inside) or _ALTTEXT.search(attributes)
     if tex and tex[1].strip():
         sign = "$$" if 'display="block"' in attributes else "$"
-        return f"{sign}{_SPACE.sub(' ', tex[1].strip())}{sign}"
+        return sign + _SPACE.sub(" ", _STYLED.sub(r"\1", tex[1].strip())) + sign
     inside = _OTHER_FORM.sub("", inside)
     for tag, sign in (("</mfrac>", ""),):
         inside = inside.replace(tag, sign)

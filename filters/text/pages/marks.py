@@ -15,6 +15,8 @@ DETAIL = 8
 """A short detail: dates, authors, counts, tags, credits."""
 CONTENT = 16
 """Named as the content."""
+RELATED = 64
+"""Links to other pages, by the first part of a name: of an article, not of documentation."""
 PERHAPS = 32
 """Stands around the content, unless it is prose."""
 
@@ -90,6 +92,12 @@ _PROPS = {
 }
 
 
+_STARTS = tuple(
+    "related recommend breadcrumb newsletter sidebar cookie footer popular paywall subscri pagination "
+    "sharing sharebutton sharebar addtoany mostread".split()
+)
+
+
 @lru_cache(16384)
 def marks(attributes: str) -> int:
     """Return the marks of an element, given the text of its attributes as the parser writes it."""
@@ -112,6 +120,10 @@ def marks(attributes: str) -> int:
     return found
 
 
+def _starts(word: str) -> bool:
+    return word.startswith(_STARTS)
+
+
 @lru_cache(16384)
 def _named(value: str) -> int:
     """Return the marks of the value of a class or an id."""
@@ -129,6 +141,8 @@ def _named(value: str) -> int:
         if not words & _LAYOUT:
             if words & _AROUND:
                 found |= AROUND
+            elif any(map(_starts, words)):
+                found |= RELATED
             elif words & _PERHAPS:
                 found |= PERHAPS
         if words & _DETAIL:
