@@ -15,6 +15,7 @@ from filters.text.pages.inline import resolve
 from filters.text.pages.marks import HIDDEN, marks
 from filters.text.pages.tame import tame
 
+_DIGITS = re.compile("[0-9]+")
 _TAG = re.compile(r"<([^>]*)>")
 _INDENT = re.compile(r"[ \t\r\f\v]+\n")
 
@@ -67,6 +68,42 @@ def read_page(html: str) -> Page:
     return _Builder().build(_TAG.split(written))
 
 
+_INLINE, _CLOSE, _OPEN, _LINK, _LINE, _SKIP, _RULE = range(7)
+_KNOWN: dict[str, tuple[int, str, int]] = {}
+_KNOWN_MOST = 20000
+"""Tags whose meaning is kept; then all are forgotten."""
+
+
+def _known(tag: str) -> tuple[int, str, int]:
+    """Return what a tag does, its name and its marks, and remember it."""
+    if len(_KNOWN) >= _KNOWN_MOST:
+        _KNOWN.clear()
+    read = _KNOWN[tag] = _read(tag)
+    return read
+
+
+def _read(tag: str) -> tuple[int, str, int]:
+    if tag[:1] == "/":
+        name = tag[1:]
+        if name == "a":
+            return _LINK, name, 0
+        return (_INLINE if name in INLINE else _CLOSE), name, 0
+    name, _, attributes = tag.partition(" ")
+    if name == "br":
+        return _LINE, name, 0
+    if name in VOID or not name:
+        return (_RULE if name == "hr" else _INLINE), name, 0
+    if name in SKIPPED:
+        return _SKIP, name, 0
+    if name == "a":
+        hidden = "class=" in attributes and marks(attributes) & HIDDEN
+        return (_SKIP, name, 0) if hidden else (_LINK, name, int("href=" in attributes))
+    hint = marks(_DIGITS.sub("", attributes)) if attributes else 0
+    if name in INLINE:
+        return (_SKIP if hint & HIDDEN else _INLINE), name, 0
+    return _OPEN, name, hint
+
+
 class _Builder:
     """Fills a page from alternating texts and tags."""
 
@@ -81,44 +118,37 @@ class _Builder:
     def build(self, parts: list[str]) -> Page:
         """Return the page of `parts`: text, tag, text, …, text."""
         pieces = self.pieces
-        links = 0
+        known = _KNOWN
+        linked = False
         skipped, depth = "", 0
         parts.append("")
         for text, tag in zip(parts[0::2], parts[1::2], strict=True):
-            if text and not depth:
+            if text and not depth and (pieces or self.pre or not text.isspace()):
                 pieces.append(text)
-                if links:
+                if linked:
                     self.linked += len(text.strip())
-            closing = tag[:1] == "/"
-            name, _, attributes = tag[closing:].partition(" ")
+            kind, name, hint = known.get(tag) or _known(tag)
             if depth:
                 if name == skipped:
-                    depth += -1 if closing else 1
-            elif name == "br":
-                pieces.append("\n" if self.pre else BREAK)
-            elif name == "a":
-                if closing:
-                    links -= 1
-                elif attributes and marks(attributes) & HIDDEN:
-                    skipped, depth = name, 1
-                else:
-                    links += 1
-            elif name in INLINE:
-                if attributes and marks(attributes) & HIDDEN:
-                    skipped, depth = name, 1
-            elif name in VOID:
-                if name == "hr":
-                    self.flush()
-            elif closing:
+                    depth += -1 if tag[0] == "/" else 1
+            elif kind == _INLINE:
+                pass
+            elif kind == _CLOSE:
                 self.close(name)
-            elif name in SKIPPED:
+            elif kind == _OPEN:
+                self.start(name, hint)
+            elif kind == _LINK:
+                linked = bool(hint)
+            elif kind == _LINE:
+                pieces.append("\n" if self.pre else BREAK)
+            elif kind == _SKIP:
                 skipped, depth = name, 1
-            elif name:
-                self.start(name, attributes)
+            elif kind == _RULE:
+                self.flush()
         self.flush()
         return self.page
 
-    def start(self, name: str, attributes: str) -> None:
+    def start(self, name: str, hint: int) -> None:
         """Open a block-level element."""
         page = self.page
         if name == "td" or name == "th":
@@ -128,7 +158,7 @@ class _Builder:
         page.parents.append(self.owner)
         self.owner = len(page.tags)
         page.tags.append(name)
-        page.hints.append(marks(attributes) if attributes else 0)
+        page.hints.append(hint)
         page.first.append(len(page.texts))
         page.last.append(0)
         self.open.append((name, self.owner))
