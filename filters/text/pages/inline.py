@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 
 _RAW = re.compile(
-    r"<!--.*?-->|<(script|style|xmp|iframe|noembed|noframes|plaintext|textarea|title)\b([^>]*)>"
-    r"(.*?)</\1>",
-    re.DOTALL,
+    r"<(?:!--|(script|style|xmp|iframe|noembed|noframes|plaintext|textarea|title)\b([^>]*)>)"
 )
 _MATH = re.compile(r"<math\b([^>]*)>(.*?)</math>", re.DOTALL)
 _TEX = re.compile(r'<annotation\b[^>]*encoding="[^"]*[tT]e[xX][^"]*"[^>]*>(.*?)</annotation>', re.DOTALL)
@@ -23,10 +21,10 @@ _EXPONENT = re.compile(r"(?<=\d)<sup>(?=[-−]?\d+</sup>)")
 
 def resolve(written: str) -> str:
     """Return the page without raw text (scripts, styles), mathematics and ruby written as text."""
-    written = _RAW.sub(_raw, written)
+    written = _without_raw(written)
     if "<math" in written:
         written = _MATH.sub(_mathematics, written)
-    if "<img" in written and ("math" in written or "tex" in written or "equation" in written):
+    if "<img" in written and any(word in written for word in ("math", "latex", '"tex', "equation")):
         written = _IMAGE.sub(lambda match: f" ${match[1]}$ ", written)
     if "<rt" in written:
         written = _PARENTHESIS.sub("", written).replace("<rtc>", "").replace("</rtc>", "")
@@ -36,9 +34,26 @@ def resolve(written: str) -> str:
     return written
 
 
-def _raw(match: re.Match[str]) -> str:
-    """Return what stands for a comment or an element of raw text."""
-    name, attributes, text = match.groups()
+def _without_raw(written: str) -> str:
+    """Return the page without comments and elements of raw text, or what stands for them."""
+    pieces = []
+    done = 0
+    match = _RAW.search(written)
+    while match:
+        pieces.append(written[done : match.start()])
+        name = match[1]
+        end = written.find("-->" if name is None else f"</{name}>", match.end())
+        if end < 0:
+            end = len(written)
+        if name is not None:
+            pieces.append(_raw(name, match[2], written[match.end() : end]))
+        done = written.find(">", end + 2) + 1 or len(written)
+        match = _RAW.search(written, done)
+    return "".join(pieces) + written[done:] if pieces else written
+
+
+def _raw(name: str, attributes: str, text: str) -> str:
+    """Return what stands for an element of raw text."""
     if name == "script" and "math/tex" in attributes:
         sign = "$$" if "display" in attributes else "$"
         return f"{sign}{_escaped(text.strip())}{sign}"

@@ -14,7 +14,7 @@ DEPTH = 512
 FORMATTING = 32
 """Open formatting elements beyond which all are dropped: a parser opens each again per block."""
 
-_LONG_TAG = re.compile(r"<([a-zA-Z][^\s/<>]*)[^<>]{%d,}" % LONGEST_TAG)
+_NAME = re.compile(r"[^\s/>]*")
 _AGAIN = re.compile(r"<(?:html|body)\b[^<>]*>", re.I)
 _TAG = re.compile(
     r"<!--.*?-->|<(script|style|textarea|xmp|iframe)\b.*?</\1\b|<(/?)([a-zA-Z][^\s/<>]*)[^<>]*>?",
@@ -29,12 +29,12 @@ _UNCOUNTED = frozenset(
 
 def tame(html: str) -> str:
     """Return the page, without what would make parsing cost more than linear time."""
-    if not html.isascii():
-        html = html.encode("utf-8", "replace").decode("utf-8")
     if len(html) <= LARGE:
         return html
-    html = _LONG_TAG.sub(r"<\1", html)
-    if html.count("<") <= MANY_TAGS:
+    pieces = html.split("<")
+    if max(map(len, pieces)) > LONGEST_TAG:
+        html = "<".join(map(_shortened, pieces))
+    if len(pieces) <= MANY_TAGS:
         return html
     openings = 0
 
@@ -43,8 +43,17 @@ def tame(html: str) -> str:
         openings += 1
         return match[0] if openings <= 8 else ""
 
-    html = _AGAIN.sub(first_ones, html)
-    return _flattened(html)
+    return _flattened(_AGAIN.sub(first_ones, html))
+
+
+def _shortened(piece: str) -> str:
+    """Return what follows a "<", without the attributes of an overlong tag."""
+    if len(piece) <= LONGEST_TAG or not piece[0].isalpha():
+        return piece
+    end = piece.find(">")
+    if end < 0 or end > LONGEST_TAG:
+        return _NAME.match(piece)[0] + (piece[end:] if end >= 0 else ">")  # type: ignore[index]
+    return piece
 
 
 def _flattened(html: str) -> str:

@@ -64,7 +64,12 @@ def read_page(html: str) -> Page:
     """Return the page's elements and blocks."""
     from resiliparse.parse.html import HTMLTree
 
-    written = resolve(str(HTMLTree.parse(tame(html))))
+    html = tame(html)
+    try:
+        tree = HTMLTree.parse(html)
+    except UnicodeEncodeError:  # a lone surrogate
+        tree = HTMLTree.parse(html.encode("utf-8", "replace").decode("utf-8"))
+    written = resolve(str(tree))
     return _Builder().build(_TAG.split(written))
 
 
