@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from filters.text.pages.choice import choose, dated
-from filters.text.pages.tree import read_page
+from filters.text.pages.tree import read_page, without_frames
 
 
 def main_text(html: str) -> str:
@@ -13,4 +13,9 @@ def main_text(html: str) -> str:
     lists, tables and code are kept.
     """
     page = read_page(html)
+    if not page.texts:
+        hidden = without_frames(html)
+        if not hidden:
+            return ""
+        page = read_page(hidden)
     return "\n".join(page.texts[block] for block in choose(page, dated(html)))

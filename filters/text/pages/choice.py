@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from filters.text.front_matter import is_front_matter
 from filters.text.pages.marks import AROUND, COMMENTS, CONTENT, DETAIL, HIDDEN, PERHAPS, RELATED
 from filters.text.pages.tree import Page
 
@@ -117,6 +118,7 @@ class _Chooser:
         chosen = [block for block in range(first, last) if kept[block]]
         if self.article:
             chosen = [block for block in chosen if not self.stray(block)]
+        chosen = [block for block in chosen if not is_front_matter(page.texts[block])]
         chosen = self.lead(root, kept) + chosen
         return self.trimmed(chosen)
 

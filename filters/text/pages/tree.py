@@ -15,8 +15,10 @@ from filters.text.pages.inline import resolve
 from filters.text.pages.marks import HIDDEN, marks
 from filters.text.pages.tame import tame
 
+_INSTEAD = re.compile(r"(?is)<(?:noframes|noscript)\b[^<>]*>(.*?)</(?:noframes|noscript)")
 _DIGITS = re.compile("[0-9]+")
 _TAG = re.compile(r"<([^>]*)>")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _INDENT = re.compile(r"[ \t\r\f\v]+\n")
 
 INLINE = frozenset(
@@ -36,7 +38,10 @@ CELL_END = 200
 """Characters of a table's cell beyond which the next one starts a block of its own."""
 BREAK = "\0"
 """Stands for <br> until a block ends; no text of a parsed page holds NUL."""
+CELL = "\1"
+"""Stands between the cells of a table's row until the row ends."""
 SEPARATOR = " | "
+ITEM = "- "
 
 
 @dataclass(slots=True)
@@ -68,9 +73,14 @@ def read_page(html: str) -> Page:
     try:
         tree = HTMLTree.parse(html)
     except UnicodeEncodeError:  # a lone surrogate
-        tree = HTMLTree.parse(html.encode("utf-8", "replace").decode("utf-8"))
+        tree = HTMLTree.parse(_SURROGATE.sub("\ufffd", html))
     written = resolve(str(tree))
     return _Builder().build(_TAG.split(written))
+
+
+def without_frames(html: str) -> str:
+    """Return what a page holds for readers without frames or scripts, as HTML; empty if nothing."""
+    return " ".join(_INSTEAD.findall(html))
 
 
 _INLINE, _CLOSE, _OPEN, _LINK, _LINE, _SKIP, _RULE = range(7)
@@ -119,6 +129,7 @@ class _Builder:
         self.open: list[tuple[str, int]] = []  # block-level elements: name, index
         self.owner = -1
         self.pre = 0  # depth in <pre>
+        self.item = False  # the next block is the first of an item of a list
 
     def build(self, parts: list[str]) -> Page:
         """Return the page of `parts`: text, tag, text, …, text."""
@@ -168,6 +179,7 @@ class _Builder:
         page.last.append(0)
         self.open.append((name, self.owner))
         self.pre += name == "pre"
+        self.item = name == "li" or (self.item and name in ("p", "div", "h3", "h4", "h5", "h6"))
 
     def close(self, name: str) -> None:
         """Close a block-level element."""
@@ -188,7 +200,7 @@ class _Builder:
             if len(line) > CELL_END or BREAK in line:
                 self.flush()
             else:
-                self.pieces.append(SEPARATOR)
+                self.pieces.append(CELL)
 
     def flush(self) -> None:
         """End a block of text."""
@@ -205,7 +217,10 @@ class _Builder:
         else:
             text = flowed(text)
             blank = not text
+            if self.item and not blank:
+                text = ITEM + text
         if not blank:
+            self.item = False
             page = self.page
             page.texts.append(text)
             page.owners.append(self.owner)
@@ -222,7 +237,13 @@ def unescape(text: str) -> str:
 def flowed(text: str) -> str:
     """Return a block with white space collapsed and <br> as line ends."""
     text = text.replace("\xad", "")
-    if BREAK not in text:
+    if BREAK not in text and CELL not in text:
         return " ".join(text.split())
-    lines = (" ".join(line.split()) for line in text.split(BREAK))
-    return "\n".join(line for line in lines if line)
+    lines = []
+    for line in text.split(BREAK):
+        cells = [" ".join(cell.split()) for cell in line.split(CELL)]
+        while cells and not cells[-1]:
+            cells.pop()
+        if cells:
+            lines.append(SEPARATOR.join(cells))
+    return "\n".join(lines)
