@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 LARGE = 16384
 """Characters up to which a page cannot cost much."""
@@ -16,10 +17,10 @@ FORMATTING = 32
 
 _NAME = re.compile(r"[^\s/>]*")
 _AGAIN = re.compile(r"<(?:html|body)\b[^<>]*>", re.I)
-_TAG = re.compile(
-    r"<!--.*?-->|<(script|style|textarea|xmp|iframe)\b.*?</\1\b|<(/?)([a-zA-Z][^\s/<>]*)[^<>]*>?",
-    re.DOTALL | re.I,
-)
+_TAG = re.compile(r"<(?:!--|(/?)([a-zA-Z][^\s/<>]*)[^<>]*>?)")
+_ENDS = {
+    name: re.compile(f"</{name}", re.I) for name in ("script", "style", "textarea", "xmp", "iframe")
+}
 _FORMATTING = frozenset("b big code em font i nobr s small strike strong tt u".split())
 _UNCOUNTED = frozenset(
     "area base basefont bgsound br col colgroup dd dt embed frame hr img input keygen li link meta "
@@ -56,39 +57,55 @@ def _shortened(piece: str) -> str:
     return piece
 
 
+def _tags(html: str) -> Iterator[re.Match[str]]:
+    """Yield the tags of a page, without those in comments, scripts and other raw text."""
+    at = 0
+    while match := _TAG.search(html, at):
+        at = match.end()
+        name = match[2]
+        if name is None:
+            at = html.find("-->", at)
+        else:
+            yield match
+            end = _ENDS.get(name.lower()) if not match[1] else None
+            if end:
+                closing = end.search(html, at)
+                at = closing.start() if closing else -1
+        if at < 0:
+            return
+
+
 def _flattened(html: str) -> str:
     """Return the page with its depth limited."""
-    depth = skipped = formatting = 0
-    most = 0
-    too_deep = False
-    pieces = []
-    done = 0
-    for match in _TAG.finditer(html):
-        name = match[3]
-        if name is None:
-            continue
-        name = name.lower()
+    depth = skipped = formatting = most = 0
+    dropped: list[tuple[int, int]] = []
+    formats: list[tuple[int, int]] = []
+    for match in _tags(html):
+        name = match[2].lower()
         if name in _FORMATTING:
-            formatting = max(0, formatting + (-1 if match[2] else 1))
+            formatting = max(0, formatting + (-1 if match[1] else 1))
             most = max(most, formatting)
+            formats.append(match.span())
+        elif name in _UNCOUNTED:
             continue
-        if name in _UNCOUNTED:
-            continue
-        if not match[2]:
+        elif not match[1]:
             if depth < DEPTH:
                 depth += 1
-                continue
-            skipped += 1
+            else:
+                skipped += 1
+                dropped.append(match.span())
         elif skipped:
             skipped -= 1
+            dropped.append(match.span())
         else:
             depth = max(0, depth - 1)
-            continue
-        too_deep = True
-        pieces.append(html[done : match.start()])
-        done = match.end()
-    if too_deep:
-        html = "".join(pieces) + html[done:]
     if most > FORMATTING:
-        html = _TAG.sub(lambda m: "" if (m[3] or "").lower() in _FORMATTING else m[0], html)
-    return html
+        dropped = sorted(dropped + formats)
+    if not dropped:
+        return html
+    pieces = []
+    done = 0
+    for start, end in dropped:
+        pieces.append(html[done:start])
+        done = end
+    return "".join(pieces) + html[done:]
