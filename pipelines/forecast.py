@@ -138,12 +138,12 @@ def measured(out: Path, config: Config) -> Measured:
     mixture = json.loads((out / MIXTURE_MANIFEST).read_text("utf-8"))
     manifests = [_manifest(out, each.folder) for each in annotating(config)]
     left = sum(shard.bytes for one in (documents, *manifests) for shard in one.shards)
-    left += sum(int(shard.stats.get("run_bytes", 0)) for shard in tokenize.shards)
+    left += sum(file["bytes"] for shard in tokenize.shards for file in shard.stats["files"])
     return Measured(
         out=out,
         text_bytes=sum(int(shard.stats["text_bytes"]) for shard in documents.shards),
         documents=sum(shard.rows for shard in documents.shards),
-        kept=sum(int(shard.stats.get("computed", 0)) for shard in tokenize.shards),
+        kept=sum(int(shard.stats["survivors"]) for shard in tokenize.shards),
         duplicates=duplicates,
         tokens=int(mixture["achieved_tokens"]),
         bytes=left,

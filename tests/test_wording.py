@@ -76,6 +76,7 @@ def files() -> list[str]:
         if (name.endswith(SUFFIXES) or name in NAMED)
         and name not in DATA
         and not name.startswith(("mixtures/demo/", "benchmarks/results/", "audit/report/vendor/"))
+        and not (name.startswith("tests/data/") and name.endswith(".html"))
         and (ROOT / name).is_file()
     ]
 

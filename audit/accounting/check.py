@@ -32,7 +32,6 @@ from audit.query.reading import (
     stored_schemas,
 )
 from mixtures.shards.megatron import balance, verify_files
-from mixtures.shards.token_runs import run_path
 from pipelines.stages.catalog import active_stages, effective_rules
 from pipelines.stages.dedup import STAGE as DEDUP
 from pipelines.storage.layout import (
@@ -126,9 +125,9 @@ def check_files(out: Path, config: Config) -> Check:
                 wrong.append(f"{path.relative_to(out)} is missing")
             elif path.stat().st_size != shard.bytes or sha256_file(path) != shard.sha256:
                 wrong.append(f"{path.relative_to(out)} differs from its manifest")
-            if (digest := shard.stats.get("run_sha256")) is not None:
-                run = run_path(path)
-                if not run.exists() or sha256_file(run) != digest:
+            for beside in shard.stats.get("files", []):
+                run = folder / beside["name"]
+                if not run.exists() or sha256_file(run) != beside["sha256"]:
                     wrong.append(f"{run.relative_to(out)} differs from its manifest, or is missing")
         strangers = {p.name for p in folder.glob(SHARDS)} - set(manifest.by_name())
         wrong += [f"{folder.relative_to(out)}/{name} is in no manifest" for name in strangers]

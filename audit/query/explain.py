@@ -18,6 +18,7 @@ from audit.query.reading import (
     rules_of,
     stored_schemas,
 )
+from audit.query.texts import masked
 from filters.rules.decide import in_scope
 from filters.rules.evaluate import holds, valued
 from pipelines.stages.catalog import folders
@@ -34,6 +35,8 @@ EXCERPT = 400
 """Characters of the text that an explanation shows."""
 
 BINARY = {"id", "duplicate_of", "cluster_id", "exact_hash", "url_key", "semantic_of"}
+MASKED = ("url", "meta", "origin")
+"""Columns of a document that hold what people wrote, as its text does."""
 HIDDEN = {"signature", "embedding"}
 
 
@@ -59,7 +62,8 @@ class MixtureCopy(BaseModel):
 class Explanation(BaseModel):
     """All that the run stores of one document.
 
-    The excerpt masks personal data if `redact` annotated the document.
+    The excerpt, and the address, `meta` and origin, mask personal data if `redact` annotated the
+    document.
     """
 
     id: str
@@ -116,7 +120,8 @@ def _plain(name: str, value: Any) -> Any:
 def explain_document(out: Path, config: Config, document: str) -> Explanation:
     """Return the explanation of `document` (id in hex, or origin).
 
-    The excerpt shows PII masked as the config says, once `redact` has seen the document.
+    The excerpt shows personal data as the config's action writes it, once `redact` has seen the
+    document; columns of MASKED show masks.
     """
     name, row, sha = locate(out, document)
     steps = finished_steps(out, config)
@@ -139,6 +144,10 @@ def explain_document(out: Path, config: Config, document: str) -> Explanation:
             verdict = rule.reason
     text = _excerpt(batch, config, seen=REDACT.name in steps)
     own = {n: values[n] for n in DOCUMENT.names if n not in ("text", "id")}
+    if REDACT.name in steps:
+        written = {n: str(own[n]) for n in MASKED if own[n]}
+        component = batch.column("assigned")[0].as_py()
+        own |= zip(written, masked(list(written.values()), component, config.pii), strict=True)
     cluster = batch.column("cluster_id")[0].as_py() if DEDUP.name in steps else None
     return Explanation(
         id=str(values["id"]),

@@ -46,6 +46,7 @@ def histogram(frame: Frame, name: str) -> Json:
     ]
     thresholds = [value for _, value in rules if math.isfinite(value)]
     edges, log = bin_edges(values, thresholds)
+    edges = shown_edges(edges)
     kinds = len(frame.components.names)
     component = frame.groups.component * 2 + (frame.groups.mask == 0)
     counts = np.zeros((kinds * 2, BINS), np.int64)
@@ -64,7 +65,7 @@ def histogram(frame: Frame, name: str) -> Json:
             by_component[label] = {"all": (dropped + kept).tolist(), "kept": kept.tolist()}
     return {
         "name": name,
-        "edges": [short(edge) for edge in edges.tolist()],
+        "edges": edges.tolist(),
         "log": log,
         "known": known,
         "null": frame.rows - known,
@@ -96,3 +97,12 @@ def bin_edges(values: Values, thresholds: Sequence[float]) -> tuple[npt.NDArray[
         edges = np.geomspace(max(low, 1.0), high, BINS)
         return np.concatenate([[0.0], edges]), True
     return np.linspace(low, high, BINS + 1), False
+
+
+def shown_edges(edges: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return edges with six digits, so that values are counted by what is shown.
+
+    Edges that six digits do not tell apart stay as they are.
+    """
+    rounded = np.array([short(edge) for edge in edges.tolist()])
+    return rounded if np.all(np.diff(rounded) > 0) else edges

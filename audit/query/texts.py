@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from audit.query.frame import Frame
 from audit.query.passages import SCANNED, Span, passages
+from schemas.config import Pii
 
 if TYPE_CHECKING:
     from filters.pii.annotator import Redact
@@ -36,6 +37,32 @@ class Shown:
 
     text: str
     values: dict[str, Any]
+
+
+def text_batch(texts: Sequence[str], components: Sequence[str | None]) -> pa.RecordBatch:
+    """Return texts with their components as the batch in which `Redact` finds personal data."""
+    return pa.RecordBatch.from_arrays(
+        [pa.array(texts, pa.large_string()), pa.array(components, pa.string())],
+        names=["text", "assigned"],
+    )
+
+
+def masking(settings: Pii) -> Pii:
+    """Return settings that mask every kind of personal data, whatever the tokens have."""
+    return settings.model_copy(update={"action": "mask", "entities": {}})
+
+
+def masked(texts: Sequence[str], component: str | None, settings: Pii) -> list[str]:
+    """Return `texts` of one document, such as its address, with personal data masked."""
+    from filters.pii.annotator import Redact
+    from filters.pii.mask import apply_spans
+
+    batch = text_batch(texts, [component] * len(texts))
+    spans = Redact(settings)(batch).column("pii_spans")
+    return [
+        str(text)
+        for text in apply_spans(batch.column("text"), spans, masking(settings)).to_pylist()
+    ]
 
 
 class Texts:
@@ -76,17 +103,12 @@ class Texts:
         stored = [row.get(spans) if spans else None for row in rows]
         unseen = [at for at, value in enumerate(stored) if value is None and texts[at]]
         if unseen:
-            batch = pa.RecordBatch.from_arrays(
-                [
-                    column.take(pa.array(unseen)),
-                    pa.array([rows[at].get("assigned") for at in unseen], pa.string()),
-                ],
-                names=["text", "assigned"],
-            )
-            for at, value in zip(unseen, self._find(batch), strict=True):
+            components = [rows[at].get("assigned") for at in unseen]
+            found = self._find(text_batch([texts[at] for at in unseen], components))
+            for at, value in zip(unseen, found, strict=True):
                 stored[at] = value
-        settings = self.frame.config.pii.model_copy(update={"action": "mask", "entities": {}})
         held = pa.array([value or [] for value in stored], SPANS)
+        settings = masking(self.frame.config.pii)
         return [str(text) for text in apply_spans(column, held, settings).to_pylist()]
 
     def prepare(self) -> None:

@@ -5,6 +5,8 @@ The columns depend on the document alone, so a changed rule does not recompute t
 
 from __future__ import annotations
 
+import re
+
 import pyarrow as pa
 
 from filters.columnar.arrays import fixed_binary
@@ -13,6 +15,11 @@ from filters.dedup.minhash import content_hashes, sign
 from filters.dedup.urls import url_key
 from schemas.config import Decontaminate, Dedup
 
+LONGEST_RUN = 1000
+"""Characters without white space that Kiwi gets at once: its time grows with their square. Longer
+runs are not language."""
+_LONG_RUN = re.compile(rf"\S{{{LONGEST_RUN}}}(?=\S)")
+
 
 def morphemes(text: pa.LargeStringArray) -> pa.LargeStringArray:
     """Return each text as Kiwi's morphemes joined by spaces (about 0.2 million characters per
@@ -20,7 +27,7 @@ def morphemes(text: pa.LargeStringArray) -> pa.LargeStringArray:
     from kiwipiepy import Kiwi
 
     kiwi = Kiwi(num_workers=1)
-    texts = kiwi.tokenize(iter(text.to_pylist()))
+    texts = kiwi.tokenize(_LONG_RUN.sub(r"\g<0>\n", one) for one in text.to_pylist())
     return pa.array([" ".join(t.form for t in tokens) for tokens in texts], pa.large_string())
 
 

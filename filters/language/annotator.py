@@ -223,7 +223,10 @@ class Identify:
         parts: list[str] = []
         owners: list[int] = []
         for index, row in enumerate(rows):
-            excerpts = clean_excerpts(data[offsets[row] : offsets[row + 1]].tobytes())
+            excerpts = [
+                part.lower() if _in_capitals(part) else part
+                for part in clean_excerpts(data[offsets[row] : offsets[row + 1]].tobytes())
+            ]
             parts += excerpts
             owners += [index] * len(excerpts)
         votes: list[dict[str, float]] = [{} for _ in rows]
@@ -257,6 +260,12 @@ def compile_kernels() -> None:
     code_score(code_features(data, offsets, everywhere(offsets)), words)
     decide_by_script(script_counts(text), words)
     language_votes(data, offsets, everywhere(offsets))
+
+
+def _in_capitals(part: str) -> bool:
+    """Return whether nearly all cased letters are capitals: the model has seen few such texts."""
+    capitals = sum(map(str.isupper, part))
+    return capitals > 8 and capitals > 4 * sum(map(str.islower, part))
 
 
 def _weigh_english(ranked: dict[str, float], words: Longs) -> None:

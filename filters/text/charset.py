@@ -163,7 +163,7 @@ def decode_page(data: bytes, content_type: str | None = None) -> tuple[str, str]
 def decode_text(data: bytes, encoding: str | None = None) -> tuple[str, str]:
     """Return (text, codec) of a plain text, a source file or a line of JSONL.
 
-    `encoding` is `sources.NAME.encoding`. Raises UnicodeDecodeError where the bytes are none of
+    `encoding` is `sources.NAME.encoding`. Raises UnicodeDecodeError where the bytes do not fit
     it, or, without it, not UTF-8.
     """
     codec = encoding or "utf-8"

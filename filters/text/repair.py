@@ -3,16 +3,16 @@
 Every document is in NFC, with `\\n` line ends, without NUL and byte-order marks. Text that is not
 code is repaired further, by kinds that the config can leave out:
 
-- `controls`: control characters are removed (tab and newline stay); those that end a line or a
-  page (VT, FF, FS to RS) become newlines;
+- `controls`: control characters are removed (tab and newline stay), with the colours of terminals
+  and the second strokes of manual pages; those that end a line or a page (VT, FF, FS to RS, NEL)
+  become newlines;
 - `zero_width`: zero-width marks, directional marks and soft hyphens are removed; a joiner stays
   between characters of the scripts and emoji that need it;
-- `mojibake`: UTF-8 that was read as Latin-1 or Windows-1252, also twice, and Windows-1252 that was
-  read as Latin-1 beside letters of English (`ftfy`); EUC-KR that was read as Latin-1 (ÇÑ±Û → 한글),
-  which ftfy leaves;
+- `mojibake`: text that was decoded with another charset (`filters.text.mojibake`);
 - `jamo`: half-width Hangul, and syllables that were typed or stored letter by letter
   (ㅎㅏㄴㄱㅡㄹ → 한글); ㅋㅋ and ㅠㅠ stay;
-- `html`: character references and tags of formatting, in text that is not Markdown.
+- `html`: character references and tags of formatting, in text that is neither Markdown nor read
+  from a page (`filters.text.tags`).
 
 The characters that each kind replaced are counted; `measure` makes the column `repaired` of the
 counts.
@@ -20,7 +20,6 @@ counts.
 
 from __future__ import annotations
 
-import html
 import re
 import unicodedata
 from collections import Counter
@@ -33,6 +32,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from filters.columnar.arrays import Doubles
+from filters.text.mojibake import restore
+from filters.text.tags import without_html
 from schemas.config import Repair
 
 META: Final = "repaired"
@@ -46,20 +47,13 @@ _ZERO_WIDTH = re.compile(
     "[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f]+"
     f"|(?<![{_JOINING}])[\u200c\u200d]+|(?<![{_VIRAMA}])[\u200c\u200d]+(?![{_JOINING}])"
 )
-_SUSPECT_LINE = re.compile(
-    "[\u00c2-\u00f4\u0413\u0412][\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc"
-    "\u2013\u2014\u2018-\u201e\u2020-\u2022\u2026\u2030\u2039\u203a\u20ac\u2122]"
+_BREAKS = re.compile("[\x0b\x0c\x1c-\x1e\x85]")
+_TERMINAL = re.compile(
+    r"\x1b(?:\[[0-?]{0,64}[ -/]{0,8}[@-~]|\][^\x07\x1b]{0,2000}(?:\x07|\x1b\\)|[()][0AB]|[=>78NOM])"
 )
-_WINDOWS_1252 = re.compile(
-    "[\x80\x82-\x8c\x8e\x91-\x9c\x9e\x9f](?=[A-Za-z])"
-    "|(?<=[A-Za-z.,?!])[\x80\x82-\x8c\x8e\x91-\x9c\x9e\x9f]|(?<= )[\x91\x93\x96\x97](?= )"
-)
-"""Controls that stand for quotes, dashes and an ellipsis in Windows-1252."""
-_BREAKS = re.compile(r"[\x0b\x0c\x1c-\x1e]")
-_EUC_KR = re.compile("[\u00a1-\u00fe]{4,}")
-MIN_SYLLABLES = 3
-"""A line is decoded from EUC-KR read as Latin-1 only if that gives so many Hangul syllables."""
-
+"""Sequences by which terminals set colours, titles and cursors (ECMA-48)."""
+_STRUCK = re.compile(r"(.)\x08\1|_\x08(.)")
+"""Bold and underlined letters of manual pages: a letter is struck twice, or over an underscore."""
 _LEADS = "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ"
 _VOWELS = "ㅏㅐㅑㅒㅓㅔㅕㅖㅗㅘㅙㅚㅛㅜㅝㅞㅟㅠㅡㅢㅣ"
 _TAILS = " ㄱㄲㄳㄴㄵㄶㄷㄹㄺㄻㄼㄽㄾㄿㅀㅁㅂㅄㅅㅆㅇㅈㅊㅋㅌㅍㅎ"
@@ -74,16 +68,18 @@ _NARROW = {
 }
 _WIDE = {code: chr(int(wide, 16)) for code, wide in _NARROW.items() if wide} | {0xFFA0: ""}
 
-_MARKDOWN = re.compile(r"`|\]\(|^#{1,6} |^\s*\|", re.M)
-_REFERENCE = re.compile(r"&(?:amp;)*((?:#\d{1,7}|#x[0-9a-fA-F]{1,6}|[a-zA-Z]{2,8});)")
-"""A reference, however often it was escaped."""
-_BREAK = re.compile(r"<(?:br|/p|/div|/li|/tr|/h[1-6])\s{0,3}/?>", re.I)
-_TAG = re.compile(
-    r"</?(?:a|b|i|u|p|hr|em|li|ol|ul|td|th|tr|div|img|big|del|ins|sub|sup|font|span|small|center"
-    r"|table|tbody|strong|strike|h[1-6])(?:\s[^<>]{0,300})?/?>",
-    re.I,
+MANY_MARKS = 64
+"""Marks in a row that are sorted before `unicodedata` does it, by insertion in quadratic time.
+Languages put four on a letter."""
+_MARKS = re.compile(
+    f"[\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u1ab0-\u1aff"
+    f"\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{{{MANY_MARKS},}}"
 )
-
+_SEEN = re.compile(
+    "[^\\s\x00-\x1f\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f"
+    "\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffd]"
+)
+"""What is drawn: no space, mark without width, Hangul filler, Braille blank, U+FFFC or U+FFFD."""
 
 ROUNDS = 12
 """How often a text is repaired at most: each repair may uncover what another one repairs.
@@ -108,7 +104,27 @@ def normalise(text: str) -> str:
     text.encode("utf-8")  # a lone surrogate raises here
     text = text.replace("\ufeff", "").replace("\r\n", "\n").replace("\r", "\n")
     # Last: what a mark kept apart is composed.
+    if _MARKS.search(text):
+        text = _MARKS.sub(_ordered, text)
     return text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
+
+
+def _ordered(run: re.Match[str]) -> str:
+    """Return a run of marks in canonical order: by class, stable, between those of class 0."""
+    ordered: list[str] = []
+    segment: list[str] = []
+    for mark in "".join(unicodedata.normalize("NFD", one) for one in run[0]):
+        if unicodedata.combining(mark):
+            segment.append(mark)
+        else:
+            ordered += [*sorted(segment, key=unicodedata.combining), mark]
+            segment = []
+    return "".join([*ordered, *sorted(segment, key=unicodedata.combining)])
+
+
+def has_text(text: str) -> bool:
+    """Return whether a text holds a character that is seen: no space, filler, mark or control."""
+    return _SEEN.search(text) is not None
 
 
 def repair(text: str, kinds: Collection[Repair]) -> tuple[str, dict[str, int]]:
@@ -143,75 +159,14 @@ def _round(text: str, kinds: Collection[Repair], total: Counter[str]) -> str:
     return normalise(text) if changed else text
 
 
-def _mojibake(text: str) -> tuple[str, int]:
-    if not any(form.search(text) for form in (_SUSPECT_LINE, _WINDOWS_1252, _EUC_KR)):
-        return text, 0
-    count = 0
-    lines = text.split("\n")
-    for number, line in enumerate(lines):
-        repaired = _repair_line(line)
-        if repaired != line:
-            lines[number] = repaired
-            count += len(line) - _unchanged(line, repaired)
-    return "\n".join(lines), count
-
-
-def _repair_line(line: str) -> str:
-    if line.isascii():
-        return line
-    candidates = [line]
-    if _SUSPECT_LINE.search(line) or _WINDOWS_1252.search(line):
-        import ftfy
-
-        candidates.append(ftfy.fix_encoding(line))
-    if _EUC_KR.search(line):
-        decoded, found = _from_euc_kr(line)
-        if found >= MIN_SYLLABLES:
-            candidates.append(decoded)
-    return min(candidates, key=_accented)  # each repair sometimes misreads the other's mojibake
-
-
-def _accented(line: str) -> int:
-    """Return how many Latin letters beyond ASCII a line holds; mojibake has many."""
-    return sum("\x80" <= char <= "\u024f" for char in line)
-
-
-def _from_euc_kr(line: str) -> tuple[str, int]:
-    """Return the line with its runs of EUC-KR decoded, and how many Hangul syllables that gave.
-
-    A run is decoded if all of it decodes and at least four in five characters are Hangul.
-    """
-    found = 0
-
-    def decode(match: re.Match[str]) -> str:
-        nonlocal found
-        try:
-            text = match[0].encode("latin-1").decode("euc-kr")
-        except UnicodeDecodeError:
-            return match[0]
-        syllables = sum("가" <= char <= "힣" for char in text)
-        if syllables < 0.8 * len(text) or len(set(text)) < 2:  # ······ is a row of dots
-            return match[0]
-        found += syllables
-        return text
-
-    return _EUC_KR.sub(decode, line), found
-
-
-def _unchanged(before: str, after: str) -> int:
-    """Return how many characters both share at their beginning and at their end."""
-    shorter = min(len(before), len(after))
-    head = next((i for i in range(shorter) if before[i] != after[i]), shorter)
-    tail = next(
-        (i for i in range(shorter - head) if before[-1 - i] != after[-1 - i]), shorter - head
-    )
-    return head + tail
-
-
 def _controls(text: str) -> tuple[str, int]:
+    text, coloured = _remove(_TERMINAL, text) if "\x1b" in text else (text, 0)
+    struck = 0
+    if "\x08" in text:
+        text, struck = _replace(_STRUCK, text, lambda match: match[1] or match[2])
     text, broken = _replace(_BREAKS, text, lambda match: "\n")
     text, removed = _remove(_CONTROLS, text)
-    return text, broken + removed
+    return text, coloured + struck + broken + removed
 
 
 def _zero_width(text: str) -> tuple[str, int]:
@@ -234,26 +189,6 @@ def _syllable(match: re.Match[str]) -> str:
     letters = match[0]
     tail = _TAILS.index(letters[2]) if len(letters) > 2 else 0
     return chr(0xAC00 + (_LEADS.index(letters[0]) * 21 + _VOWELS.index(letters[1])) * 28 + tail)
-
-
-def _html(text: str) -> tuple[str, int]:
-    marked = "<" in text and (_BREAK.search(text) or _TAG.search(text))
-    if not (marked or ("&" in text and _REFERENCE.search(text))) or _MARKDOWN.search(text):
-        return text, 0
-    total = 0
-    for _ in range(3):  # a reference may stand for a tag
-        text, broken = _replace(_BREAK, text, lambda match: "\n")
-        text, tags = _remove(_TAG, text)
-        text, named = _replace(_REFERENCE, text, _character)
-        total += broken + tags + named
-        if not named:
-            break
-    return text, total
-
-
-def _character(match: re.Match[str]) -> str:
-    char = html.unescape(f"&{match[1]}")
-    return " " if char == "\xa0" else char
 
 
 def _remove(pattern: re.Pattern[str], text: str) -> tuple[str, int]:
@@ -281,14 +216,14 @@ def _range(*pairs: tuple[int, int]) -> frozenset[str]:
 
 _REPAIRS: dict[Repair, tuple[frozenset[str], Callable[[str], tuple[str, int]]]] = {
     # Mojibake first: its bytes look like controls.
-    "mojibake": (_range((0x80, 0x9F), (0xB0, 0xF4), (0x412, 0x413)), _mojibake),
+    "mojibake": (_range((0x80, 0x9F), (0xB0, 0xF4), (0x412, 0x413)), restore),
     "controls": (_range((0, 8), (11, 12), (14, 31), (0x7F, 0x9F)), _controls),
     "zero_width": (
         _range((0xAD, 0xAD), (0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F)),
         _zero_width,
     ),
     "jamo": (frozenset(_VOWELS) | _range((0xFFA0, 0xFFDC)), _jamo),
-    "html": (frozenset("&<"), _html),
+    "html": (frozenset("&<"), without_html),
 }
 """Kind to (characters, repair): text without any of the characters needs no such repair."""
 

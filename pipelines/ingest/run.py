@@ -12,7 +12,7 @@ import apache_beam as beam
 import orjson
 import pyarrow as pa
 
-from filters.text.repair import META, repair
+from filters.text.repair import META, has_text, repair
 from pipelines.code_version import code_version
 from pipelines.engine.context import Context
 from pipelines.ingest.readers import READERS, read_split
@@ -102,7 +102,8 @@ class Collector:
     def row(self, record: Record) -> dict[str, Any] | None:
         """Return the document's row, or None after rejecting an empty or invalid text."""
         try:
-            text, repairs = repair(record.text, self.repairs)
+            kinds = [kind for kind in self.repairs if kind != "html" or not record.page]
+            text, repairs = repair(record.text, kinds)
         except UnicodeEncodeError as error:
             detail = f"a lone surrogate at character {error.start}"
             shown = excerpt(record.text.encode("utf-8", "replace"))
@@ -112,8 +113,8 @@ class Collector:
                 )
             )
             return None
-        if not text.strip():
-            detail = "nothing is left without NUL, control and zero-width characters"
+        if not has_text(text):
+            detail = "no character of it is drawn: white space, fillers, controls, zero-width marks"
             self.reject(Reject(record.file, record.position, record.raw_bytes, "no_text", detail))
             return None
         origin = f"{record.file}:{record.position}"

@@ -216,7 +216,7 @@ def tokenize_shard(ctx: Context, task: ShardTask, sha256: str) -> Shard:
             bytes=path.stat().st_size,
             sha256=sha256_file(path),
             key=task.key,
-            stats=_stats(run_path(path), 0),
+            stats=_stats(run_path(path), int(survivors.sum()), 0),
         )
         write_receipt(folder, shard)
         return shard
@@ -246,7 +246,7 @@ def tokenize_shard(ctx: Context, task: ShardTask, sha256: str) -> Shard:
         _annotation(counts, positions, keys, encoded.groups),
         key=task.key,
         documents_sha256=task.documents_sha256,
-        stats=_stats(run_path(path), int(wanted.sum())),
+        stats=_stats(run_path(path), int(survivors.sum()), int(wanted.sum())),
     )
 
 
@@ -370,9 +370,7 @@ def _annotation(
         )
 
 
-def _stats(run: Path, computed: int) -> dict[str, Any]:
-    return {
-        "computed": computed,
-        "run_bytes": run.stat().st_size,
-        "run_sha256": sha256_file(run),
-    }
+def _stats(run: Path, survivors: int, computed: int) -> dict[str, Any]:
+    """Return what the shard's receipt notes; `files` are whole when the shard is."""
+    file = {"name": run.name, "bytes": run.stat().st_size, "sha256": sha256_file(run)}
+    return {"computed": computed, "survivors": survivors, "files": [file]}

@@ -168,3 +168,20 @@ def test_each_manifest_is_read_once_before_a_run_and_once_for_its_own_stage(
     assert {name: read.count(name) for name in set(read) - {"documents"}} == dict.fromkeys(
         ("identify", "measure", "sign", "dedup", "redact", "screen", *late), 1
     )
+
+
+@pytest.mark.parametrize("damage", ["deleted", "cut"])
+def test_tokens_that_are_not_whole_are_written_again(
+    data: Path, first: Path, tmp_path: Path, damage: str
+):
+    out = tmp_path / "out"
+    shutil.copytree(first, out)
+    run = out / "annotations/tokenize/b-00000.run"
+    whole = run.read_bytes()
+    if damage == "deleted":
+        run.unlink()
+    else:
+        run.write_bytes(whole[:-2])
+    ran = execute(config(data, "abc", dedup={"semantic": {"enabled": True}}), out)
+    assert ran["tokenize"] > 0
+    assert run.read_bytes() == whole

@@ -129,6 +129,11 @@ def test_a_finished_run_shows_what_its_stages_took(config: Config, tmp_path: Pat
     Run(config, out, Runner(), LogReporter()).execute()  # nothing to do: costs stay known
     assert measured(out, config).stages == found.stages
 
+    less = config.model_copy(update={"rules": {"all": {"chars": ">=150"}}})
+    Run(less, out, Runner(), LogReporter()).execute()  # nothing to encode: documents stay known
+    manifest = json.loads((out / "mixture/manifest.json").read_text("utf-8"))
+    assert 0 < measured(out, config).kept < found.kept, manifest
+
     record = json.loads((out / "run.json").read_text("utf-8"))
     for run in record["runs"]:
         for entry in run["steps"]:

@@ -315,7 +315,9 @@ def _write_step(
             sha256_file(out / "tokenizer" / "tokenizer.model"),
             index_digest(counts, places),
         )
-        stats["run_sha256"] = sha256_file(run_path(path))
+        run = run_path(path)
+        file = {"name": run.name, "bytes": run.stat().st_size, "sha256": sha256_file(run)}
+        stats |= {"files": [file], "survivors": int((counts >= 0).sum())}
     return write_shard(
         path,
         schema,

@@ -66,6 +66,8 @@ class Record:
     license: str | None = None
     timestamp: str | None = None
     meta: dict[str, Any] | None = None
+    page: bool = False
+    """Whether the text was extracted from HTML: what looks like a tag there is text."""
 
 
 @dataclass(frozen=True)

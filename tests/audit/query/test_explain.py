@@ -73,6 +73,15 @@ def test_the_excerpt_masks_and_cuts_as_the_tokens_do(finished: tuple[Path, Confi
     assert explain_document(*finished, "ko.jsonl:6").excerpt.strip() == "봄이 오는 길을 걸었다"
 
 
+def test_address_and_fields_are_masked_as_the_text_is(tmp_path: Path):
+    meta = '{"author": "minsu.kim@hanbit-post.kr", "phone": "010-2345-6789"}'
+    url = "https://board.example/u/010-2345-6789"
+    config = write_finished(tmp_path, [given("하나 둘 셋 넷", url=url, meta=meta)])
+    document = explain_document(tmp_path, config, "ko.jsonl:0").document
+    assert document["url"] == "https://board.example/u/010-****-****"
+    assert document["meta"] == '{"author": "****@hanbit-post.kr", "phone": "010-****-****"}'
+
+
 @pytest.mark.parametrize("name", ["ko.jsonl:99", "0" * 32, "x" * 32])
 def test_an_unknown_document_names_the_forms_of_an_id(finished: tuple[Path, Config], name: str):
     with pytest.raises(InputError, match="give an id of 32 hex digits or an origin"):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from filters.text.repair import META, normalise, repair, repaired_share
+from filters.text.repair import META, has_text, normalise, repair, repaired_share
 from schemas.config import Ingest, Repair
 from tests.support.columns import records
 
@@ -26,8 +26,10 @@ def repaired(text: str) -> str:
 @pytest.mark.parametrize(
     ("broken", "whole", "kind"),
     [
-        ("a\x07b\x1b[0m", "ab[0m", "controls"),
-        ("형\x85용", "형용", "controls"),
+        ("a\x07b", "ab", "controls"),
+        ("\x1b[31mERROR\x1b[0m \x1b]0;title\x07done", "ERROR done", "controls"),
+        ("N\x08NA\x08AM\x08ME\x08E _\x08f_\x08i", "NAME fi", "controls"),
+        ("first\x85second\x85", "first\nsecond\n", "controls"),
         ("제목\x0b부제", "제목\n부제", "controls"),
         ("page one\x0cpage two", "page one\npage two", "controls"),
         ("하나\x1e둘\x1c셋", "하나\n둘\n셋", "controls"),
@@ -41,6 +43,8 @@ def repaired(text: str) -> str:
         ("\uffbe\uffc2\uffa4\uffa1\uffda\uffa9", "한글", "jamo"),
         ("별점 &#39;다섯&#39; &hearts;&nbsp;추천", "별점 '다섯' ♥ 추천", "html"),
         ("첫째<br/>둘째<br>셋째</p>", "첫째\n둘째\n셋째\n", "html"),
+        ('<p>안녕 <b class="x">세상</b></p><p>둘째 줄', "안녕 세상\n둘째 줄", "html"),
+        ("CircuitBreaker ì\x84¤ì \x95!!!", "CircuitBreaker 설정!!!", "mojibake"),
         ("&amp;lt;안내&amp;gt;", "<안내>", "html"),
     ],
 )
@@ -78,6 +82,15 @@ def test_euc_kr_read_as_latin_1_comes_back() -> None:
         "if a < b && c > d",
         "AT&T; R&D",
         "문서에는 `&lt;div&gt;`라고 쓴다",
+        "<A Beautiful Mind>와 <Table 1>, <B 사감과 러브레터>",
+        "a <b 이고 c> d, 그리고 a <i> b",
+        "쵝오>ㅁ<b>",
+        "Use the <br> tag, or <b> and </b>, or <hr>.",
+        "&lt;b&gt;굵게&lt;/b&gt; &lt;i&gt;기울임&lt;/i&gt;",
+        "빈 글자 &#57361; &#xE011;",
+        "ÀÁÂÃÄÅÆÇÈÉ ±²³´µ¶·¸¹º",
+        "This cup â˜• stands for ☕",
+        "അവന്\u200d വന്നു, ত্\u200d, र\u200d्य",
         "[링크](https://example.com?a=1&copy=2)",
         "탭\t과 줄\n바꿈",
         "３월 １일 ＡＢＣ",
@@ -144,7 +157,6 @@ def test_no_control_or_zero_width_space_is_left_whatever_hid_it(text: str) -> No
         ("\r\ufeff\n", "\n"),
         ("a&#8203;b&shy;c&#7;d", "abcd"),
         ("&amp;amp;amp;amp;amp;lt;표&amp;amp;amp;amp;amp;gt;", "<표>"),
-        ("<<b>b>굵게", "굵게"),
         ("&eacute;t&#xC3;&#xA9;", "été"),
     ],
 )
@@ -175,3 +187,27 @@ def test_the_share_is_read_from_meta() -> None:
     meta = [None, '{"a": 1}', orjson.dumps({META: {"jamo": 3, "html": 2}}).decode(), '"repaired"']
     share = repaired_share(pa.array(meta, pa.string()), np.array([10.0, 10, 50, 10]))
     assert share.tolist() == [0, 0, 0.1, 0]
+
+
+@given(
+    st.lists(st.sampled_from("a\u0316\u0301\u0327\u034f\u0344\u20dd가\u11ab"), max_size=300).map(
+        "".join
+    )
+)
+@example("e" + "\u0316\u0301" * 80)
+@example("e" + "\u0344\u0316" * 40 + "\u20dd" + "\u0301\u0316" * 40)
+def test_many_marks_are_put_in_the_order_of_unicode(text: str) -> None:
+    assert normalise(text) == unicodedata.normalize("NFC", text)
+
+
+def test_marks_without_end_cost_time_that_grows_with_their_number() -> None:
+    text = "a" + "\u0316\u0301" * 500_000  # two minutes by insertion
+    assert len(normalise(text)) == len(text) - 1  # á
+
+
+@pytest.mark.parametrize(
+    "blank", ["", " \n\t", "\u3164\u115f\u1160", "\u2800\u2800", "\ufffc", "\u200b\ufeff", "\x07"]
+)
+def test_a_text_whose_characters_are_not_drawn_is_empty(blank: str) -> None:
+    assert not has_text(blank)
+    assert has_text(blank + "가") and has_text("." + blank)

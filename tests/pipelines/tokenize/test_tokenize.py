@@ -235,7 +235,8 @@ def test_receipts_and_manifest_parts_name_the_run(tmp_path: Path):
     run_tokenize(Runner(), ctx, shard_tasks(tmp_path))
     shard = tokenize_shard(ctx, task, Tokenizer.load(tmp_path / "tokenizer").sha256)
     path = run_path(ctx.folder("annotations/tokenize", task.name))
-    assert shard.stats["run_bytes"] == path.stat().st_size
+    (file,) = shard.stats["files"]
+    assert (file["name"], file["bytes"]) == (path.name, path.stat().st_size)
     assert pc.sum(pq.read_table(path.with_suffix(".parquet"))["tokens"]).as_py() > 0
     assert read_manifest(ctx.folder("documents")) is not None
 
