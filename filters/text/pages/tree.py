@@ -15,7 +15,8 @@ from filters.text.pages.inline import resolve
 from filters.text.pages.marks import HIDDEN, marks
 from filters.text.pages.tame import tame
 
-_INSTEAD = re.compile(r"(?is)<(?:noframes|noscript)\b[^<>]*>(.*?)</(?:noframes|noscript)")
+_INSTEAD = re.compile(r"(?i)<(?:noframes|noscript)\b[^<>]*>")
+_INSTEAD_END = re.compile(r"(?i)</(?:noframes|noscript)")
 _DIGITS = re.compile("[0-9]+")
 _TAG = re.compile(r"<([^>]*)>")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -80,7 +81,13 @@ def read_page(html: str) -> Page:
 
 def without_frames(html: str) -> str:
     """Return what a page holds for readers without frames or scripts, as HTML; empty if nothing."""
-    return " ".join(_INSTEAD.findall(html))
+    pieces = []
+    at = 0
+    while opened := _INSTEAD.search(html, at):
+        closed = _INSTEAD_END.search(html, opened.end())
+        at = closed.end() if closed else len(html)
+        pieces.append(html[opened.end() : closed.start() if closed else at])
+    return " ".join(pieces)
 
 
 _INLINE, _CLOSE, _OPEN, _LINK, _LINE, _SKIP, _RULE = range(7)
