@@ -15,6 +15,7 @@ SHARE = 0.85
 """Share of the text that the root holds; an article's root holds `ARTICLE_SHARE`, a named one `NAMED_SHARE`."""
 ARTICLE_SHARE = 0.75
 NAMED_SHARE = 0.5
+CORE_SHARE = 0.6
 LEAVES = frozenset("p tr td th li ul ol dl dt dd tbody thead pre".split())
 """Elements that are too small to be the root of the main text."""
 
@@ -31,6 +32,18 @@ _INVITATION = re.compile(
 
 
 _LABEL = re.compile(r"[^:.]{2,30}: ?\S")
+_OTHER_SECTION = re.compile(
+    r"^(?:(?:전체\s?)?댓글|답글|덧글|관련\s?(?:기사|글|뉴스|문서|상품|게시)|추천\s?(?:기사|글|뉴스|상품)|이전\s?글|다음\s?글|"
+    r"최근\s?(?:글|댓글|본)|인기\s?(?:글|기사|검색)|많이\s?본|실시간|다른\s?(?:글|기사|고객|상품)|함께\s?(?:본|볼|보는)|"
+    r"이\s?(?:블로그|카페|카테고리|글을|기사를|상품을)|상품평|상품\s?(?:사용\s?)?후기|구매\s?후기|리뷰|배송\s?(?:정보|안내)|교환|반품|"
+    r"상품\s?(?:결제|구매)|판매자|첨부\s?파일|공유|구독|사이트\s?정보|자주\s?찾는|"
+    r"\d+ (?:comments?|thoughts?|responses?|replies)|comments?\b|responses?\b|leave a|"
+    r"related\b|recommended|you (?:may|might)|more (?:from|stories|on|in)\b|read (?:more|next)|"
+    r"see also on|customer reviews|reviews?\b|share\b|subscribe|newsletter|sign up|follow us|"
+    r"written by|about the author|popular|trending|most read|latest|recent)",
+    re.I,
+)
+"""Headings of parts that are not the page's own text."""
 
 
 def links_out(text: str, linked: int, size: int) -> bool:
@@ -119,8 +132,96 @@ class _Chooser:
         if self.article:
             chosen = [block for block in chosen if not self.stray(block)]
         chosen = [block for block in chosen if not is_front_matter(page.texts[block])]
-        chosen = self.lead(root, kept) + chosen
-        return self.trimmed(chosen)
+        title = self.title(kept_by_name=kept, before=first)
+        chosen = self.lead(root, kept) + self.core(root, chosen, weights)
+        if title >= 0:
+            chosen = self.headed(title, chosen)
+        return self.trimmed(self.sections(chosen))
+
+    def core(self, root: int, chosen: list[int], weights: list[int]) -> list[int]:
+        """Return the chosen blocks without parts beside the core that are no prose.
+
+        The core is the innermost element with most of the root's prose. A part beside it stays if
+        half of it is prose.
+        """
+        page = self.page
+        if root < 0:
+            return chosen
+        sums = _sums(weights)
+        total = sums[page.last[root]] - sums[page.first[root]]
+        path = {root}
+        core = root
+        for element in range(root + 1, len(page.tags)):
+            if page.first[element] >= page.last[root]:
+                break
+            own = sums[page.last[element]] - sums[page.first[element]]
+            if (
+                page.parents[element] == core
+                and own >= CORE_SHARE * total
+                and page.tags[element] not in LEAVES
+            ):
+                core = element
+                path.add(core)
+        if core == root:
+            return chosen
+        low, high = page.first[core], page.last[core]
+        sides: dict[int, list[int]] = {}
+        for block in chosen:
+            if not low <= block < high:
+                owner = page.owners[block]
+                while owner >= 0 and page.parents[owner] not in path:
+                    owner = page.parents[owner]
+                sides.setdefault(owner if owner >= 0 else -1 - block, []).append(block)
+        left_out: set[int] = set()
+        for blocks in sides.values():
+            size = self.size_of(blocks)
+            prose = sum(weights[block] for block in blocks)
+            heading = all(page.tags[page.owners[block]] in HEADINGS for block in blocks)
+            if prose * 2 < size and not (heading and blocks[0] < low) or prose * 2 >= size and size < 60:
+                left_out.update(blocks)
+        return [block for block in chosen if block not in left_out]
+
+    def title(self, kept_by_name: list[bool], before: int) -> int:
+        """Return the block that the page's title repeats, -1 if none does."""
+        page = self.page
+        best, length = -1, 0
+        title = page.title
+        for block in range(min(len(page.texts), before + 60)):
+            text = page.texts[block]
+            if len(text) > len(title) or len(text) <= length or len(text) < 4:
+                continue
+            if page.owners[block] >= 0 and page.tags[page.owners[block]] in HEADINGS:
+                if text in title:
+                    best, length = block, len(text)
+        return best if length * 4 >= len(title) else -1
+
+    def headed(self, title: int, chosen: list[int]) -> list[int]:
+        """Return the chosen blocks with the title, and only prose and headings before it."""
+        page = self.page
+        if not chosen or title > chosen[0] + 60:
+            return chosen
+        before = [
+            block
+            for block in chosen
+            if block < title and self.weights[block] * 2 >= self.sizes[block] >= 80
+        ]
+        return [*before, title, *(block for block in chosen if block > title)]
+
+    def sections(self, chosen: list[int]) -> list[int]:
+        """Return the chosen blocks without sections whose heading names another part."""
+        page = self.page
+        kept: list[int] = []
+        level = 0
+        for block in chosen:
+            tag = page.tags[page.owners[block]] if page.owners[block] >= 0 else ""
+            if tag in HEADINGS:
+                if level and int(tag[1]) <= level:
+                    level = 0
+                if not level and len(page.texts[block]) < 60 and kept and _OTHER_SECTION.match(page.texts[block]):
+                    level = int(tag[1])
+            if not level:
+                kept.append(block)
+        return kept if self.size_of(kept) * 2 > self.size_of(chosen) else chosen
 
     def stray(self, block: int) -> bool:
         """Return whether a block in an article is a link to elsewhere or a credit."""

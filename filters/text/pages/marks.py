@@ -38,7 +38,12 @@ _AROUND = frozenset(
     "cookies consent gdpr popup login signin signup searchbox pagination pager paging paginate pagenav "
     "promo promotion sponsored sponsors outbrain taboola disclaimer copyright footer foot masthead toc "
     "trending ranking mostread similar upsell crosssell donation donate prevnext navheader navfooter "
-    "recent colophon dropdown commentform privacy paywall nocontent textwidget teasers".split()
+    "recent colophon dropdown commentform privacy paywall nocontent textwidget teasers location satisfaction "
+    "survey quick quickmenu kogl family util utils utility skipnav skip navbox catlinks stub ambox "
+    "mbox signature sig likeit sympathy clap claps reaction reactions follow attach attachment "
+    "attachments crumb delivery shipping refund refunds returns seller vendor cart quantity price stock "
+    "soldout onsale wishlist journalist channel categorize prev next card cards rec sort sorting tagbar "
+    "pop popularity notices ccl opencontent license copyrights report badge rank back2top".split()
 )
 _PERHAPS = frozenset(
     "ad ads adv advert advertisement advertising banner nav navigation menu menus side widget widgets "
@@ -46,15 +51,17 @@ _PERHAPS = frozenset(
     "rating ratings vote tooltip entries notice carousel slider links most more box-related".split()
 )
 """Words for what stands around the content, which also name parts of it."""
+_COMMENT_NAMES = frozenset("bo_vc bo_vc_w".split())
 _COMMENTS = frozenset(
     "comment comments commentlist cmt disqus replies reply respond talkback talkbacks "
-    "trackback trackbacks feedback guestbook livere utterances giscus".split()
+    "trackback trackbacks feedback guestbook livere utterances giscus cbox rsp resp responses review "
+    "reviews postscript qanda".split()
 )
 _DETAIL = frozenset(
     "author authors byline by date datetime time timestamp published posted updated meta metadata info "
     "postinfo hit hits views view count counts tag tags keywords category categories cat credit "
     "credits caption-credit source license reporter writer buttons button btn btns btn-group print "
-    "permalink edit actions action tools tool options option label labels badge status avatar profile "
+    "permalink edit actions action act tools tool file files tab tabs top options option label labels badge status avatar profile "
     "bio biography hidden hide blind gutter noprint reference person".split()
 )
 _LAYOUT = frozenset("has with no without layout not".split())
@@ -136,7 +143,7 @@ def _named(value: str) -> int:
             found |= CONTENT
         words = {word.lower() for word in _WORDS.findall(name)}
         words.add(lowered)
-        if words & _COMMENTS:
+        if words & _COMMENTS or lowered in _COMMENT_NAMES:
             found |= COMMENTS
         if not words & _LAYOUT:
             if words & _AROUND:

@@ -17,6 +17,7 @@ from filters.text.pages.tame import tame
 
 _INSTEAD = re.compile(r"(?i)<(?:noframes|noscript)\b[^<>]*>")
 _INSTEAD_END = re.compile(r"(?i)</(?:noframes|noscript)")
+_TITLE = re.compile(r"<title[^>]*>([^<]*)</title>")
 _DIGITS = re.compile("[0-9]+")
 _TAG = re.compile(r"<([^>]*)>")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -52,7 +53,7 @@ class Page:
     `tags`, `parents`, `hints`, `first`, `last`: per block-level element its name, the index of its
     parent (-1 for the root), its marks, and the range of blocks in it. `texts`, `owners`, `links`,
     `pre`: per block its text, the element that owns it, its characters in links, and whether its
-    line ends are its own.
+    line ends are its own. `title`: the page's, from its head.
     """
 
     tags: list[str] = field(default_factory=list)
@@ -64,6 +65,7 @@ class Page:
     owners: list[int] = field(default_factory=list)
     links: list[int] = field(default_factory=list)
     pre: list[bool] = field(default_factory=list)
+    title: str = ""
 
 
 def read_page(html: str) -> Page:
@@ -75,8 +77,12 @@ def read_page(html: str) -> Page:
         tree = HTMLTree.parse(html)
     except UnicodeEncodeError:  # a lone surrogate
         tree = HTMLTree.parse(_SURROGATE.sub("\ufffd", html))
-    written = resolve(str(tree))
-    return _Builder().build(_TAG.split(written))
+    written = str(tree)
+    page = _Builder().build(_TAG.split(resolve(written)))
+    title = _TITLE.search(written)
+    if title:
+        page.title = " ".join(unescape(title[1]).split())
+    return page
 
 
 def without_frames(html: str) -> str:
@@ -119,7 +125,8 @@ def _read(tag: str) -> tuple[int, str, int]:
         return _SKIP, name, 0
     if name == "a":
         hidden = "class=" in attributes and marks(attributes) & HIDDEN
-        return (_SKIP, name, 0) if hidden else (_LINK, name, int("href=" in attributes))
+        anchor = "href=" not in attributes and ("name=" in attributes or "id=" in attributes)
+        return (_SKIP, name, 0) if hidden else (_LINK, name, int(not anchor))
     hint = marks(_DIGITS.sub("", attributes)) if attributes else 0
     if name in INLINE:
         return (_SKIP if hint & HIDDEN else _INLINE), name, 0
