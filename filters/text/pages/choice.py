@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from filters.text.front_matter import is_front_matter
-from filters.text.pages.marks import AROUND, COMMENTS, CONTENT, DETAIL, HIDDEN, PERHAPS, RELATED
-from filters.text.pages.tree import Page
+from filters.text.pages.marks import AROUND, COMMENTS, CONTENT, DETAIL, HIDDEN, PERHAPS, RELATED, REPLIES
+from filters.text.pages.tree import SEPARATOR, Page
 
 HEADINGS = frozenset("h1 h2 h3 h4 h5 h6".split())
 KEPT = frozenset("html body main article".split())
@@ -15,7 +15,9 @@ SHARE = 0.85
 """Share of the text that the root holds; an article's root holds `ARTICLE_SHARE`, a named one `NAMED_SHARE`."""
 ARTICLE_SHARE = 0.75
 NAMED_SHARE = 0.5
-CORE_SHARE = 0.6
+CORE_SHARE = 0.7
+FEW = 30
+"""Bytes below which readers' comments are taken for the page's text."""
 LEAVES = frozenset("p tr td th li ul ol dl dt dd tbody thead pre".split())
 """Elements that are too small to be the root of the main text."""
 
@@ -31,6 +33,19 @@ _INVITATION = re.compile(
 )
 
 
+_BOARD_ROW = re.compile(
+    r"작성일|등록일|게시일|조회\s?수?\s?\||작성자|글쓴이|담당\s?부서|첨부\s?파일|번호 \| 제목|글\s?제목 \| 작성일"
+)
+_BOARD_CAPTION = re.compile(r"상세|목록|보기|게시판|후기")
+_LINE = re.compile(
+    r"^(?:- )?(?:(?:신고|공유|URL\s?복사|이웃\s?추가|본문\s?(?:기타\s?기능)?|답변|수정|삭제|목록|인쇄|스크랩|댓글|추천|비추천|"
+    r"질문하기|댓글\s?추가|답변\s?\d*|나도\s?궁금해요|최신순|과거순|활동순|오래된순|추천순|최적|맨\s?위로|이전|다음|더보기|"
+    r"게시물\s?본문|펼치기|접기|광고|AD|본문\s?바로\s?가기|답변하기|답변을 달아 주세요|\d+개\s?답변|"
+    r"add a comment|\d* ?likes?|\d* ?claps?|share|save|follow|listen|reply|report|print|top|back to top|copy|"
+    r"your answer|\d+ answers?|advertisement|sorted by:?|reset to default)\s*\d*\W*)+$",
+    re.I,
+)
+"""Lines that hold names of buttons only."""
 _LABEL = re.compile(r"[^:.]{2,30}: ?\S")
 _OTHER_SECTION = re.compile(
     r"^(?:(?:전체\s?)?댓글|답글|덧글|관련\s?(?:기사|글|뉴스|문서|상품|게시)|추천\s?(?:기사|글|뉴스|상품)|이전\s?글|다음\s?글|"
@@ -62,11 +77,18 @@ def choose(page: Page, article: bool) -> list[int]:
     """Return the indexes of the blocks that are the main text, in order."""
     chooser = _Chooser(page, article)
     chosen = chooser.run(COMMENTS | AROUND | DETAIL)
-    if chooser.size_of(chosen) < 250:
+    if chooser.size_of(chosen) < FEW:
         more = chooser.run(AROUND | DETAIL)
-        if chooser.size_of(more) > 4 * chooser.size_of(chosen) + 100:
+        if chooser.size_of(more) > 4 * chooser.size_of(chosen) + FEW:
             chosen = more
     return chosen or chooser.run(0)
+
+
+_NOT_WORD = re.compile(r"\W+")
+
+
+def _key(text: str) -> str:
+    return _NOT_WORD.sub("", text).lower()
 
 
 def _sums(values: list[int]) -> list[int]:
@@ -87,6 +109,14 @@ class _Chooser:
             size * links // max(len(text), 1)
             for size, links, text in zip(self.sizes, page.links, page.texts, strict=True)
         ]
+        self.inside = [False] * len(page.tags)
+        for element, parent in enumerate(page.parents):
+            self.inside[element] = (
+                bool(page.hints[element] & CONTENT)
+                or page.tags[element] in ("article", "main")
+                or (parent >= 0 and self.inside[parent])
+            )
+        self.title_key = _key(page.title)
         self.weights = [self.weight(block) for block in range(len(page.texts))]
 
     def size_of(self, blocks: list[int]) -> int:
@@ -96,7 +126,8 @@ class _Chooser:
         """Return how much a block counts as prose or code."""
         page = self.page
         own = self.sizes[block] - self.linked[block]
-        if page.pre[block]:
+        owner = page.owners[block]
+        if page.pre[block] or (owner >= 0 and self.inside[owner]):
             return own
         text = page.texts[block]
         if self.sizes[block] >= 80 or text[-1] in ".!?。…:;,":
@@ -129,10 +160,12 @@ class _Chooser:
         root = self.root(weights, dropped)
         first, last = (page.first[root], page.last[root]) if root >= 0 else (0, count)
         chosen = [block for block in range(first, last) if kept[block]]
-        if self.article:
-            chosen = [block for block in chosen if not self.stray(block)]
-        chosen = [block for block in chosen if not is_front_matter(page.texts[block])]
-        title = self.title(kept_by_name=kept, before=first)
+        chosen = [
+            block
+            for block in chosen
+            if not self.furniture(block) and not (self.article and self.stray(block))
+        ]
+        title = self.title(first)
         chosen = self.lead(root, kept) + self.core(root, chosen, weights)
         if title >= 0:
             chosen = self.headed(title, chosen)
@@ -181,19 +214,23 @@ class _Chooser:
                 left_out.update(blocks)
         return [block for block in chosen if block not in left_out]
 
-    def title(self, kept_by_name: list[bool], before: int) -> int:
-        """Return the block that the page's title repeats, -1 if none does."""
+    def title(self, before: int) -> int:
+        """Return the block that the page's title repeats, -1 if none does; the last such heading
+        before the block `before` or shortly after it."""
         page = self.page
         best, length = -1, 0
-        title = page.title
         for block in range(min(len(page.texts), before + 60)):
             text = page.texts[block]
-            if len(text) > len(title) or len(text) <= length or len(text) < 4:
+            if len(text) > 200 or page.pre[block]:
                 continue
-            if page.owners[block] >= 0 and page.tags[page.owners[block]] in HEADINGS:
-                if text in title:
-                    best, length = block, len(text)
-        return best if length * 4 >= len(title) else -1
+            key = _key(text)
+            heading = page.owners[block] >= 0 and page.tags[page.owners[block]] in HEADINGS
+            if len(key) < 3 or len(key) < length or (not heading and len(key) < 8):
+                continue
+            if self.title_key.startswith(key) if not heading else key in self.title_key:
+                if len(key) > length or heading:
+                    best, length = block, len(key)
+        return best if length * 4 >= len(self.title_key) else -1
 
     def headed(self, title: int, chosen: list[int]) -> list[int]:
         """Return the chosen blocks with the title, and only prose and headings before it."""
@@ -222,6 +259,25 @@ class _Chooser:
             if not level:
                 kept.append(block)
         return kept if self.size_of(kept) * 2 > self.size_of(chosen) else chosen
+
+    def furniture(self, block: int) -> bool:
+        """Return whether a block is a row of links, the head of a board's table or front matter."""
+        page = self.page
+        text = page.texts[block]
+        if page.pre[block]:
+            return False
+        tag = page.tags[page.owners[block]] if page.owners[block] >= 0 else ""
+        parts = text.count("\n") + text.count(SEPARATOR) + text.count("] [")
+        if parts > 1 and self.linked[block] * 10 > self.sizes[block] * 6:
+            return True
+        if len(text) < 100:
+            if parts and _BOARD_ROW.search(text):
+                return True
+            if tag == "caption" and _BOARD_CAPTION.search(text):
+                return True
+            if _LINE.match(text):
+                return True
+        return is_front_matter(text)
 
     def stray(self, block: int) -> bool:
         """Return whether a block in an article is a link to elsewhere or a credit."""
@@ -293,6 +349,8 @@ class _Chooser:
             return True
         if hints & COMMENTS & left_out and tag not in HEADINGS:
             return True
+        if hints & REPLIES and self.article and left_out & COMMENTS and tag not in HEADINGS:
+            return True
         around = AROUND | RELATED if self.article else AROUND
         if hints & around and left_out & AROUND and share < 0.3 and tag not in HEADINGS:
             return tag != "p" or links * 2 > size
@@ -301,13 +359,21 @@ class _Chooser:
             if links * 4 > size or weight * 2 < size:
                 return True
         if hints & DETAIL & left_out and size < 200 and tag not in HEADINGS:
-            return True
+            return not self.has_prose(element)
         if tag == "header" and share < 0.2 and links * 2 > size:
             return True
         blocks = page.last[element] - page.first[element]
         if self.article:
             return blocks >= 3 and links * 10 > size * 6 and share < 0.3
         return blocks >= 5 and links * 10 > size * 8 and share < 0.1
+
+    def has_prose(self, element: int) -> bool:
+        """Return whether a sentence or code stands in an element."""
+        page = self.page
+        return any(
+            page.pre[block] or (self.sizes[block] >= 60 and page.texts[block][-1] in ".!?。")
+            for block in range(page.first[element], page.last[element])
+        )
 
     def root(self, weights: list[int], dropped: list[bool]) -> int:
         """Return the innermost element that holds most of what counts."""

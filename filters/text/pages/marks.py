@@ -15,6 +15,8 @@ DETAIL = 8
 """A short detail: dates, authors, counts, tags, credits."""
 CONTENT = 16
 """Named as the content."""
+REPLIES = 128
+"""Comments below an article, posts of a thread elsewhere."""
 RELATED = 64
 """Links to other pages, by the first part of a name: of an article, not of documentation."""
 PERHAPS = 32
@@ -27,7 +29,7 @@ _STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.I)
 _HIDDEN = frozenset(
     "mw-editsection headerlink anchorjs-link sr-only visually-hidden screen-reader-text "
     "screen-reader a11y-hidden lineno linenos line-numbers-rows rouge-gutter "
-    "blob-num hljs-ln-numbers katex-html MathJax_Preview mwe-math-fallback-image-inline "
+    "theme-doc-version-banner vector-page-tools blob-num hljs-ln-numbers katex-html MathJax_Preview mwe-math-fallback-image-inline "
     "mwe-math-fallback-image-display skip-to-content skip-link u-hidden d-none "
     "is-hidden visuallyhidden copybtn copy-button code-copy edit-page-link".split()
 )
@@ -40,7 +42,7 @@ _AROUND = frozenset(
     "trending ranking mostread similar upsell crosssell donation donate prevnext navheader navfooter "
     "recent colophon dropdown commentform privacy paywall nocontent textwidget teasers location satisfaction "
     "survey quick quickmenu kogl family util utils utility skipnav skip navbox catlinks stub ambox "
-    "mbox signature sig likeit sympathy clap claps reaction reactions follow attach attachment "
+    "mbox signature likeit sympathy clap claps reaction reactions follow attach attachment "
     "attachments crumb delivery shipping refund refunds returns seller vendor cart quantity price stock "
     "soldout onsale wishlist journalist channel categorize prev next card cards rec sort sorting tagbar "
     "pop popularity notices ccl opencontent license copyrights report badge rank back2top".split()
@@ -51,10 +53,11 @@ _PERHAPS = frozenset(
     "rating ratings vote tooltip entries notice carousel slider links most more box-related".split()
 )
 """Words for what stands around the content, which also name parts of it."""
+_REPLIES = frozenset("reply replies response responses".split())
 _COMMENT_NAMES = frozenset("bo_vc bo_vc_w".split())
 _COMMENTS = frozenset(
-    "comment comments commentlist cmt disqus replies reply respond talkback talkbacks "
-    "trackback trackbacks feedback guestbook livere utterances giscus cbox rsp resp responses review "
+    "comment comments commentlist cmt disqus respond talkback talkbacks "
+    "trackback trackbacks feedback guestbook livere utterances giscus cbox rsp resp review "
     "reviews postscript qanda".split()
 )
 _DETAIL = frozenset(
@@ -62,7 +65,7 @@ _DETAIL = frozenset(
     "postinfo hit hits views view count counts tag tags keywords category categories cat credit "
     "credits caption-credit source license reporter writer buttons button btn btns btn-group print "
     "permalink edit actions action act tools tool file files tab tabs top options option label labels badge status avatar profile "
-    "bio biography hidden hide blind gutter noprint reference person".split()
+    "bio biography hidden hide blind gutter noprint reference like likes backtop sub_menu person".split()
 )
 _LAYOUT = frozenset("has with no without layout not".split())
 """Words that make a name one of the page's layout: `has-sidebar`."""
@@ -72,8 +75,11 @@ _CONTENT = frozenset(
     "bo_v_con xe_content rd_body rhymix_content se-main-container postviewarea tt_article_useless "
     "contents_style news_body newsct_article dic_area article_view view_content board_view "
     "mw-parser-output mw-content-text markdown-body page-content main-content maincontent content-body "
-    "body-content document-content wiki-content wiki-body theme-doc-markdown".split()
+    "body-content document-content wiki-content wiki-body theme-doc-markdown articlecontentbox".split()
 )
+_PAGES = frozenset("article post entry view board story news read bbs se wiki document".split())
+_BODIES = frozenset("content contents body text viewer renderer container cont con txt".split())
+"""A name with a word of each is the content: `article-body`, `view_cont`."""
 _ROLES = {
     "main": CONTENT,
     "article": CONTENT,
@@ -145,6 +151,10 @@ def _named(value: str) -> int:
         words.add(lowered)
         if words & _COMMENTS or lowered in _COMMENT_NAMES:
             found |= COMMENTS
+        if words & _REPLIES:
+            found |= REPLIES
+        if words & _PAGES and words & _BODIES:
+            found |= CONTENT
         if not words & _LAYOUT:
             if words & _AROUND:
                 found |= AROUND

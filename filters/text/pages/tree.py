@@ -32,7 +32,7 @@ VOID = frozenset(
     "wbr".split()
 )
 SKIPPED = frozenset(
-    "audio button canvas datalist dialog head map meter noscript object progress select svg template "
+    "amp-ad amp-embed amp-sidebar amp-social-share audio button canvas datalist dialog head map meter noscript object progress select svg template "
     "video".split()
 )
 """Elements whose text is not shown or is no prose."""
