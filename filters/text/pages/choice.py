@@ -15,7 +15,7 @@ SHARE = 0.85
 """Share of the text that the root holds; an article's root holds `ARTICLE_SHARE`, a named one `NAMED_SHARE`."""
 ARTICLE_SHARE = 0.75
 NAMED_SHARE = 0.5
-CORE_SHARE = 0.7
+CORE_SHARE = 0.85
 FEW = 30
 """Bytes below which readers' comments are taken for the page's text."""
 LEAVES = frozenset("p tr td th li ul ol dl dt dd tbody thead pre".split())
@@ -37,8 +37,17 @@ _BOARD_ROW = re.compile(
     r"작성일|등록일|게시일|조회\s?수?\s?\||작성자|글쓴이|담당\s?부서|첨부\s?파일|번호 \| 제목|글\s?제목 \| 작성일"
 )
 _BOARD_CAPTION = re.compile(r"상세|목록|보기|게시판|후기")
+_ENDS = frozenset(".!?。…\"'”’)")
+_LEGAL = re.compile(
+    r"무단\s?전재|저작권자\s?[©ⓒ(]|all rights reserved|^\W*(?:copyright|©|ⓒ|\(c\))\s*(?:©|\d{4})|사업자\s?등록\s?번호|"
+    r"(?:이용\s?약관|회사\s?소개).*개인정보\s?(?:처리|취급)\s?방침|개인정보\s?(?:처리|취급)\s?방침.*이용\s?약관",
+    re.I,
+)
+_ADVERT = re.compile(r"^\W*(?:AD|광고|ADVERTISEMENT|Sponsored)\b")
+_READ_TIME = re.compile(r"\b\d+ min(?:ute)?s? read\b", re.I)
+_DAY = re.compile(r"\b(?:19|20)\d\d[.-] ?\d\d?[.-] ?\d\d?\b")
 _LINE = re.compile(
-    r"^(?:- )?(?:(?:신고|공유|URL\s?복사|이웃\s?추가|본문\s?(?:기타\s?기능)?|답변|수정|삭제|목록|인쇄|스크랩|댓글|추천|비추천|"
+    r"^\W*(?:(?:신고|공유|URL\s?복사|이웃\s?추가|본문\s?(?:기타\s?기능)?|답변|수정|삭제|목록|인쇄|스크랩|댓글|추천|비추천|"
     r"질문하기|댓글\s?추가|답변\s?\d*|나도\s?궁금해요|최신순|과거순|활동순|오래된순|추천순|최적|맨\s?위로|이전|다음|더보기|"
     r"게시물\s?본문|펼치기|접기|광고|AD|본문\s?바로\s?가기|답변하기|답변을 달아 주세요|\d+개\s?답변|"
     r"add a comment|\d* ?likes?|\d* ?claps?|share|save|follow|listen|reply|report|print|top|back to top|copy|"
@@ -116,6 +125,11 @@ class _Chooser:
                 or page.tags[element] in ("article", "main")
                 or (parent >= 0 and self.inside[parent])
             )
+        self.holds = [bool(hint & CONTENT) for hint in page.hints]
+        for element in range(len(page.tags) - 1, -1, -1):
+            parent = page.parents[element]
+            if parent >= 0 and self.holds[element] and page.first[element] < page.last[element]:
+                self.holds[parent] = True
         self.title_key = _key(page.title)
         self.weights = [self.weight(block) for block in range(len(page.texts))]
 
@@ -169,7 +183,7 @@ class _Chooser:
         chosen = self.lead(root, kept) + self.core(root, chosen, weights)
         if title >= 0:
             chosen = self.headed(title, chosen)
-        return self.trimmed(self.sections(chosen))
+        return self.trimmed(self.sections(chosen), title)
 
     def core(self, root: int, chosen: list[int], weights: list[int]) -> list[int]:
         """Return the chosen blocks without parts beside the core that are no prose.
@@ -240,7 +254,9 @@ class _Chooser:
         before = [
             block
             for block in chosen
-            if block < title and self.weights[block] * 2 >= self.sizes[block] >= 80
+            if block < title
+            and self.weights[block] * 2 >= self.sizes[block] >= 80
+            and page.texts[block][-1] in _ENDS
         ]
         return [*before, title, *(block for block in chosen if block > title)]
 
@@ -270,7 +286,13 @@ class _Chooser:
         parts = text.count("\n") + text.count(SEPARATOR) + text.count("] [")
         if parts > 1 and self.linked[block] * 10 > self.sizes[block] * 6:
             return True
+        if len(text) < 160 and _LEGAL.search(text):
+            return True
         if len(text) < 100:
+            if _ADVERT.match(text) or _READ_TIME.search(text):
+                return True
+            if parts > 1 and self.linked[block] and _DAY.search(text):
+                return True
             if parts and _BOARD_ROW.search(text):
                 return True
             if tag == "caption" and _BOARD_CAPTION.search(text):
@@ -323,13 +345,13 @@ class _Chooser:
             return []
         return found[::-1]
 
-    def trimmed(self, chosen: list[int]) -> list[int]:
+    def trimmed(self, chosen: list[int], title: int) -> list[int]:
         """Return the blocks without headings whose sections were left out."""
         page = self.page
         kept: list[int] = []
         after = -1
         for block in reversed(chosen):
-            if page.tags[page.owners[block]] in HEADINGS and page.tags[page.owners[block]] != "h1":
+            if page.tags[page.owners[block]] in HEADINGS and block != title and page.tags[page.owners[block]] != "h1":
                 if after < 0:
                     continue
                 if after > block + 1 and page.tags[page.owners[after]] in HEADINGS:
@@ -347,13 +369,15 @@ class _Chooser:
             return True
         if tag in ("nav", "footer", "aside") and left_out & AROUND:
             return True
-        if hints & COMMENTS & left_out and tag not in HEADINGS:
+        if hints & COMMENTS & left_out and not hints & CONTENT and tag not in HEADINGS:
             return True
         if hints & REPLIES and self.article and left_out & COMMENTS and tag not in HEADINGS:
             return True
         around = AROUND | RELATED if self.article else AROUND
         if hints & around and left_out & AROUND and share < 0.3 and tag not in HEADINGS:
             return tag != "p" or links * 2 > size
+        if self.holds[element]:
+            return False
         if (hints & PERHAPS or tag == "form") and left_out & AROUND and share < 0.3 and tag not in HEADINGS:
             weight = share * self.total
             if links * 4 > size or weight * 2 < size:

@@ -106,9 +106,10 @@ _PROPS = {
 
 
 _STARTS = tuple(
-    "related recommend breadcrumb newsletter sidebar cookie footer popular paywall subscri pagination "
+    "recommend breadcrumb newsletter sidebar cookie footer popular paywall subscri pagination "
     "sharing sharebutton sharebar addtoany mostread".split()
 )
+"""Beginnings of words for what stands around the content: `popularArticles`, `sidebarleft`."""
 
 
 @lru_cache(16384)
@@ -156,9 +157,9 @@ def _named(value: str) -> int:
         if words & _PAGES and words & _BODIES:
             found |= CONTENT
         if not words & _LAYOUT:
-            if words & _AROUND:
+            if words & _AROUND or any(map(_starts, words)):
                 found |= AROUND
-            elif any(map(_starts, words)):
+            elif any(word.startswith("related") for word in words):
                 found |= RELATED
             elif words & _PERHAPS:
                 found |= PERHAPS
