@@ -2,8 +2,8 @@
 front matter of Markdown.
 
 Such lines are the same in thousands of documents, while the text above them is good: they are
-removed, and the document is kept. Only lines at the very end count, and cookie banners and front matter at the very
-beginning; a copyright line inside the text stays. The column is called `tails`.
+removed, and the document is kept. Only lines at the very end count, and cookie banners and front
+matter at the very beginning; a copyright line inside the text stays. The column is called `tails`.
 """
 
 from __future__ import annotations

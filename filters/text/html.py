@@ -9,8 +9,8 @@ from filters.text.pages.tree import read_page, without_frames
 def main_text(html: str) -> str:
     """Return the main text of a page, empty if the page has no text.
 
-    Blocks end with a newline. Menus, banners, related pages and readers' comments are left out; headings,
-    lists, tables and code are kept.
+    Blocks end with a newline; an item of a list starts with "- ", cells of a row
+    stand between " | ". Menus, banners, related pages and readers' comments are left out. Never raises for a string.
     """
     page = read_page(html)
     if not page.texts:

@@ -1,78 +1,45 @@
-"""Which blocks of a page are its main text."""
+"""Which blocks of a page are its main text.
+
+In order: leave out elements by their names and links; find the root, the innermost element that
+holds most of the prose; leave out blocks by their words, parts beside the core, sections that their
+headings name; put the page's title first. Shares were set on pages of news, blogs and documentation
+(`benchmarks/extraction.py`).
+"""
 
 from __future__ import annotations
 
 import re
 
-from filters.text.front_matter import is_front_matter
-from filters.text.pages.marks import AROUND, COMMENTS, CONTENT, DETAIL, HIDDEN, PERHAPS, RELATED, REPLIES
-from filters.text.pages.tree import SEPARATOR, Page
+from filters.text.pages.lines import HEADINGS, is_furniture, is_stray, names_other_section
+from filters.text.pages.marks import (
+    AROUND,
+    COMMENTS,
+    CONTENT,
+    DETAIL,
+    HIDDEN,
+    PERHAPS,
+    RELATED,
+    REPLIES,
+)
+from filters.text.pages.tree import Page
+from filters.text.pages.words import words
 
-HEADINGS = frozenset("h1 h2 h3 h4 h5 h6".split())
-KEPT = frozenset("html body main article".split())
+KEPT = words("html body main article")
 """Elements that are never left out by their names."""
-SHARE = 0.85
-"""Share of the text that the root holds; an article's root holds `ARTICLE_SHARE`, a named one `NAMED_SHARE`."""
-ARTICLE_SHARE = 0.75
-NAMED_SHARE = 0.5
+LEAVES = words("p tr td th li ul ol dl dt dd tbody thead pre")
+"""Elements that are too small to be the root of the main text."""
+SHARE, ARTICLE_SHARE, NAMED_SHARE = 0.85, 0.75, 0.5
+"""Share of the weight that the root holds: of any page, of an article, of an element that is named
+as an article's content."""
 CORE_SHARE = 0.85
+"""Share of the root's weight that the core holds."""
 FEW = 30
 """Bytes below which readers' comments are taken for the page's text."""
-LEAVES = frozenset("p tr td th li ul ol dl dt dd tbody thead pre".split())
-"""Elements that are too small to be the root of the main text."""
+ENDS = frozenset(".!?。…\"'”’)")
 
 _ARTICLE = re.compile(r"og:type[\"']?\s+content=[\"']?article", re.I)
 _SIGNS = ("article:published_time", "NewsArticle", "BlogPosting", "articleBody")
-_CREDIT = re.compile(r"©|\(c\)|ⓒ|getty|reuters|\bdpa\b|\bAFP\b|foto:|photo:|bild:|credit", re.I)
-_INVITATION = re.compile(
-    r"^\W*(?:(?:read|see|lesen sie|lies|mehr|auch|also|lea|leer|lire|leggi|czytaj|weitere?|more|"
-    r"weiterlesen|ähnliche|share|follow|teilen|anzeige|advertisement|reklama|publicidad|"
-    r"tags?|schlagw|themen|quelle|foto|sign up|subscribe|newsletter|jetzt|hier)\b|"
-    r"관련|추천|인기|공유|광고|구독|좋아요|댓글|목록|이전글|다음글|스크랩|신고|무단|저작권)",
-    re.I,
-)
-
-
-_BOARD_ROW = re.compile(
-    r"작성일|등록일|게시일|조회\s?수?\s?\||작성자|글쓴이|담당\s?부서|첨부\s?파일|번호 \| 제목|글\s?제목 \| 작성일"
-)
-_BOARD_CAPTION = re.compile(r"상세|목록|보기|게시판|후기")
-_ENDS = frozenset(".!?。…\"'”’)")
-_LEGAL = re.compile(
-    r"무단\s?전재|저작권자\s?[©ⓒ(]|all rights reserved|^\W*(?:copyright|©|ⓒ|\(c\))\s*(?:©|\d{4})|사업자\s?등록\s?번호|"
-    r"(?:이용\s?약관|회사\s?소개).*개인정보\s?(?:처리|취급)\s?방침|개인정보\s?(?:처리|취급)\s?방침.*이용\s?약관",
-    re.I,
-)
-_ADVERT = re.compile(r"^\W*(?:AD|광고|ADVERTISEMENT|Sponsored)\b")
-_READ_TIME = re.compile(r"\b\d+ min(?:ute)?s? read\b", re.I)
-_DAY = re.compile(r"\b(?:19|20)\d\d[.-] ?\d\d?[.-] ?\d\d?\b")
-_LINE = re.compile(
-    r"^\W*(?:(?:신고|공유|URL\s?복사|이웃\s?추가|본문\s?(?:기타\s?기능)?|답변|수정|삭제|목록|인쇄|스크랩|댓글|추천|비추천|"
-    r"질문하기|댓글\s?추가|답변\s?\d*|나도\s?궁금해요|최신순|과거순|활동순|오래된순|추천순|최적|맨\s?위로|이전|다음|더보기|"
-    r"게시물\s?본문|펼치기|접기|광고|AD|본문\s?바로\s?가기|답변하기|답변을 달아 주세요|\d+개\s?답변|"
-    r"add a comment|\d* ?likes?|\d* ?claps?|share|save|follow|listen|reply|report|print|top|back to top|copy|"
-    r"your answer|\d+ answers?|advertisement|sorted by:?|reset to default)\s*\d*\W*)+$",
-    re.I,
-)
-"""Lines that hold names of buttons only."""
-_LABEL = re.compile(r"[^:.]{2,30}: ?\S")
-_OTHER_SECTION = re.compile(
-    r"^(?:(?:전체\s?)?댓글|답글|덧글|관련\s?(?:기사|글|뉴스|문서|상품|게시)|추천\s?(?:기사|글|뉴스|상품)|이전\s?글|다음\s?글|"
-    r"최근\s?(?:글|댓글|본)|인기\s?(?:글|기사|검색)|많이\s?본|실시간|다른\s?(?:글|기사|고객|상품)|함께\s?(?:본|볼|보는)|"
-    r"이\s?(?:블로그|카페|카테고리|글을|기사를|상품을)|상품평|상품\s?(?:사용\s?)?후기|구매\s?후기|리뷰|배송\s?(?:정보|안내)|교환|반품|"
-    r"상품\s?(?:결제|구매)|판매자|첨부\s?파일|공유|구독|사이트\s?정보|자주\s?찾는|"
-    r"\d+ (?:comments?|thoughts?|responses?|replies)|comments?\b|responses?\b|leave a|"
-    r"related\b|recommended|you (?:may|might)|more (?:from|stories|on|in)\b|read (?:more|next)|"
-    r"see also on|customer reviews|reviews?\b|share\b|subscribe|newsletter|sign up|follow us|"
-    r"written by|about the author|popular|trending|most read|latest|recent)",
-    re.I,
-)
-"""Headings of parts that are not the page's own text."""
-
-
-def links_out(text: str, linked: int, size: int) -> bool:
-    """Return whether a block is a label and a link: "See also: the other page"."""
-    return linked * 2 > size and bool(_LABEL.match(text))
+_NOT_WORD = re.compile(r"\W+")
 
 
 def dated(html: str) -> bool:
@@ -93,9 +60,6 @@ def choose(page: Page, article: bool) -> list[int]:
     return chosen or chooser.run(0)
 
 
-_NOT_WORD = re.compile(r"\W+")
-
-
 def _key(text: str) -> str:
     return _NOT_WORD.sub("", text).lower()
 
@@ -110,9 +74,15 @@ def _sums(values: list[int]) -> list[int]:
 
 
 class _Chooser:
+    """Chooses among the blocks of one page.
+
+    Sizes and weights are bytes of UTF-8, so that a syllable of Hangul counts as three letters.
+    """
+
     def __init__(self, page: Page, article: bool) -> None:
         self.page = page
         self.article = article
+        self.tags = [page.tags[owner] if owner >= 0 else "" for owner in page.owners]
         self.sizes = [len(text.encode("utf-8", "replace")) for text in page.texts]
         self.linked = [
             size * links // max(len(text), 1)
@@ -149,6 +119,7 @@ class _Chooser:
         return own // 4
 
     def run(self, left_out: int) -> list[int]:
+        """Return the main text's blocks, without the parts whose marks are in `left_out`."""
         page = self.page
         count = len(page.texts)
         kept = [True] * count
@@ -174,11 +145,7 @@ class _Chooser:
         root = self.root(weights, dropped)
         first, last = (page.first[root], page.last[root]) if root >= 0 else (0, count)
         chosen = [block for block in range(first, last) if kept[block]]
-        chosen = [
-            block
-            for block in chosen
-            if not self.furniture(block) and not (self.article and self.stray(block))
-        ]
+        chosen = [block for block in chosen if self.belongs(block)]
         title = self.title(first)
         chosen = self.lead(root, kept) + self.core(root, chosen, weights)
         if title >= 0:
@@ -223,8 +190,10 @@ class _Chooser:
         for blocks in sides.values():
             size = self.size_of(blocks)
             prose = sum(weights[block] for block in blocks)
-            heading = all(page.tags[page.owners[block]] in HEADINGS for block in blocks)
-            if prose * 2 < size and not (heading and blocks[0] < low) or prose * 2 >= size and size < 60:
+            heading = all(self.tags[block] in HEADINGS for block in blocks)
+            if (prose * 2 < size and not (heading and blocks[0] < low)) or (
+                prose * 2 >= size and size < 60
+            ):
                 left_out.update(blocks)
         return [block for block in chosen if block not in left_out]
 
@@ -238,12 +207,12 @@ class _Chooser:
             if len(text) > 200 or page.pre[block]:
                 continue
             key = _key(text)
-            heading = page.owners[block] >= 0 and page.tags[page.owners[block]] in HEADINGS
+            heading = self.tags[block] in HEADINGS
             if len(key) < 3 or len(key) < length or (not heading and len(key) < 8):
                 continue
-            if self.title_key.startswith(key) if not heading else key in self.title_key:
-                if len(key) > length or heading:
-                    best, length = block, len(key)
+            repeated = key in self.title_key if heading else self.title_key.startswith(key)
+            if repeated and (heading or len(key) > length):
+                best, length = block, len(key)
         return best if length * 4 >= len(self.title_key) else -1
 
     def headed(self, title: int, chosen: list[int]) -> list[int]:
@@ -256,7 +225,7 @@ class _Chooser:
             for block in chosen
             if block < title
             and self.weights[block] * 2 >= self.sizes[block] >= 80
-            and page.texts[block][-1] in _ENDS
+            and page.texts[block][-1] in ENDS
         ]
         return [*before, title, *(block for block in chosen if block > title)]
 
@@ -266,60 +235,25 @@ class _Chooser:
         kept: list[int] = []
         level = 0
         for block in chosen:
-            tag = page.tags[page.owners[block]] if page.owners[block] >= 0 else ""
+            tag = self.tags[block]
             if tag in HEADINGS:
                 if level and int(tag[1]) <= level:
                     level = 0
-                if not level and len(page.texts[block]) < 60 and kept and _OTHER_SECTION.match(page.texts[block]):
+                if not level and kept and names_other_section(page.texts[block]):
                     level = int(tag[1])
             if not level:
                 kept.append(block)
         return kept if self.size_of(kept) * 2 > self.size_of(chosen) else chosen
 
-    def furniture(self, block: int) -> bool:
-        """Return whether a block is a row of links, the head of a board's table or front matter."""
-        page = self.page
-        text = page.texts[block]
-        if page.pre[block]:
-            return False
-        tag = page.tags[page.owners[block]] if page.owners[block] >= 0 else ""
-        parts = text.count("\n") + text.count(SEPARATOR) + text.count("] [")
-        if parts > 1 and self.linked[block] * 10 > self.sizes[block] * 6:
+    def belongs(self, block: int) -> bool:
+        """Return whether a block's own words leave it in the text."""
+        if self.page.pre[block]:
             return True
-        if len(text) < 160 and _LEGAL.search(text):
-            return True
-        if len(text) < 100:
-            if _ADVERT.match(text) or _READ_TIME.search(text):
-                return True
-            if parts > 1 and self.linked[block] and _DAY.search(text):
-                return True
-            if parts and _BOARD_ROW.search(text):
-                return True
-            if tag == "caption" and _BOARD_CAPTION.search(text):
-                return True
-            if _LINE.match(text):
-                return True
-        return is_front_matter(text)
-
-    def stray(self, block: int) -> bool:
-        """Return whether a block in an article is a link to elsewhere or a credit."""
-        page = self.page
-        size = self.sizes[block]
-        text = page.texts[block]
-        tag = page.tags[page.owners[block]] if page.owners[block] >= 0 else ""
-        if page.pre[block]:
-            return False
-        if self.linked[block] * 10 >= size * 8 and tag not in HEADINGS:
-            return True
-        if links_out(text, self.linked[block], size):
-            return True
-        if len(text) < 120 and _INVITATION.match(text) and (
-            self.linked[block] * 2 > size or len(text) < 40
-        ):
-            return True
-        if tag == "figure" and size < 80:
-            return True
-        return tag == "figcaption" and len(text) < 300 and bool(_CREDIT.search(text))
+        text, tag = self.page.texts[block], self.tags[block]
+        share = self.linked[block] / max(self.sizes[block], 1)
+        return not is_furniture(text, tag, share) and not (
+            self.article and is_stray(text, tag, share)
+        )
 
     def lead(self, root: int, kept: list[bool]) -> list[int]:
         """Return the headings and the prose that stand before the root in the same article."""
@@ -331,10 +265,10 @@ class _Chooser:
             root = page.parents[root]
         found: list[int] = []
         for block in range(start - 1, max(-1, min(around - 1, start - 40)), -1):
-            owner = page.owners[block]
-            tag = page.tags[owner] if owner >= 0 else ""
+            tag = self.tags[block]
             if kept[block] and (
-                tag == "h1" or self.sizes[block] >= 80 and self.linked[block] * 3 < self.sizes[block]
+                tag == "h1"
+                or (self.sizes[block] >= 80 and self.linked[block] * 3 < self.sizes[block])
             ):
                 found.append(block)
                 if tag == "h1":
@@ -347,20 +281,23 @@ class _Chooser:
 
     def trimmed(self, chosen: list[int], title: int) -> list[int]:
         """Return the blocks without headings whose sections were left out."""
-        page = self.page
         kept: list[int] = []
         after = -1
         for block in reversed(chosen):
-            if page.tags[page.owners[block]] in HEADINGS and block != title and page.tags[page.owners[block]] != "h1":
+            if self.tags[block] in HEADINGS and block != title and self.tags[block] != "h1":
                 if after < 0:
                     continue
-                if after > block + 1 and page.tags[page.owners[after]] in HEADINGS:
+                if after > block + 1 and self.tags[after] in HEADINGS:
                     continue
             kept.append(block)
             after = block
         return kept[::-1] or chosen
 
     def leave_out(self, element: int, share: float, size: int, links: int, left_out: int) -> bool:
+        """Return whether an element is no part of the main text.
+
+        `share` is its share of the page's weight, `size` and `links` its bytes and those in links.
+        """
         page = self.page
         tag, hints = page.tags[element], page.hints[element]
         if tag in KEPT:
@@ -378,7 +315,12 @@ class _Chooser:
             return tag != "p" or links * 2 > size
         if self.holds[element]:
             return False
-        if (hints & PERHAPS or tag == "form") and left_out & AROUND and share < 0.3 and tag not in HEADINGS:
+        if (
+            (hints & PERHAPS or tag == "form")
+            and left_out & AROUND
+            and share < 0.3
+            and tag not in HEADINGS
+        ):
             weight = share * self.total
             if links * 4 > size or weight * 2 < size:
                 return True
@@ -406,7 +348,7 @@ class _Chooser:
         total = sums[-1]
         best = -1
         for element, tag in enumerate(page.tags):
-            if dropped[element] or page.parents[element] != best and best >= 0:
+            if dropped[element] or (page.parents[element] != best and best >= 0):
                 continue
             own = sums[page.last[element]] - sums[page.first[element]]
             share = ARTICLE_SHARE if self.article else SHARE

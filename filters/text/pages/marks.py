@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from filters.text.pages.words import words
+
 HIDDEN = 1
 """Not shown, or a mark of the page's own (edit links, line numbers)."""
 AROUND = 2
@@ -26,59 +28,62 @@ _VALUES = re.compile(r'\b(class|id|role|itemprop|style|hidden|aria-hidden)="([^"
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.I)
 
-_HIDDEN = frozenset(
-    "mw-editsection headerlink anchorjs-link sr-only visually-hidden screen-reader-text "
-    "screen-reader a11y-hidden lineno linenos line-numbers-rows rouge-gutter "
-    "theme-doc-version-banner vector-page-tools blob-num hljs-ln-numbers katex-html MathJax_Preview mwe-math-fallback-image-inline "
-    "mwe-math-fallback-image-display skip-to-content skip-link u-hidden d-none "
-    "is-hidden visuallyhidden copybtn copy-button code-copy edit-page-link".split()
-)
-_AROUND = frozenset(
-    "adsbygoogle adbox breadcrumb breadcrumbs breadcrum crumb crumbs navi navbar gnb lnb snb tnb fnb "
-    "submenu topmenu sitemap sidebar aside share sharing shares sharer sns addthis related relation "
-    "recommend recommended recommendation recommendations newsletter subscribe subscription cookie "
-    "cookies consent gdpr popup login signin signup searchbox pagination pager paging paginate pagenav "
-    "promo promotion sponsored sponsors outbrain taboola disclaimer copyright footer foot masthead toc "
-    "trending ranking mostread similar upsell crosssell donation donate prevnext navheader navfooter "
-    "recent colophon dropdown commentform privacy paywall nocontent textwidget teasers location satisfaction "
-    "survey quick quickmenu kogl family util utils utility skipnav skip navbox catlinks stub ambox "
-    "mbox signature likeit sympathy clap claps reaction reactions follow attach attachment "
-    "attachments crumb delivery shipping refund refunds returns seller vendor cart quantity price stock "
-    "soldout onsale wishlist journalist channel categorize prev next card cards rec sort sorting tagbar "
-    "pop popularity notices ccl opencontent license copyrights report badge rank back2top".split()
-)
-_PERHAPS = frozenset(
-    "ad ads adv advert advertisement advertising banner nav navigation menu menus side widget widgets "
-    "social modal overlay lightbox search toolbar topbar sponsor teaser popular hot latest feedback "
-    "rating ratings vote tooltip entries notice carousel slider links most more box-related".split()
-)
+_HIDDEN = words("""
+    mw-editsection headerlink anchorjs-link sr-only visually-hidden screen-reader-text
+    screen-reader a11y-hidden lineno linenos line-numbers-rows rouge-gutter
+    theme-doc-version-banner vector-page-tools blob-num hljs-ln-numbers katex-html MathJax_Preview
+    mwe-math-fallback-image-inline mwe-math-fallback-image-display skip-to-content skip-link
+    u-hidden d-none is-hidden visuallyhidden copybtn copy-button code-copy edit-page-link
+""")
+_AROUND = words("""
+    adsbygoogle adbox breadcrumb breadcrumbs breadcrum crumb crumbs navi navbar gnb lnb snb tnb
+    fnb submenu topmenu sitemap sidebar aside share sharing shares sharer sns addthis related
+    relation recommend recommended recommendation recommendations newsletter subscribe
+    subscription cookie cookies consent gdpr popup login signin signup searchbox pagination pager
+    paging paginate pagenav promo promotion sponsored sponsors outbrain taboola disclaimer
+    copyright footer foot masthead toc trending ranking mostread similar upsell crosssell donation
+    donate prevnext navheader navfooter recent colophon dropdown commentform privacy paywall
+    nocontent textwidget teasers location satisfaction survey quick quickmenu kogl family util
+    utils utility skipnav skip navbox catlinks stub ambox mbox signature likeit sympathy clap
+    claps reaction reactions follow attach attachment attachments crumb delivery shipping refund
+    refunds returns seller vendor cart quantity price stock soldout onsale wishlist journalist
+    channel categorize prev next card cards rec sort sorting tagbar pop popularity notices ccl
+    opencontent license copyrights report badge rank back2top
+""")
+_PERHAPS = words("""
+    ad ads adv advert advertisement advertising banner nav navigation menu menus side widget
+    widgets social modal overlay lightbox search toolbar topbar sponsor teaser popular hot latest
+    feedback rating ratings vote tooltip entries notice carousel slider links most more
+    box-related
+""")
 """Words for what stands around the content, which also name parts of it."""
-_REPLIES = frozenset("reply replies response responses".split())
-_COMMENT_NAMES = frozenset("bo_vc bo_vc_w".split())
-_COMMENTS = frozenset(
-    "comment comments commentlist cmt disqus respond talkback talkbacks "
-    "trackback trackbacks feedback guestbook livere utterances giscus cbox rsp resp review "
-    "reviews postscript qanda".split()
-)
-_DETAIL = frozenset(
-    "author authors byline by date datetime time timestamp published posted updated meta metadata info "
-    "postinfo hit hits views view count counts tag tags keywords category categories cat credit "
-    "credits caption-credit source license reporter writer buttons button btn btns btn-group print "
-    "permalink edit actions action act tools tool file files tab tabs top options option label labels badge status avatar profile "
-    "bio biography hidden hide blind gutter noprint reference like likes backtop sub_menu person".split()
-)
-_LAYOUT = frozenset("has with no without layout not".split())
+_REPLIES = words("reply replies response responses")
+_COMMENT_NAMES = words("bo_vc bo_vc_w")
+_COMMENTS = words("""
+    comment comments commentlist cmt disqus respond talkback talkbacks trackback trackbacks
+    feedback guestbook livere utterances giscus cbox rsp resp review reviews postscript qanda
+""")
+_DETAIL = words("""
+    author authors byline by date datetime time timestamp published posted updated meta metadata
+    info postinfo hit hits views view count counts tag tags keywords category categories cat
+    credit credits caption-credit source license reporter writer buttons button btn btns btn-group
+    print permalink edit actions action act tools tool file files tab tabs top options option
+    label labels badge status avatar profile bio biography hidden hide blind gutter noprint
+    reference like likes backtop sub_menu person
+""")
+_LAYOUT = words("has with no without layout not")
 """Words that make a name one of the page's layout: `has-sidebar`."""
-_CONTENT = frozenset(
-    "articlebody article-body article_body articlecontent article-content article_content "
-    "entry-content post-content post-body postbody entry-body story-body storybody story-content "
-    "bo_v_con xe_content rd_body rhymix_content se-main-container postviewarea tt_article_useless "
-    "contents_style news_body newsct_article dic_area article_view view_content board_view "
-    "mw-parser-output mw-content-text markdown-body page-content main-content maincontent content-body "
-    "body-content document-content wiki-content wiki-body theme-doc-markdown articlecontentbox".split()
-)
-_PAGES = frozenset("article post entry view board story news read bbs se wiki document".split())
-_BODIES = frozenset("content contents body text viewer renderer container cont con txt".split())
+_CONTENT = words("""
+    articlebody article-body article_body articlecontent article-content article_content
+    entry-content post-content post-body postbody entry-body story-body storybody story-content
+    bo_v_con xe_content rd_body rhymix_content se-main-container postviewarea tt_article_useless
+    contents_style news_body newsct_article dic_area article_view view_content board_view
+    mw-parser-output mw-content-text markdown-body page-content main-content maincontent
+    content-body body-content document-content wiki-content wiki-body theme-doc-markdown
+    articlecontentbox
+""")
+_PAGES = words("article post entry view board story news read bbs se wiki document")
+_BODIES = words("content contents body text viewer renderer container cont con txt")
 """A name with a word of each is the content: `article-body`, `view_cont`."""
 _ROLES = {
     "main": CONTENT,
@@ -106,8 +111,10 @@ _PROPS = {
 
 
 _STARTS = tuple(
-    "recommend breadcrumb newsletter sidebar cookie footer popular paywall subscri pagination "
-    "sharing sharebutton sharebar addtoany mostread".split()
+    words("""
+    recommend breadcrumb newsletter sidebar cookie footer popular paywall subscri pagination
+    sharing sharebutton sharebar addtoany mostread
+""")
 )
 """Beginnings of words for what stands around the content: `popularArticles`, `sidebarleft`."""
 

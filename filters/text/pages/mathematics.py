@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from filters.text.pages.words import words
+
 _MATH = re.compile(r"<math\b([^>]*)>(.*?)</math>", re.DOTALL)
 _TEX = re.compile(
     r'<annotation\b[^>]*encoding="[^"]*[tT]e[xX][^"]*"[^>]*>(.*?)</annotation>', re.DOTALL
@@ -12,7 +14,7 @@ _OTHER_FORMS = re.compile(r"<annotation(-xml)?\b.*?</annotation\1>", re.DOTALL)
 _ALTTEXT = re.compile(r'\balttext="([^"]*)"')
 _STYLED = re.compile(r"^\{\\(?:display|text)style (.*)\}$", re.DOTALL)
 _TAG = re.compile(r"<([^>]*)>")
-_BINARY = frozenset("= + - − × · ÷ ± < > ≤ ≥ ≠ ≈ → ⇒ ∈ &lt; &gt;".split())
+_BINARY = words("= + - − × · ÷ ± < > ≤ ≥ ≠ ≈ → ⇒ ∈ &lt; &gt;")
 """Operators with a space on both sides."""
 
 

@@ -1,9 +1,11 @@
-"""Limits for pages made to be slow: what costs an HTML5 parser time or memory beyond the page's size."""
+"""Limits for pages made to be slow: what costs an HTML5 parser more than the page's size."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+
+from filters.text.pages.words import words
 
 LARGE = 16384
 """Characters up to which a page cannot cost much."""
@@ -21,11 +23,11 @@ _TAG = re.compile(r"<(?:!--|(/?)([a-zA-Z][^\s/<>]*)[^<>]*>?)")
 _ENDS = {
     name: re.compile(f"</{name}", re.I) for name in ("script", "style", "textarea", "xmp", "iframe")
 }
-_FORMATTING = frozenset("b big code em font i nobr s small strike strong tt u".split())
-_UNCOUNTED = frozenset(
-    "area base basefont bgsound br col colgroup dd dt embed frame hr img input keygen li link meta "
-    "optgroup option p param rb rp rt rtc source tbody td tfoot th thead tr track wbr a".split()
-)
+_FORMATTING = words("b big code em font i nobr s small strike strong tt u")
+_UNCOUNTED = words("""
+    area base basefont bgsound br col colgroup dd dt embed frame hr img input keygen li link meta
+    optgroup option p param rb rp rt rtc source tbody td tfoot th thead tr track wbr a
+""")
 
 
 def tame(html: str) -> str:

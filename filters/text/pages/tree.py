@@ -1,9 +1,9 @@
 """An HTML page as flat arrays of elements and blocks of text.
 
-The parser of resiliparse (lexbor, HTML5) repairs the page and writes it well-formed again; one regular
-expression cuts that into tags and texts, and one loop with its own stack fills the arrays. Nothing
-recurses, so depth costs memory only, and no object of the DOM is made in Python, which would cost
-ten times as much as parsing.
+The parser of resiliparse (lexbor, HTML5) repairs the page and writes it well-formed again; one
+regular expression cuts that into tags and texts, and one loop with its own stack fills the arrays.
+Nothing recurses, so depth costs memory only, and no object of the DOM is made in Python, which
+would cost ten times as much as parsing.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from filters.text.pages.inline import resolve
 from filters.text.pages.marks import HIDDEN, marks
 from filters.text.pages.tame import tame
+from filters.text.pages.words import words
 
 _INSTEAD = re.compile(r"(?i)<(?:noframes|noscript)\b[^<>]*>")
 _INSTEAD_END = re.compile(r"(?i)</(?:noframes|noscript)")
@@ -23,18 +24,18 @@ _TAG = re.compile(r"<([^>]*)>")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _INDENT = re.compile(r"[ \t\r\f\v]+\n")
 
-INLINE = frozenset(
-    "abbr acronym b bdi bdo big cite code data del dfn em font i ins kbd label mark nobr output q rb "
-    "ruby s samp small span strike strong sub sup time tt u var picture".split()
-)
-VOID = frozenset(
-    "area base basefont bgsound col embed frame hr img input keygen link meta param source track "
-    "wbr".split()
-)
-SKIPPED = frozenset(
-    "amp-ad amp-embed amp-sidebar amp-social-share audio button canvas datalist dialog head map meter noscript object progress select svg template "
-    "video".split()
-)
+INLINE = words("""
+    abbr acronym b bdi bdo big cite code data del dfn em font i ins kbd label mark nobr output q
+    rb ruby s samp small span strike strong sub sup time tt u var picture
+""")
+VOID = words("""
+    area base basefont bgsound col embed frame hr img input keygen link meta param source track
+    wbr
+""")
+SKIPPED = words("""
+    amp-ad amp-embed amp-sidebar amp-social-share audio button canvas datalist dialog head map
+    meter noscript object progress select svg template video
+""")
 """Elements whose text is not shown or is no prose."""
 CELL_END = 200
 """Characters of a table's cell beyond which the next one starts a block of its own."""
@@ -181,7 +182,7 @@ class _Builder:
     def start(self, name: str, hint: int) -> None:
         """Open a block-level element."""
         page = self.page
-        if name == "td" or name == "th":
+        if name in {"td", "th"}:
             self.cell()
         else:
             self.flush()
@@ -201,7 +202,7 @@ class _Builder:
         if not self.open or self.open[-1][0] != name:
             return
         _, element = self.open.pop()
-        if (name != "td" and name != "th") or len(page.texts) > page.first[element]:
+        if name not in {"td", "th"} or len(page.texts) > page.first[element]:
             self.flush()
         self.pre -= name == "pre"
         page.last[element] = len(page.texts)
