@@ -7,10 +7,10 @@ from filters.text.pages.tree import read_page, without_frames
 
 
 def main_text(html: str) -> str:
-    """Return the main text of a page, empty if the page has no text.
+    """Return the main text of a page, empty if the page has no text. No string raises.
 
-    Blocks end with a newline; an item of a list starts with "- ", cells of a row
-    stand between " | ". Menus, banners, related pages and readers' comments are left out. Never raises for a string.
+    Blocks end with a newline, an item of a list starts with "- ", cells of a row stand between
+    " | ". Menus, banners, related pages and readers' comments are left out.
     """
     page = read_page(html)
     if not page.texts:

@@ -153,7 +153,7 @@ class _Chooser:
         return self.trimmed(self.sections(chosen), title)
 
     def core(self, root: int, chosen: list[int], weights: list[int]) -> list[int]:
-        """Return the chosen blocks without parts beside the core that are no prose.
+        """Return the chosen blocks without parts beside the core that are not prose.
 
         The core is the innermost element with most of the root's prose. A part beside it stays if
         half of it is prose.
@@ -294,7 +294,7 @@ class _Chooser:
         return kept[::-1] or chosen
 
     def leave_out(self, element: int, share: float, size: int, links: int, left_out: int) -> bool:
-        """Return whether an element is no part of the main text.
+        """Return whether an element is not a part of the main text.
 
         `share` is its share of the page's weight, `size` and `links` its bytes and those in links.
         """

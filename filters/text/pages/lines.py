@@ -12,7 +12,7 @@ HEADINGS = words("h1 h2 h3 h4 h5 h6")
 
 _CREDIT = re.compile(r"©|\(c\)|ⓒ|getty|reuters|\bdpa\b|\bAFP\b|foto:|photo:|bild:|credit", re.I)
 _INVITATION = re.compile(
-    r"^\W*(?:(?:read|see|lesen sie|lies|mehr|auch|also|lea|leer|lire|leggi|czytaj|weitere?|more|"
+    r"^\W*(?:(?:read|see|lesen sie|mehr|auch|also|lea|leer|lire|leggi|czytaj|weitere?|more|"
     r"weiterlesen|ähnliche|share|follow|teilen|anzeige|advertisement|reklama|publicidad|"
     r"tags?|schlagw|themen|quelle|foto|sign up|subscribe|newsletter|jetzt|hier)\b|"
     r"관련|추천|인기|공유|광고|구독|좋아요|댓글|목록|이전글|다음글|스크랩|신고|무단|저작권)",
@@ -34,12 +34,12 @@ _ADVERT = re.compile(r"^\W*(?:AD|광고|ADVERTISEMENT|Sponsored)\b")
 _READ_TIME = re.compile(r"\b\d{1,3} min(?:ute)?s? read\b", re.I)
 _DAY = re.compile(r"\b(?:19|20)\d\d[.-] ?\d\d?[.-] ?\d\d?\b")
 _BUTTONS = re.compile(
-    r"^\W*+(?:(?:\d{1,6} ?)?(?:신고|공유|URL\s?복사|이웃\s?추가|본문\s?바로\s?가기|본문|기타\s?기능|"
-    r"수정|삭제|목록|인쇄|스크랩|댓글\s?추가|댓글|비추천|추천순|추천|질문하기|개\s?답변|답변하기|답변을 달아 주세요|답변|"
-    r"나도\s?궁금해요|최신순|과거순|활동순|오래된순|최적|맨\s?위로|이전|다음|더보기|"
-    r"게시물\s?본문|펼치기|접기|광고|"
-    r"add a comment|likes?|claps?|share|save|follow|listen|reply|report|print|back to top|top|copy|"
-    r"your answer|answers?|advertisement|ad|sorted by:?|reset to default)\b\s*+\d*+\W*+)++$",
+    r"^\W*+(?:(?:\d{1,6} ?)?(?:신고|공유|URL\s?복사|이웃\s?추가|본문\s?바로\s?가기|본문|"
+    r"기타\s?기능|수정|삭제|목록|인쇄|스크랩|댓글\s?추가|댓글|비추천|추천순|추천|질문하기|"
+    r"개\s?답변|답변하기|답변을 달아 주세요|답변|나도\s?궁금해요|최신순|과거순|활동순|오래된순|"
+    r"최적|맨\s?위로|이전|다음|더보기|게시물\s?본문|펼치기|접기|광고|add a comment|likes?|claps?|"
+    r"share|save|follow|listen|reply|report|print|back to top|top|copy|your answer|answers?|"
+    r"advertisement|ad|sorted by:?|reset to default)\b\s*+\d*+\W*+)++$",
     re.I,
 )
 """A line of names of buttons."""

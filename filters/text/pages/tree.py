@@ -36,7 +36,7 @@ SKIPPED = words("""
     amp-ad amp-embed amp-sidebar amp-social-share audio button canvas datalist dialog head map
     meter noscript object progress select svg template video
 """)
-"""Elements whose text is not shown or is no prose."""
+"""Elements whose text is not shown or is not prose."""
 CELL_END = 200
 """Characters of a table's cell beyond which the next one starts a block of its own."""
 BREAK = "\0"
