@@ -1,6 +1,6 @@
 """Main text of pages: words kept and words let through, beside other extractors; pages per second.
 
-    python benchmarks/extraction.py words [--data ../shared/data] [--every 4] [--news FOLDER] [--held]
+    python benchmarks/extraction.py words [--data ../shared/data] [--every 4] [--news DIR] [--held]
     python benchmarks/extraction.py ingest [--data ../shared/data]
 
 `words` prints a line per extractor and set of pages: mean recall and precision of words (multisets
@@ -56,10 +56,6 @@ def count(text: str) -> Counter[str]:
     return Counter(WORD.findall(text))
 
 
-def ours(html: str) -> str:
-    return pages.main_text(html)
-
-
 def trafilatura_fast(html: str) -> str:
     """The extraction before: trafilatura without its fallbacks, all text where it finds none."""
     import trafilatura
@@ -100,7 +96,7 @@ def resiliparse_all(html: str) -> str:
 
 
 EXTRACTORS: dict[str, Extractor] = {
-    "ours": ours,
+    "ours": pages.main_text,
     "trafilatura fast": trafilatura_fast,
     "trafilatura favor_recall": trafilatura_recall,
     "resiliparse main_content": resiliparse_main,

@@ -101,17 +101,18 @@ class _Chooser:
             if parent >= 0 and self.holds[element] and page.first[element] < page.last[element]:
                 self.holds[parent] = True
         self.title_key = _key(page.title)
-        self.weights = [self.weight(block) for block in range(len(page.texts))]
+        self.prose = _sums([self.weight(block, False) for block in range(len(page.texts))])
+        self.weights = [self.weight(block, True) for block in range(len(page.texts))]
 
     def size_of(self, blocks: list[int]) -> int:
         return sum(self.sizes[block] for block in blocks)
 
-    def weight(self, block: int) -> int:
-        """Return how much a block counts as prose or code."""
+    def weight(self, block: int, by_name: bool) -> int:
+        """Return how much a block counts as prose or code, or `by_name` by where it stands."""
         page = self.page
         own = self.sizes[block] - self.linked[block]
         owner = page.owners[block]
-        if page.pre[block] or (owner >= 0 and self.inside[owner]):
+        if page.pre[block] or (by_name and owner >= 0 and self.inside[owner]):
             return own
         text = page.texts[block]
         if self.sizes[block] >= 80 or text[-1] in ".!?。…:;,":
@@ -126,7 +127,7 @@ class _Chooser:
         sums = _sums(self.weights)
         sizes = _sums(self.sizes)
         linked = _sums(self.linked)
-        total = self.total = max(sums[-1], 1)
+        total = max(sums[-1], 1)
         dropped = [False] * len(page.tags)
         for element, parent in enumerate(page.parents):
             if parent >= 0 and dropped[parent]:
@@ -230,20 +231,30 @@ class _Chooser:
         return [*before, title, *(block for block in chosen if block > title)]
 
     def sections(self, chosen: list[int]) -> list[int]:
-        """Return the chosen blocks without sections whose heading names another part."""
-        page = self.page
+        """Return the chosen blocks without sections whose heading names another part.
+
+        A short line that does so goes with the links that follow it.
+        """
         kept: list[int] = []
         level = 0
-        for block in chosen:
-            tag = self.tags[block]
+        listed = False
+        for at, block in enumerate(chosen):
+            tag, text = self.tags[block], self.page.texts[block]
+            listed = listed and self.is_link(block)
             if tag in HEADINGS:
                 if level and int(tag[1]) <= level:
                     level = 0
-                if not level and kept and names_other_section(page.texts[block]):
+                if not level and kept and names_other_section(text):
                     level = int(tag[1])
-            if not level:
+            elif len(text) < 30 and at + 1 < len(chosen) and names_other_section(text):
+                listed = listed or self.is_link(chosen[at + 1])
+            if not level and not listed:
                 kept.append(block)
         return kept if self.size_of(kept) * 2 > self.size_of(chosen) else chosen
+
+    def is_link(self, block: int) -> bool:
+        """Return whether a block is a link and little else."""
+        return self.linked[block] * 10 >= self.sizes[block] * 8
 
     def belongs(self, block: int) -> bool:
         """Return whether a block's own words leave it in the text."""
@@ -266,10 +277,8 @@ class _Chooser:
         found: list[int] = []
         for block in range(start - 1, max(-1, min(around - 1, start - 40)), -1):
             tag = self.tags[block]
-            if kept[block] and (
-                tag == "h1"
-                or (self.sizes[block] >= 80 and self.linked[block] * 3 < self.sizes[block])
-            ):
+            prose = self.sizes[block] >= 80 and self.linked[block] * 3 < self.sizes[block]
+            if kept[block] and (prose or (tag == "h1" and not self.is_link(block))):
                 found.append(block)
                 if tag == "h1":
                     around = block
@@ -321,8 +330,8 @@ class _Chooser:
             and share < 0.3
             and tag not in HEADINGS
         ):
-            weight = share * self.total
-            if links * 4 > size or weight * 2 < size:
+            prose = self.prose[page.last[element]] - self.prose[page.first[element]]
+            if links * 4 > size or prose * 2 < size:
                 return True
         if hints & DETAIL & left_out and size < 200 and tag not in HEADINGS:
             return not self.has_prose(element)

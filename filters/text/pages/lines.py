@@ -50,7 +50,8 @@ _OTHER_SECTION = re.compile(
     r"이\s?(?:블로그|카페|카테고리|글을|기사를|상품을)|상품평|상품\s?(?:사용\s?)?후기|구매\s?후기|리뷰|배송\s?(?:정보|안내)|교환|반품|"
     r"상품\s?(?:결제|구매)|판매자|첨부\s?파일|공유|구독|사이트\s?정보|자주\s?찾는|"
     r"\d+ (?:comments?|thoughts?|responses?|replies)|comments?\b|responses?\b|leave a|"
-    r"related\b|recommended|you (?:may|might)|more (?:from|stories|on|in)\b|read (?:more|next)|"
+    r"related\b(?! (?:topics|pages|sections|concepts|commands|functions))|"
+    r"recommended|you (?:may|might)|more (?:from|stories|on|in)\b|read (?:more|next)|"
     r"see also on|customer reviews|reviews?\b|share\b|subscribe|newsletter|sign up|follow us|"
     r"written by|about the author|popular|trending|most read|latest|recent)",
     re.I,

@@ -46,9 +46,9 @@ _AROUND = words("""
     nocontent textwidget teasers location satisfaction survey quick quickmenu kogl family util
     utils utility skipnav skip navbox catlinks stub ambox mbox signature likeit sympathy clap
     claps reaction reactions follow attach attachment attachments crumb delivery shipping refund
-    refunds returns seller vendor cart quantity price stock soldout onsale wishlist journalist
-    channel categorize prev next card cards rec sort sorting tagbar pop popularity notices ccl
-    opencontent license copyrights report badge rank back2top
+    refunds returns seller vendor cart quantity price stock soldout onsale wishlist suggested
+    suggestions online stats journalist channel categorize prev next card cards rec sort sorting
+    tagbar pop popularity notices ccl opencontent license copyrights report badge rank back2top
 """)
 _PERHAPS = words("""
     ad ads adv advert advertisement advertising banner nav navigation menu menus side widget
