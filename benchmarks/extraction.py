@@ -120,7 +120,7 @@ def site_pages(held: bool) -> Iterator[Marked]:
 
 
 def documentation(data: Path, every: int) -> Iterator[Marked]:
-    """Yield every so many-th page of the web corpus that has the element and words in it."""
+    """Yield one in `every` pages of the web corpus that has the element and words in it."""
     from lxml import html as lxml_html
     from warcio.archiveiterator import ArchiveIterator
 
