@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,9 +19,18 @@ from pydantic import BaseModel, ValidationError
 from schemas.config import Config
 from schemas.documents import AUTO
 from schemas.errors import InputError
+from schemas.names import name_fault, same_names
 from schemas.rules import ALL
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
+_KINDS = {
+    "bool": "a boolean",
+    "int": "a number",
+    "float": "a number",
+    "null": "null",
+    "timestamp": "a date",
+}
+"""YAML's tags of what is not text → the kind, for messages."""
 SECRET = ("pii", "key")
 """The key whose reference to the environment stays one, see `schemas.secret`."""
 
@@ -80,6 +89,8 @@ def _parse(
     if not isinstance(data, dict):
         raise InputError(f"{name}: a configuration is a mapping that begins with `name:`")
     lines = _lines(node)
+    if wrong := list(_wrong_keys(node, name)):
+        raise InputError("\n".join(wrong))
     _check_repeated(node, name)
     for override in overrides:
         _override(data, override)
@@ -87,7 +98,8 @@ def _parse(
     try:
         return model.model_validate(data), lines
     except ValidationError as error:
-        faults = [_describe(fault, lines, name, model) for fault in error.errors()]
+        written = _written(node)
+        faults = [_describe(fault, lines, name, model, written) for fault in error.errors()]
         raise InputError("\n".join(dict.fromkeys(faults))) from None
 
 
@@ -110,6 +122,34 @@ def _lines(node: yaml.Node | None, path: Path_ = ()) -> dict[Path_, int]:
             lines[*path, index] = value.start_mark.line + 1
             lines.update(_lines(value, (*path, index)))
     return lines
+
+
+def _written(node: yaml.Node | None, path: Path_ = ()) -> dict[Path_, str]:
+    """Return key path → value as it is written, of every scalar below `node`."""
+    if isinstance(node, yaml.MappingNode):
+        parts: list[tuple[str | int, yaml.Node]] = [(key.value, value) for key, value in node.value]
+    elif isinstance(node, yaml.SequenceNode):
+        parts = list(enumerate(node.value))
+    else:
+        return {path: node.value} if isinstance(node, yaml.ScalarNode) else {}
+    return {k: v for key, value in parts for k, v in _written(value, (*path, key)).items()}
+
+
+def _wrong_keys(node: yaml.Node | None, name: str, path: Path_ = ()) -> Iterator[str]:
+    """Yield the fault of each key that YAML reads as a boolean, a number or null."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            kind = _KINDS.get(str(key.tag).rpartition(":")[2])
+            here = (*path, key.value)
+            if kind is not None:
+                yield (
+                    f"{name}: line {key.start_mark.line + 1}: {'.'.join(map(str, here))}: "
+                    f"YAML reads this key as {kind}; write '{key.value}' in quotes"
+                )
+            yield from _wrong_keys(value, name, here)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            yield from _wrong_keys(value, name, (*path, index))
 
 
 def _check_repeated(node: yaml.Node | None, name: str) -> None:
@@ -184,8 +224,23 @@ def _where(path: Path_, lines: Mapping[Path_, int], name: str) -> str:
     return f"{name}: {'.'.join(map(str, path))}" if path else name
 
 
+def _unquoted(path: Path_, value: Any, written: Mapping[Path_, str]) -> str:
+    """Return the message about a value that is not text where text is needed."""
+    kind = {bool: "a boolean", int: "a number", float: "a number", type(None): "null"}.get(
+        type(value), "a date"
+    )
+    shown = written.get(path, "")
+    if not shown or yaml.safe_load(shown) != value:
+        return f"YAML reads this as {kind}, not as text; write it in quotes"
+    return f"YAML reads {shown} as {kind}, not as text; write '{shown}' in quotes"
+
+
 def _describe(
-    fault: Mapping[str, Any], lines: Mapping[Path_, int], name: str, root: type[BaseModel]
+    fault: Mapping[str, Any],
+    lines: Mapping[Path_, int],
+    name: str,
+    root: type[BaseModel],
+    written: Mapping[Path_, str],
 ) -> str:
     """Return one of Pydantic's faults as a message."""
     path: Path_ = tuple(part for part in fault["loc"] if part not in ("function-before",))
@@ -200,6 +255,10 @@ def _describe(
         message = "is missing; add it"
         if path == ("sources",):
             message = "is missing; name where documents come from"
+    elif kind == "string_type" and not isinstance(fault["input"], dict | list):
+        if path[-1] == "[key]":
+            path = (*path[:-2], str(fault["input"]))
+        message = _unquoted(path, fault["input"], written)
     elif kind.startswith("literal_error"):
         message = f"must be {fault['ctx']['expected']}, got {fault['input']!r}"
     elif "input" in fault and not isinstance(fault["input"], dict | list) and "not" not in message:
@@ -238,9 +297,38 @@ def rule_scopes(config: Config) -> set[str]:
     return {*config.sources, *fed_components(config), *config.mixture.weights, ALL}
 
 
+def _check_names(config: Config) -> Iterator[tuple[Path_, str]]:
+    """Yield (key, message) of sources and components whose names cannot be those of files."""
+    weights: list[tuple[Path_, str]] = [
+        (("mixture", "weights", name), name) for name in config.mixture.weights
+    ]
+    sources: list[tuple[Path_, str]] = [(("sources", name), name) for name in config.sources]
+    fed: list[tuple[Path_, str]] = [
+        (("sources", name, "component"), source.component)
+        for name, source in config.sources.items()
+    ]
+    by_language: list[tuple[Path_, str]] = [
+        (("identify", "components", lang), name)
+        for lang, name in config.identify.components.items()
+    ]
+    for kind, named in (("source", sources), ("component", [*fed, *by_language, *weights])):
+        places: dict[str, Path_] = {}
+        for path, name in named:
+            places.setdefault(name, path)
+        for name, path in places.items():
+            if reason := name_fault(name):
+                yield path, f"{name!r} cannot name a {kind}: {reason}"
+        for name, other in same_names(places):
+            yield (
+                places[name],
+                f"{name!r} and {other!r} differ in case or Unicode form only, which many file "
+                f"systems do not distinguish; give the {kind} another name",
+            )
+
+
 def _cross_check(config: Config, lines: Mapping[Path_, int], name: str) -> list[str]:
     """Return the faults between sections: names that are undefined or unused."""
-    faults = []
+    faults = [f"{_where(path, lines, name)}: {message}" for path, message in _check_names(config)]
     fed = fed_components(config)
     wanted = set(config.mixture.weights) or fed
 

@@ -18,7 +18,7 @@ import torch
 
 from mixtures.tokenizer.tokenizer import CHAT, Tokenizer
 from schemas.errors import InputError
-from schemas.files import read_lines
+from schemas.json_lines import not_found, read_objects, whole_text
 from trainer.model.loss import IGNORE
 
 ROLES = ("user", "assistant")
@@ -64,7 +64,7 @@ def _turn(message: Any, number: int) -> tuple[str, str]:
         raise InputError(
             f"message {number}: content {json.dumps(content)[:60]} is not a string; write the text"
         )
-    return role, content
+    return role, whole_text(content)[0]
 
 
 def read_chats(tokenizer: Tokenizer, path: Path) -> list[Chat]:
@@ -73,12 +73,13 @@ def read_chats(tokenizer: Tokenizer, path: Path) -> list[Chat]:
     Raises InputError naming file and line, or for a file without chats.
     """
     chats = []
-    lines = list(read_lines(path, "chats"))
-    if not lines:
-        raise InputError(f"{path}: it holds no chat")
-    for number, line in lines:
+    for number, row in read_objects(path, "chats"):
+        if "messages" not in row:
+            raise InputError(
+                f"{path}: line {number} is not a chat: {not_found('messages', row)}; write "
+                '{"messages": [{"role": "user", "content": "…"}, …]}'
+            )
         try:
-            row = json.loads(line)
             task = row.get("task")
             if task is not None and not isinstance(task, str):
                 raise InputError(f"task {task!r} is not a string; write a tag, or remove it")
@@ -88,11 +89,6 @@ def read_chats(tokenizer: Tokenizer, path: Path) -> list[Chat]:
             chats.append(encode_chat(tokenizer, messages, task))
         except InputError as error:
             raise InputError(f"{path}: line {number}: {error}") from None
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise InputError(
-                f"{path}: line {number} is not a chat; write "
-                '{"messages": [{"role": "user", "content": "…"}, …]}'
-            ) from None
     return chats
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import itertools
 import math
 import sys
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ import torch
 
 from mixtures.tokenizer.tokenizer import Tokenizer
 from schemas.errors import InputError
-from schemas.files import read_lines
+from schemas.json_lines import fields_of, read_objects
 from trainer.data import Corpus
 from trainer.export import load_model
 from trainer.model.loss import IGNORE
@@ -129,16 +129,13 @@ def read_questions(path: Path, limit: int | None = None) -> Iterator[Question]:
     neutral, contradiction) or reviews {text, label} (0 bad, 1 good). Raises InputError naming
     the line, or for a file without questions.
     """
-    lines = list(read_lines(path, "questions"))
-    if not lines:
-        raise InputError(f"{path}: it holds no question")
-    for number, line in lines[:limit]:
+    for number, row in itertools.islice(read_objects(path, "questions"), limit):
         try:
-            yield _question(json.loads(line))
+            yield _question(row)
         except (ValueError, KeyError, TypeError):
             raise InputError(
-                f"{path}: line {number} is not a question: {{prompt, choices, answer}}, "
-                "{sentence1, sentence2, label} or {text, label}, "
+                f"{path}: line {number} is not a question ({fields_of(row)}): "
+                "{prompt, choices, answer}, {sentence1, sentence2, label} or {text, label}, "
                 "the answer being a choice's number, from 0"
             ) from None
 

@@ -10,10 +10,12 @@ import re
 import pyarrow as pa
 
 from filters.columnar.arrays import fixed_binary
-from filters.dedup.contamination import build_index, contamination, read_items
+from filters.dedup.contamination import MIN_CHARS, MIN_WORDS, build_index, contamination
+from filters.dedup.items import read_items
 from filters.dedup.minhash import content_hashes, sign
 from filters.dedup.urls import url_key
 from schemas.config import Decontaminate, Dedup
+from schemas.errors import InputError
 
 LONGEST_RUN = 1000
 """Characters without white space that Kiwi gets at once: its time grows with their square. Longer
@@ -50,6 +52,12 @@ class Sign:
         self._dedup = dedup
         items = [item for path in decontaminate.against for item in read_items(path)]
         self._index = build_index(items, decontaminate.ngram)
+        if items and not self._index.can_match():
+            raise InputError(
+                f"decontaminate.against: {', '.join(decontaminate.against)}: no item has "
+                f"{MIN_WORDS} words, or {MIN_CHARS} characters of Korean, so none can be found; "
+                "give longer items"
+            )
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return the columns of `schema` for `batch` (text, url, assigned)."""

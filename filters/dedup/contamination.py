@@ -7,9 +7,7 @@ it has at least MIN_WORDS or MIN_CHARS units; shorter ones are not specific enou
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -29,9 +27,6 @@ from filters.columnar.kernels import (
     table_size,
 )
 from filters.dedup.minhash import fold
-from filters.text.repair import normalise
-from schemas.errors import InputError
-from schemas.files import read_lines
 
 MIN_WORDS = 8
 MIN_CHARS = 20
@@ -188,39 +183,16 @@ class Index:
     names: list[str]
     parts: list[ItemIndex]
 
+    def can_match(self) -> bool:
+        """Return whether an item is long enough to be found in a document."""
+        return any(part.keys.any() or part.heads.any() for part in self.parts)
+
 
 def item_units(text: str, by_char: bool) -> Keys:
     """Return the units of one item."""
     data, offsets = buffers(pa.array([text], pa.large_string()))
     units = np.empty(len(data) + 1, np.uint64)
     return units[: _units(data, offsets[0], offsets[1], by_char, units)]
-
-
-def read_items(path: str) -> list[tuple[str, str, str]]:
-    """Return (id, text, language) of every item of a JSONL file, plain or packed (gzip, zstd).
-
-    Texts are normalised as those of documents are, so an item in NFD matches. Raises InputError
-    naming file and line.
-    """
-    file = Path(path)
-    if not file.exists():
-        raise InputError(f"decontaminate.against: {path}: no such file; check the path")
-    items = []
-    for number, line in read_lines(file, "items", f"decontaminate.against: {path}"):
-        try:
-            value = json.loads(line)
-            items.append(
-                (
-                    str(value.get("id", f"{file.name}:{number}")),
-                    normalise(value["text"]),
-                    str(value.get("lang", "")),
-                )
-            )
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise InputError(
-                f"decontaminate.against: {path}: line {number} is not an object with a `text`"
-            ) from None
-    return items
 
 
 def build_index(items: list[tuple[str, str, str]], ngram: int) -> Index:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import xxhash
 
 from schemas.errors import InputError
-from schemas.files import read_lines
+from schemas.json_lines import kind_of, not_found, read_objects, text_of
 
 HELD_OUT_PARTS = 5
 """One part in so many is held out of training; the figures of a card are measured on it."""
@@ -47,35 +47,41 @@ def read_texts(path: Path) -> Iterator[Row]:
     """Yield the rows of a JSON Lines file, plain or packed (gzip, zstd).
 
     `label` may be 0, 1, false or true. Raises InputError with file and line where a record
-    is not an object, has no `text`, or has another label; where the file cannot be read.
+    is not an object, has no `text`, or has another label; where the file cannot be read or has
+    no rows.
     """
-    for number, line in read_lines(path, "JSON Lines"):
-        yield _row(path, number, line)
+    for number, record in read_objects(path, "labelled rows"):
+        try:
+            yield _row(record)
+        except ValueError as error:
+            raise InputError(f"{path}: line {number}: {error}") from None
 
 
 def read_labelled(paths: list[Path]) -> list[Row]:
-    """Return the rows of all files. Raises InputError where a row has no label."""
+    """Return the rows of all files. Raises InputError as `read_texts`; for a row without label."""
     rows = []
     for path in paths:
-        for number, row in enumerate(read_texts(path), 1):
-            if row.label is None:
-                raise InputError(f'{path}, record {number}: no "label"; write 0 or 1')
+        for number, record in read_objects(path, "labelled rows"):
+            try:
+                row = _row(record)
+                if row.label is None:
+                    raise ValueError(f"{not_found('label', record)}; write 0 or 1")
+            except ValueError as error:
+                raise InputError(f"{path}: line {number}: {error}") from None
             rows.append(row)
     return rows
 
 
-def _row(path: Path, number: int, line: str) -> Row:
+def _row(record: dict[str, Any]) -> Row:
+    """Return the row of a record. Raises ValueError for a text or label that it cannot have."""
     try:
-        record = json.loads(line)
+        text = text_of(record)
     except ValueError as error:
-        reason = f"{path}:{number}: not JSON ({error}); write one object per line"
-        raise InputError(reason) from None
-    text = record.get("text") if isinstance(record, dict) else None
-    if not isinstance(text, str):
-        raise InputError(f'{path}:{number}: no "text" of type string; add one')
+        raise ValueError(f'{error}; add a "text"') from None
     label = record.get("label")
-    if label is not None and label not in (0, 1):
-        raise InputError(f"{path}:{number}: label {label!r}; write 0 or 1, or leave it out")
+    if label is not None and (not isinstance(label, int | float) or label not in (0, 1)):
+        shown = repr(label) if isinstance(label, int | float | str) else kind_of(label)
+        raise ValueError(f"label {shown:.60}; write 0 or 1, or leave it out")
     identity = str(record.get("id") or xxhash.xxh3_128_hexdigest(text.encode()))
     kind = record.get("kind")
     return Row(

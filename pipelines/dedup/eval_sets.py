@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.storage.arrow_values import values
 from schemas.errors import InputError
-from schemas.files import read_lines, read_whole
+from schemas.files import read_whole
+from schemas.json_lines import kind_of, not_found, parse, read_objects
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ def _texts(benchmark: Benchmark, row: dict[str, Any], field: str) -> list[str]:
     for key in field.split("."):
         if not isinstance(value, dict) or key not in value:
             raise InputError(
-                f"benchmark {benchmark.name}: a row has no {field!r}, only {', '.join(row)}; "
+                f"benchmark {benchmark.name}: {not_found(field, row)}; "
                 "give rows as the benchmark publishes them"
             )
         value = value[key]
@@ -141,7 +143,10 @@ def local_rows(path: Path) -> Iterator[dict[str, Any]]:
     if not path.exists():
         raise InputError(f"{path}: there is no such file")
     if path.suffix == ".parquet":
-        yield from _parquet_rows([path])
+        try:
+            yield from _parquet_rows([path])
+        except (OSError, pa.ArrowException) as error:
+            raise InputError(f"{path}: not Parquet that can be read: {error}") from None
         return
     packed = path.suffix in (".gz", ".zst")
     kind = path.with_suffix("").suffix if packed else path.suffix
@@ -150,18 +155,29 @@ def local_rows(path: Path) -> Iterator[dict[str, Any]]:
             text = read_whole(path, "rows").decode("utf-8")
             yield from csv.DictReader(io.StringIO(text))
         elif kind == ".json":
-            value = json.loads(read_whole(path, "rows"))
-            yield from value if isinstance(value, list) else value.values()
+            yield from _rows_of(parse(read_whole(path, "rows")))
         else:
-            yield from (json.loads(line) for _, line in read_lines(path, "rows"))
+            yield from (row for _, row in read_objects(path, "rows"))
     except (UnicodeDecodeError, ValueError) as error:
         raise InputError(f"{path}: {error}; give JSONL, JSON, CSV or Parquet in UTF-8") from None
+
+
+def _rows_of(value: Any) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a JSON list, or of an object's values. Raises ValueError for others."""
+    if not isinstance(value, list | dict):
+        raise ValueError(f"the file is {kind_of(value)}, not a list of objects")
+    for number, row in enumerate(value if isinstance(value, list) else value.values(), 1):
+        if not isinstance(row, dict):
+            raise ValueError(f"row {number} is {kind_of(row)}, not an object")
+        yield row
 
 
 def _parquet_rows(files: Sequence[Any]) -> Iterator[dict[str, Any]]:
     for file in files:
         for batch in pq.ParquetFile(file).iter_batches():
-            yield from batch.to_pylist()
+            columns = [values(column) for column in batch.columns]
+            for row in zip(*columns, strict=True):
+                yield dict(zip(batch.schema.names, row, strict=True))
 
 
 def hub_rows(benchmark: Benchmark) -> Iterator[dict[str, Any]]:
@@ -203,5 +219,8 @@ def read_benchmark(name: str) -> list[dict[str, str]]:
     rows = local_rows(Path(path)) if path else hub_rows(benchmark)
     found = list(items(benchmark, rows))
     if not found:
-        raise InputError(f"benchmark {name}: {path or 'the hub'} holds no items")
+        raise InputError(
+            f"benchmark {name}: {path or 'the hub'} holds no items: no row has a text in "
+            f"{', '.join(benchmark.fields)}"
+        )
     return found

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
-import orjson
 import pyarrow as pa
 
 from filters.text.repair import META, has_text, repair
 from pipelines.code_version import code_version
 from pipelines.engine.context import Context
 from pipelines.ingest.readers import READERS, read_split
-from pipelines.ingest.readers.base import ReadStats, Record, Reject, Split, excerpt
+from pipelines.ingest.readers.base import ReadStats, Record, Reject, Split
+from pipelines.ingest.readers.fields import LEFT_OUT, MAX_PATHS, meta_json
 from pipelines.ingest.readers.plan import plan_splits
 from pipelines.runners.runner import Runner, distribute
 from pipelines.storage.files import remove_temporary, write_manifest
@@ -26,11 +26,14 @@ from pipelines.storage.store import read_parquet, remove_tree
 from schemas.config import Config, Repair, Source
 from schemas.documents import BATCH_BYTES, BATCH_ROWS, DOCUMENT, REJECT, document_id
 from schemas.errors import InputError, RunFault
+from schemas.json_lines import whole_text
 from schemas.manifest import Manifest, Shard, content_key, read_manifest
 
 CODE = "code"
 SHOWN = 3
-"""Rejects that the message about too many of them shows."""
+"""Rejects that the message about too many of them shows, fields that one about them names."""
+MAX_COUNTED = 1000
+"""Different fields that are counted per shard as left out of `meta`."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,11 @@ class Collector:
             text_bytes=0,
             text_chars=0,
             repaired=0,
+            replaced_chars=0,
+            fields_left_out=0,
         )
+        self.left_out: Counter[str] = Counter()
+        """Path of a field → documents whose `meta` is without it."""
         self.rejected: list[dict[str, Any]] = []
 
     def reject(self, reject: Reject) -> None:
@@ -100,28 +107,29 @@ class Collector:
         )
 
     def row(self, record: Record) -> dict[str, Any] | None:
-        """Return the document's row, or None after rejecting an empty or invalid text."""
-        try:
-            kinds = [kind for kind in self.repairs if kind != "html" or not record.page]
-            text, repairs = repair(record.text, kinds)
-        except UnicodeEncodeError as error:
-            detail = f"a lone surrogate at character {error.start}"
-            shown = excerpt(record.text.encode("utf-8", "replace"))
-            self.reject(
-                Reject(
-                    record.file, record.position, record.raw_bytes, "invalid_unicode", detail, shown
-                )
-            )
-            return None
+        """Return the document's row, or None after rejecting an empty text.
+
+        Half a surrogate pair in the text becomes U+FFFD.
+        """
+        whole, replaced = whole_text(record.text)
+        kinds = [kind for kind in self.repairs if kind != "html" or not record.page]
+        text, repairs = repair(whole, kinds)
         if not has_text(text):
             detail = "no character of it is drawn: white space, fillers, controls, zero-width marks"
             self.reject(Reject(record.file, record.position, record.raw_bytes, "no_text", detail))
             return None
         origin = f"{record.file}:{record.position}"
-        meta = {**(record.meta or {}), META: repairs} if repairs else record.meta
+        meta, left_out = meta_json(
+            {**(record.meta or {}), META: repairs} if repairs else record.meta, record.left_out
+        )
+        for path in left_out:
+            if path in self.left_out or len(self.left_out) < MAX_COUNTED:
+                self.left_out[path] += 1
         self.stats["records"] += 1
         self.stats["documents"] += 1
         self.stats["repaired"] += bool(repairs)
+        self.stats["replaced_chars"] += replaced
+        self.stats["fields_left_out"] += bool(left_out)
         self.stats["raw_bytes"] += record.raw_bytes
         self.stats["text_bytes"] += len(text.encode())
         self.stats["text_chars"] += len(text)
@@ -133,7 +141,7 @@ class Collector:
             "url": record.url,
             "license": record.license or self.license,
             "timestamp": record.timestamp,
-            "meta": orjson.dumps(meta, default=str).decode() if meta else None,
+            "meta": meta,
             "origin": origin,
             "raw_bytes": record.raw_bytes,
         }
@@ -167,6 +175,7 @@ class IngestSplit(beam.DoFn):
             if rows:
                 yield pa.RecordBatch.from_pylist(rows, schema=DOCUMENT)
             stats.update(collector.stats)
+            stats["left_out"] = dict(collector.left_out.most_common(MAX_PATHS))
             stats["structural_bytes"] = read.structural_bytes
             stats["raw_bytes"] += read.structural_bytes
             stats["inputs"] = [
@@ -227,7 +236,9 @@ def finish_rejects(out: Path, key: str, tasks: list[IngestTask]) -> Manifest:
 
 
 def check_rejects(out: Path, config: Config, shards: Iterable[Shard]) -> list[str]:
-    """Return a line for each source that yielded no documents. `shards`: those of the documents.
+    """Return a line for each source that yielded no documents, or only without some fields.
+
+    `shards`: those of the documents.
 
     Raises RunFault if a source has more faults than `ingest.max_reject_share` allows, with the
     reasons and their counts, the first positions and the remedy; InputError if no source has a
@@ -235,6 +246,7 @@ def check_rejects(out: Path, config: Config, shards: Iterable[Shard]) -> list[st
     """
     documents: Counter[str] = Counter()
     faults: Counter[str] = Counter()
+    shards = list(shards)
     for shard in shards:
         documents[source_of(shard.name)] += shard.rows
         faults[source_of(shard.name)] += int(shard.stats.get("faults", 0))
@@ -244,17 +256,41 @@ def check_rejects(out: Path, config: Config, shards: Iterable[Shard]) -> list[st
     empty = []
     for source in config.sources:
         if not documents[source]:
-            rejected = _counts(_rejects(out, source))
+            rows = _rejects(out, source)
             empty.append(
                 f"source {source}: no documents in {config.sources[source].path}"
-                + (f" (rejected: {rejected})" if rejected else " (it has no records)")
+                + (f" (rejected: {_counts(rows)})" if rows else " (it has no records)")
+                + "".join(f"\n  {r['origin']}: {r['reason']}: {r['detail']}" for r in rows[:1])
             )
     if len(empty) == len(config.sources):
         raise InputError(
             "\n".join(empty) + f"\nNo documents were ingested; see {out / 'rejects'}, "
             "and check `path` and `format` of the sources"
         )
-    return empty
+    return empty + _changed(shards)
+
+
+def _changed(shards: Sequence[Shard]) -> list[str]:
+    """Return a line per source whose documents lack fields in `meta`, or have U+FFFD in texts."""
+    counts: dict[str, Counter[str]] = {}
+    fields: dict[str, Counter[str]] = {}
+    for shard in shards:
+        source = source_of(shard.name)
+        for name in ("fields_left_out", "replaced_chars"):
+            counts.setdefault(source, Counter())[name] += int(shard.stats.get(name, 0))
+        fields.setdefault(source, Counter()).update(shard.stats.get("left_out", {}))
+    lines = []
+    for source, count in counts.items():
+        if number := count["fields_left_out"]:
+            names = ", ".join(name for name, _ in fields[source].most_common(SHOWN))
+            more = ", …" if len(fields[source]) > SHOWN else ""
+            lines.append(
+                f"source {source}: fields left out of meta, documents: {number:,}, since JSON "
+                f"cannot hold them: {names}{more}; meta.{LEFT_OUT} lists them"
+            )
+        if number := count["replaced_chars"]:
+            lines.append(f"source {source}: {number:,} halves of characters became U+FFFD")
+    return lines
 
 
 def _rejects(out: Path, source: str) -> list[dict[str, Any]]:

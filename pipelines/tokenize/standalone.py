@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import orjson
 import pyarrow as pa
 import xxhash
 
@@ -26,7 +25,8 @@ from pipelines.storage.layout import DOCUMENTS, TOKENIZER
 from pipelines.tokenize.sample import budgets, component_bytes, draw, sample_keys
 from schemas.config import Tokenizer as Settings
 from schemas.errors import InputError
-from schemas.files import read_lines, read_whole
+from schemas.files import read_whole
+from schemas.json_lines import read_objects, text_of
 from schemas.manifest import read_manifest
 
 MEASURED: int = 2_000_000
@@ -55,20 +55,25 @@ def train_from_files(paths: Sequence[str], settings: Settings, out: Path) -> Car
 
 
 def drawn(path: str, budget: int, seed: int) -> list[str]:
-    """Return texts of `path` of about `budget` bytes: those with the smallest keys."""
+    """Return texts of `path` of about `budget` bytes: those with the smallest keys.
+
+    Raises InputError for a file without text.
+    """
     salt = int(named_key("tokenizer sample", seed))
     heap: list[tuple[int, str]] = []
     size = 0
     known: set[int] = set()
     for text in file_texts(path):
         key = xxhash.xxh3_64_intdigest(text.encode(), salt)
-        if key in known or not text:
+        if key in known or not text.strip():
             continue
         known.add(key)
         heapq.heappush(heap, (-key, text))
         size += len(text.encode())
         while len(heap) > 1 and size - len(heap[0][1].encode()) >= budget:
             size -= len(heapq.heappop(heap)[1].encode())
+    if not heap:
+        raise InputError(f"{path}: it holds no text to train on; check the path")
     return [text for _, text in sorted(heap, reverse=True)]
 
 
@@ -77,11 +82,14 @@ def file_texts(path: str) -> Iterator[str]:
     try:
         with open_input(path) as raw:
             if ".jsonl" in path or ".ndjson" in path:
-                for _, line in read_lines(raw, "texts", path):
-                    yield orjson.loads(line)["text"]
+                for number, row in read_objects(raw, "texts", path):
+                    try:
+                        yield text_of(row)
+                    except ValueError as error:
+                        raise InputError(f"{path}: line {number}: {error}") from None
             else:
                 yield from read_whole(raw, "text", path).decode("utf-8").split("\n\n")
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(
             f"{path}: {type(error).__name__}: {error}; JSONL needs a `text` field per line, "
             "other files UTF-8 text"

@@ -117,7 +117,7 @@ def test_the_pull_of_tasks_is_that_of_the_means_of_what_is_learnt():
 def test_wrong_chats_are_named_by_line(tokenizer: Tokenizer, tmp_path: Path):
     file = tmp_path / "chats.jsonl"
     file.write_text(json.dumps({"messages": MESSAGES}) + '\n{"text": "x"}\n', "utf-8")
-    with pytest.raises(InputError, match="line 2 is not a chat"):
+    with pytest.raises(InputError, match="line 2 is not a chat: messages not found; fields: text"):
         read_chats(tokenizer, file)
     file.write_text('{"messages": [{"role": "system", "content": "x"}]}\n', "utf-8")
     with pytest.raises(
@@ -128,7 +128,7 @@ def test_wrong_chats_are_named_by_line(tokenizer: Tokenizer, tmp_path: Path):
     with pytest.raises(InputError, match="line 1: task 3 is not a string"):
         read_chats(tokenizer, file)
     file.write_text("[]\n", "utf-8")
-    with pytest.raises(InputError, match="line 1 is not a chat"):
+    with pytest.raises(InputError, match="line 1: a list, not an object"):
         read_chats(tokenizer, file)
     file.write_bytes(b"\n" + '{"messages": "가"}'.encode("cp949"))
     with pytest.raises(InputError, match=r"line 2 is not UTF-8"):

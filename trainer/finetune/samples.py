@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from schemas.errors import InputError
-from schemas.files import read_lines
+from schemas.json_lines import not_found, read_objects, whole_text
 
 Kind = Literal["classification", "pairs", "regression"]
 Label = str | int | float
@@ -36,14 +35,8 @@ def read_samples(path: Path, kind: Kind, labels: Sequence[Label] | None = None) 
     """
     fields = ("sentence1", "sentence2") if kind == "pairs" else ("text",)
     found: list[Sample] = []
-    for number, line in read_lines(path, "samples"):
+    for number, row in read_objects(path, "samples"):
         place = f"{path}: line {number}"
-        try:
-            row = json.loads(line)
-        except ValueError:
-            raise InputError(f"{place}: not JSON; a line is one object") from None
-        if not isinstance(row, dict):
-            raise InputError(f"{place}: a line is an object with {', '.join(fields)} and label")
         sample = _sample(row, fields, kind, place)
         if found and type(sample.label) is not type(found[0].label):
             raise InputError(
@@ -54,15 +47,15 @@ def read_samples(path: Path, kind: Kind, labels: Sequence[Label] | None = None) 
             known = ", ".join(map(repr, labels))
             raise InputError(f"{place}: label {sample.label!r} is unknown; known: {known}")
         found.append(sample)
-    if not found:
-        raise InputError(f"{path}: it holds no sample")
     return found
 
 
 def _sample(row: dict[str, Any], fields: Sequence[str], kind: Kind, place: str) -> Sample:
     for field in (*fields, "label"):
         if field not in row:
-            raise InputError(f"{place}: no {field!r}; a line has {', '.join(fields)} and label")
+            raise InputError(
+                f"{place}: {not_found(field, row)}; a line has {', '.join(fields)} and label"
+            )
     for field in fields:
         if not isinstance(row[field], str) or not row[field].strip():
             raise InputError(f"{place}: {field} is empty, or not text; remove the line")
@@ -74,7 +67,7 @@ def _sample(row: dict[str, Any], fields: Sequence[str], kind: Kind, place: str) 
         label = float(label)
     elif not isinstance(label, (str, int)) or isinstance(label, bool):
         raise InputError(f"{place}: label {label!r} is neither a string nor a whole number")
-    return Sample(tuple(row[field] for field in fields), label, place)
+    return Sample(tuple(whole_text(row[field])[0] for field in fields), label, place)
 
 
 def _type(label: Label) -> str:

@@ -15,7 +15,6 @@ EXCERPT = 200
 
 _ADDRESS = re.compile(r"[^\s@<>\"']{1,64}@")
 _DIGIT = re.compile(r"\d")
-_STANDARD = frozenset({"url", "license", "timestamp", "meta"})
 
 
 @dataclass(frozen=True)
@@ -66,6 +65,8 @@ class Record:
     license: str | None = None
     timestamp: str | None = None
     meta: dict[str, Any] | None = None
+    left_out: tuple[str, ...] = ()
+    """Paths of fields that the reader has left out of `meta`: bytes, what cannot be read."""
     page: bool = False
     """Whether the text was extracted from HTML: what looks like a tag there is text."""
 
@@ -144,21 +145,6 @@ def rank(source: str, file: File, position: str) -> int:
 def sampled(split: Split, file: File, position: str) -> bool:
     """Return whether the record at `position` is within the source's limit."""
     return split.below is None or rank(split.source, file, position) < split.below
-
-
-def document_columns(value: dict[str, Any]) -> dict[str, Any]:
-    """Return the document columns of a record without its text; other fields go into `meta`."""
-    columns: dict[str, Any] = {
-        name: str(value.pop(name)) if value.get(name) is not None else None
-        for name in ("url", "license", "timestamp")
-    }
-    inner = value.pop("meta", None)
-    meta = {k: v for k, v in value.items() if v is not None and k not in _STANDARD}
-    if isinstance(inner, dict):
-        meta.update(inner)
-    elif inner is not None:
-        meta["meta"] = inner
-    return {**columns, "meta": meta or None}
 
 
 def too_long(size: int, ingest: Ingest) -> str:

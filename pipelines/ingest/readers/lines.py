@@ -19,13 +19,14 @@ from pipelines.ingest.readers.base import (
     Record,
     Reject,
     Split,
-    document_columns,
     excerpt,
     sampled,
     too_long,
 )
+from pipelines.ingest.readers.fields import document_columns, take
 from pipelines.ingest.readers.streams import StreamFault, chunks
 from schemas.config import Ingest, Source
+from schemas.json_lines import kind_of, not_found, parse
 
 BLOCK = 4 << 20
 """Bytes (decompressed) that go to one split together."""
@@ -130,7 +131,7 @@ def _read_file(split: Split, file: File, source: Source, ingest: Ingest, stats: 
             if split.below is not None and not sampled(split, file, str(line.number)):
                 stats.structural_bytes += line.length
                 continue
-            yield parse_line(file.relative, line, source, ingest)
+            yield parse_line(file.relative, line, source, ingest, split.source)
     except StreamFault as fault:
         cut = own.file_bytes == last_owned_end and own.records > 0
         if split.index == 0 and fault.position == 0:
@@ -147,10 +148,10 @@ def _cut(file: File, fault: StreamFault, own: FileStats, stats: ReadStats) -> Re
     return Reject(file.relative, f"byte {fault.position}", 0, fault.reason, detail)
 
 
-def parse_line(relative: str, line: Line, source: Source, ingest: Ingest) -> Item:
-    """Turn one line into a document or a reject."""
-    import orjson
-
+def parse_line(
+    relative: str, line: Line, source: Source, ingest: Ingest, name: str = "NAME"
+) -> Item:
+    """Turn one line into a document or a reject. `name`: the source's, for messages."""
     where = str(line.number)
 
     def reject(reason: str, detail: str, shown: bytes = b"") -> Reject:
@@ -159,20 +160,23 @@ def parse_line(relative: str, line: Line, source: Source, ingest: Ingest) -> Ite
     if line.data is None:
         return reject("too_long", f"from byte {line.offset}: {too_long(line.length, ingest)}")
     try:
-        value = orjson.loads(line.data)
-    except orjson.JSONDecodeError as error:
-        try:
-            line.data.decode("utf-8")
-        except UnicodeDecodeError as bad:
-            at = line.offset + bad.start
-            return reject("invalid_utf8", f"at byte {at}: {bad.reason}", line.data)
+        value = parse(line.data)
+    except UnicodeDecodeError as bad:
+        at = line.offset + bad.start
+        return reject("invalid_utf8", f"at byte {at}: {bad.reason}", line.data)
+    except ValueError as error:
         return reject("malformed_json", f"line {line.number}: {error}", line.data)
     if not isinstance(value, dict):
-        return reject("malformed_json", f"a {type(value).__name__}, not an object", line.data)
-    text = value.pop(source.text, None)
-    if not isinstance(text, str) or not text.strip():
-        detail = f"field {source.text!r} is {'missing or empty' if not text else 'not a string'}"
+        return reject("malformed_json", f"{kind_of(value)}, not an object", line.data)
+    found, text = take(value, source.text)
+    if not found:
+        detail = f"{not_found(source.text, value)}: set sources.{name}.text"
         return reject("no_text", detail, line.data)
+    if not isinstance(text, str):
+        detail = f"field {source.text!r} is {kind_of(text)}, not a string"
+        return reject("no_text", detail, line.data)
+    if not text.strip():
+        return reject("no_text", f"field {source.text!r} is empty", line.data)
     return Record(relative, where, line.length, text, **document_columns(value))
 
 

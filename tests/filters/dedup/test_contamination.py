@@ -9,8 +9,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from filters.dedup.contamination import build_index, contamination, read_items
+from filters.dedup.annotator import Sign
+from filters.dedup.contamination import build_index, contamination
+from filters.dedup.items import read_items
 from filters.text.repair import normalise
+from schemas.config import Decontaminate, Dedup
 from schemas.errors import InputError
 
 ENGLISH = (
@@ -89,11 +92,23 @@ def test_a_separator_inside_an_items_text_ends_no_line(tmp_path: Path, separator
     ]
 
 
-@pytest.mark.parametrize("line", ['{"text": 5}', '{"text": null}', '{"text": "\\ud800"}', "[]"])
-def test_an_item_whose_text_is_not_text_names_its_line(tmp_path: Path, line: str):
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"text": 5}', "line 1: text is a number"),
+        ('{"text": null}', "line 1: text is null"),
+        ('{"question": "x"}', "line 1: text not found; fields: question"),
+        ("[]", "line 1: a list, not an object"),
+        ('{"text": " "}', "holds no item with a text"),
+        ("", "holds no items with a text"),
+    ],
+)
+def test_items_without_text_are_an_error_that_names_the_line(
+    tmp_path: Path, line: str, message: str
+):
     path = tmp_path / "items.jsonl"
     path.write_text(line + "\n", "utf-8")
-    with pytest.raises(InputError, match="line 1 is not an object"):
+    with pytest.raises(InputError, match=rf"items\.jsonl: .*{message}"):
         read_items(str(path))
 
 
@@ -116,3 +131,10 @@ def test_a_file_of_items_that_is_broken_names_its_line(tmp_path: Path):
         read_items(str(path))
     with pytest.raises(InputError, match="no such file"):
         read_items(str(tmp_path / "none.jsonl"))
+
+
+def test_items_that_are_all_too_short_to_be_found_are_an_error(tmp_path: Path):
+    path = tmp_path / "items.jsonl"
+    path.write_text('{"text": "one two three"}\n{"text": "가나다"}\n', "utf-8")
+    with pytest.raises(InputError, match=r"items\.jsonl: no item has 8 words"):
+        Sign(Dedup(), Decontaminate(against=[str(path)]))

@@ -116,11 +116,12 @@ def test_a_quality_head_is_fitted_and_used(tmp_path: Path):
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("{not json", "rows.jsonl:2: not JSON"),
-        ('{"label": 1}', 'rows.jsonl:2: no "text"'),
-        ('["a"]', 'rows.jsonl:2: no "text"'),
+        ("{not json", r"rows\.jsonl: line 2: not JSON"),
+        ('{"label": 1, "body": "a"}', r"rows\.jsonl: line 2: text not found; fields: label, body"),
+        ('{"text": ["a"]}', "line 2: text is a list, not a string"),
+        ('["a"]', "line 2: a list, not an object"),
         ('{"text": "a", "label": 2}', "label 2; write 0 or 1"),
-        ('{"text": "a"}', 'no "label"'),
+        ('{"text": "a"}', "line 2: label not found; fields: text"),
     ],
 )
 def test_a_wrong_row_is_named_by_file_and_line(tmp_path: Path, line: str, says: str):

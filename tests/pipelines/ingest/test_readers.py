@@ -228,7 +228,7 @@ def test_a_parquet_file_without_the_column_names_those_it_has(tmp_path: Path):
     items, _ = read(path)
     (reject,) = items
     assert isinstance(reject, Reject)
-    assert "there are: body" in reject.detail
+    assert reject.detail == "text not found; fields: body: set sources.s.text"
 
 
 def test_a_source_tree_takes_what_is_included_and_passes_over_the_rest(tmp_path: Path):

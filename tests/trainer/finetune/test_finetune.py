@@ -159,14 +159,14 @@ def test_a_batch_holds_two_samples_of_each_class():
     [
         ([{"text": "", "label": 0}], {}, "line 2: text is empty"),
         ([{"text": "   ", "label": 0}], {}, "line 2: text is empty"),
-        ([{"text": "a"}], {}, "line 2: no 'label'"),
+        ([{"text": "a"}], {}, "line 2: label not found; fields: text"),
         ([{"text": "a", "label": "one"}], {}, "line 2: label 'one' is a string"),
         ([{"text": "a", "label": True}], {}, "line 2: label True is neither"),
         ([{"text": "a", "label": 7}], {"labels": (0, 1)}, "line 2: label 7 is unknown; known"),
         ([{"text": "a", "label": 0}], {"labels": (0, 1)}, "no sample has label 1"),
         ([{"text": "a", "label": 0}], {}, "all samples have label 0"),
         ([{"text": "긴 " * 300, "label": 1}], {"test": True}, "line 2: .* tokens, the model sees"),
-        (["text"], {}, "line 2: a line is an object"),
+        (["text"], {}, "line 2: a string, not an object"),
     ],
 )
 def test_a_bad_line_is_named(
