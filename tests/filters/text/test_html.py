@@ -177,7 +177,28 @@ def test_no_string_raises(html):
 
 
 TAGS = st.sampled_from(
-    ["p", "div", "b", "a", "li", "ul", "td", "tr", "table", "h2", "pre", "span", "section", "script", "math", "ruby", "rt", "select", "main", "nav"]
+    [
+        "p",
+        "div",
+        "b",
+        "a",
+        "li",
+        "ul",
+        "td",
+        "tr",
+        "table",
+        "h2",
+        "pre",
+        "span",
+        "section",
+        "script",
+        "math",
+        "ruby",
+        "rt",
+        "select",
+        "main",
+        "nav",
+    ]
 )
 PIECE = st.one_of(
     TAGS.map("<{}>".format),
