@@ -176,6 +176,6 @@ def quiet_libraries() -> None:
     """Keep libraries' log messages off the screen; their errors still show."""
     threading.excepthook = thread_error
     logging.basicConfig(level=logging.ERROR)
-    for name in ("presidio-analyzer", "trafilatura"):
+    for name in ("presidio-analyzer",):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", category=FutureWarning)
