@@ -21,7 +21,7 @@ from filters.language import prose
 from filters.language.codelang import code_features, code_language, code_score, guess_language
 from filters.language.hints import language_votes
 from filters.language.scripts import LETTERS, script_counts, shares
-from filters.text.lost import lost_marks
+from filters.columnar.lost import lost_marks
 from schemas.config import Identify as Settings
 from schemas.documents import AUTO
 

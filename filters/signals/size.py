@@ -21,7 +21,7 @@ from filters.columnar.kernels import (
     next_codepoint,
 )
 from filters.signals.family import Family
-from filters.text.lost import lost_marks
+from filters.columnar.lost import lost_marks
 
 JAMO_RUN = 3
 """ㅋㅋㅋ and longer is a run."""
