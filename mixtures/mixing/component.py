@@ -60,6 +60,19 @@ class Component:
         """Return how many tokens it can contribute without a loss for the other stages."""
         return most(Request(sum(self.limits), self._of(range(len(self.cells)))), *self._rest)
 
+    def more(self, cell: Cell, given: Mapping[Cell, int]) -> int:
+        """Return how many tokens beyond `given` a cell has without a loss for the other stages.
+
+        `given`: the tokens that the stage takes of each of its cells.
+        """
+        place = {entry.cell: number for number, entry in enumerate(self.cells)}
+        number = place[cell]
+        spare = max(0, self.limits[number] - given.get(cell, 0))
+        if not spare or not self.others:
+            return spare
+        taken = [Request(tokens, {place[one]: tokens}) for one, tokens in given.items() if tokens]
+        return most(Request(spare, {number: spare}), [*self.others, *taken], self.left)
+
     def divided(self, tokens: int) -> list[int]:
         """Return the part of each cell of `tokens`, which is at most `most()`.
 

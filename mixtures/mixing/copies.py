@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from mixtures.keys import named_key
+from mixtures.mixing.component import Component, component_of
 from mixtures.mixing.documents import Documents
 from mixtures.mixing.limits import StageInput
 from mixtures.mixing.plan import Cell, Plan, Pool, SourceTokens
@@ -92,7 +92,7 @@ def merged_copies(
             pool: Spread.within(passes.get(pool), settings.window, _EASES[ease])
             for pool, ease in eases.items()
         }
-        streams = _streams(documents, stage, plan, usable, settings, circle, spreads)
+        streams = _streams(documents, stage, plan, usable, settings, circle, spreads, history)
         if not any(len(stream.rows) for _, stream in streams):
             raise InputError("the mixture is empty: no document of its components fits")
         merged = interleave(documents, component, streams)
@@ -122,35 +122,32 @@ def _streams(
     settings: Mixture,
     circle: Circle,
     spreads: Mapping[Pool, Spread],
+    history: History,
 ) -> list[tuple[int, Stream]]:
-    """Return the streams of pools, by number.
-
-    Smaller pools come first: what their documents cannot fit goes to the component's next, as long
-    as that one need not begin another pass.
-    """
-    max_epochs = Fraction(str(settings.max_epochs))
-    limits = {e.cell: e.limit(max_epochs) for e in stage.available(documents, usable)}
+    """Return the streams of pools, by number."""
+    # Those used the longest ago come first in each pass, so that a whole pass is between copies
+    # although an earlier stage passed some over.
+    turn = history.last, -stage.uses
     numbers = {cell: number for number, cell in enumerate(stage.cells.cells)}
-    sizes = {source.pool: source.tokens for source in plan.sources}
-    targets = sorted(
-        ((cell, target) for cell, target in plan.cells if target),
-        key=lambda given: (sizes[given[0].pool], *given[0].pool, given[0].stages),
-    )
-    missing: dict[str, int] = {}
-    drawn: dict[Pool, list[Stream]] = {}
-    for cell, target in targets:
+    parts: dict[str, list[_Part]] = {}
+    for cell, target in plan.cells:
+        if not target:
+            continue
         rows = np.flatnonzero(usable & (stage.cells.number == numbers[cell]))
-        rows = rows[circle.around(rows, named_key(cell.pool.source, settings.seed))]
-        tokens, uses = documents.tokens[rows], stage.uses[rows]
-        lacking = missing.get(cell.pool.component, 0)
-        if lacking:
-            lacking = min(lacking, room(tokens, uses, target) - target, limits[cell] - target)
+        start = named_key(cell.pool.source, settings.seed)
+        rows = rows[circle.around(rows, start, *(key[rows] for key in turn))]
         reach = spreads[cell.pool].reach
         reach = None if reach is None else reach * target / max(1, plan.planned)
-        places, passes = draw(tokens, uses, target + lacking, reach)
-        drawn.setdefault(cell.pool, []).append(Stream(rows[places], passes))
-        given = int(tokens[places].sum())
-        missing[cell.pool.component] = missing.get(cell.pool.component, 0) + target - given
+        part = _Part(cell, target, rows, documents.tokens[rows], stage.uses[rows], reach)
+        parts.setdefault(cell.pool.component, []).append(part)
+    available = stage.available(documents, usable)
+    drawn: dict[Pool, list[Stream]] = {}
+    for name, own in parts.items():
+        entries = [entry for entry in available if entry.component == name]
+        _fill(own, component_of(name, entries, settings, stage.others))
+        for part in own:
+            stream = Stream(part.rows[part.places], part.passes)
+            drawn.setdefault(part.cell.pool, []).append(stream)
     streams = []
     for number, pool in enumerate(stage.pools):
         if pool in drawn:
@@ -158,9 +155,52 @@ def _streams(
                 np.concatenate([part.rows for part in drawn[pool]]),
                 np.concatenate([part.epochs for part in drawn[pool]]),
             )
-            made = shuffled(documents, circle, stream, pool, spreads[pool], plan, settings)
+            made = shuffled(documents, circle, stream, pool, spreads[pool], plan, settings, turn)
             streams.append((number, made))
     return streams
+
+
+@dataclass
+class _Part:
+    """The documents of a cell in their order, and the copies that are drawn of them."""
+
+    cell: Cell
+    target: int
+    rows: npt.NDArray[np.int64]
+    tokens: npt.NDArray[np.int64]
+    uses: npt.NDArray[np.int16]
+    reach: float | None
+    places: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    passes: npt.NDArray[np.int16] = field(default_factory=lambda: np.zeros(0, np.int16))
+    given: int = 0
+    """Tokens of the copies."""
+
+    def draw(self, goal: int) -> None:
+        """Draw copies of nearly `goal` tokens, unless those drawn before have as many."""
+        places, passes = draw(self.tokens, self.uses, goal, self.reach)
+        given = int(self.tokens[places].sum())
+        if given > self.given:
+            self.places, self.passes, self.given = places, passes, given
+
+
+def _fill(parts: list[_Part], component: Component) -> None:
+    """Draw the copies of a component's cells.
+
+    What the documents of one cannot fit comes from the others, the largest target first, as long
+    as that one need not begin another pass and other stages keep what they need.
+    """
+    parts.sort(key=lambda part: (part.target, *part.cell.pool, part.cell.stages))
+    for part in parts[:-1]:
+        part.draw(part.target)
+    for part in reversed(parts):
+        missing = sum(one.target - one.given for one in parts)
+        if not missing:
+            break
+        given = {one.cell: one.given for one in parts}
+        most = part.given + min(missing, component.more(part.cell, given))
+        goal = max(part.target, min(most, room(part.tokens, part.uses, part.target)))
+        if goal > part.target or not part.given:
+            part.draw(goal)
 
 
 def _too_near(

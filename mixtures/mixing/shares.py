@@ -77,19 +77,19 @@ def max_tokens(caps: Mapping[str, int], shares: Mapping[str, Fraction]) -> int:
 
 
 def unimax(caps: Mapping[str, int], tokens: int) -> dict[str, int]:
-    """Return the tokens of each component under UniMax; above its cap where all caps lack."""
+    """Return the tokens of each component under UniMax: even parts, none above its cap.
+
+    Where all caps lack, none is below its cap, and what is missing raises the smallest to even
+    parts; the solver reports it as short.
+    """
+    lacking = tokens > sum(caps.values())
     left = Fraction(tokens)
     exact: dict[str, Fraction] = {}
-    ascending = sorted(caps, key=lambda name: (caps[name], name))
-    for index, name in enumerate(ascending):
-        exact[name] = min(Fraction(caps[name]), left / (len(ascending) - index))
+    ordered = sorted(caps, key=lambda name: (caps[name], name), reverse=lacking)
+    for index, name in enumerate(ordered):
+        even = left / (len(ordered) - index)
+        exact[name] = (max if lacking else min)(Fraction(caps[name]), even)
         left -= exact[name]
-    if (
-        left and ascending
-    ):  # more than is available: even parts, which the solver then reports as short
-        even = Fraction(tokens, len(ascending))
-        exact = {name: max(part, even) for name, part in exact.items()}
-        return apportion(tokens, {n: v / sum(exact.values()) for n, v in exact.items()})
     return dict(zip(caps, round_parts([exact[name] for name in caps], tokens), strict=True))
 
 

@@ -71,9 +71,12 @@ class Circle:
         return Circle(base_keys(documents.ids), base_keys(documents.ids[:, 8:]))
 
     def around(
-        self, rows: npt.NDArray[np.int64], start: np.uint64, *first: npt.NDArray[np.int16]
+        self, rows: npt.NDArray[np.int64], start: np.uint64, *first: npt.NDArray[np.integer]
     ) -> npt.NDArray[np.int64]:
-        """Return the order of documents around the circle from `start`, after that of `first`."""
+        """Return the order of documents around the circle from `start`, after that of `first`.
+
+        The last key of `first` decides before those in front of it.
+        """
         return np.lexsort((self.low[rows], self.high[rows] - start, *first))  # wraps around
 
 
@@ -85,12 +88,16 @@ def shuffled(
     spread: Spread,
     plan: Plan,
     settings: Mixture,
+    turn: Sequence[npt.NDArray[np.integer]] = (),
 ) -> Stream:
     """Return the stream of one pool in its order: pass by pass around the circle, then shuffled.
 
     The order is shuffled inside cells of `spread.cell` tokens of the mixture, in each pass apart.
+    `turn`: keys of all documents that come before their places on the circle, the first key last.
     """
-    order = circle.around(stream.rows, named_key(pool.source, settings.seed), stream.epochs)
+    first = [key[stream.rows] for key in turn]
+    start = named_key(pool.source, settings.seed)
+    order = circle.around(stream.rows, start, *first, stream.epochs)
     rows, epochs = stream.rows[order], stream.epochs[order]
     if spread.cell <= 0:
         return Stream(rows, epochs)

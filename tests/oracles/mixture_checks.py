@@ -16,12 +16,20 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from tests.oracles.mixture_corpus import Doc
-from tests.oracles.mixture_requests import component_shares, eligible, factor, most_tokens
+from tests.oracles.mixture_requests import (
+    component_shares,
+    eligible,
+    factor,
+    most_tokens,
+    pool_targets,
+)
 
 FEW = 8
 """Tokens within which a source of many documents meets its target."""
 MANY = 60
 """Documents of a source from which on it is one of many."""
+LEFT = 10
+"""Documents that must be left of a group to choose from."""
 TYPES = {4: "<i4", 8: "<u2"}
 Fault = tuple[str, str]
 """(promise that is broken, how)"""
@@ -54,6 +62,10 @@ class Written:
             {doc.id for doc in self.docs if eligible(self.request, stage, doc)}
             for stage in range(len(self.stages))
         ]
+        self._stages = {
+            doc.id: tuple(stage for stage, ids in enumerate(self._may) if doc.id in ids)
+            for doc in self.docs
+        }
         self._longest: dict[tuple[int, str], int] = defaultdict(int)
         for one in self.sequences:
             key = (one.stage, one.doc.component)
@@ -68,6 +80,10 @@ class Written:
             return False
         left_out = doc.component in self.manifest["left_out"]
         return not left_out or doc.size <= self._longest[stage, doc.component]
+
+    def stages_of(self, doc: Doc) -> tuple[int, ...]:
+        """Return the stages whose `only` admits the document."""
+        return self._stages[doc.id]
 
     def of_stage(self, stage: int) -> list[Placed]:
         return [one for one in self.sequences if one.stage == stage]
@@ -125,63 +141,95 @@ def contents(written: Written, end: int) -> Iterator[Fault]:
 
 
 def epochs(written: Written) -> Iterator[Fault]:
-    """`max_epochs` limits every document and every source, over all stages together."""
+    """`max_epochs` limits every document and every group, over all stages together."""
     allowed = Fraction(str(written.request["max_epochs"]))
     seen: dict[bytes, list[int]] = defaultdict(list)
-    used: dict[str, int] = defaultdict(int)
     for one in written.sequences:
         seen[one.doc.id].append(one.epoch)
-        used[one.doc.source] += one.doc.size
     for name, found in seen.items():
         if len(found) > math.ceil(allowed):
             yield "max_epochs", f"{name.hex()} {len(found)} times for max_epochs {allowed}"
         if found != list(range(len(found))):
             yield "epoch numbers", f"{name.hex()} has epochs {found}"
-    for source, tokens in used.items():
-        have = sum(doc.size for doc in written.docs if doc.source == source)
+    for key, docs in groups(written).items():
+        tokens = sum(len(seen[doc.id]) * doc.size for doc in docs)
+        have = sum(doc.size for doc in docs)
         if tokens > allowed * have:
-            yield "max_epochs", f"{source}: {tokens} of {have} tokens for max_epochs {allowed}"
+            yield "max_epochs", f"{key}: {tokens} of {have} tokens for max_epochs {allowed}"
 
 
-def _pools(written: Written) -> dict[tuple[Any, ...], list[Doc]]:
-    pools: dict[tuple[Any, ...], list[Doc]] = defaultdict(list)
+def groups(written: Written, pools: bool = False) -> dict[tuple[Any, ...], list[Doc]]:
+    """Return the documents of each group: of one source, component and factor, in the same stages.
+
+    `pools`: whatever their stages.
+    """
+    found: dict[tuple[Any, ...], list[Doc]] = defaultdict(list)
     for doc in written.docs:
-        pools[doc.source, doc.component, factor(written.request, doc)].append(doc)
-    return pools
+        stages = () if pools else written.stages_of(doc)
+        found[doc.source, doc.component, factor(written.request, doc), stages].append(doc)
+    return found
+
+
+def capacity(written: Written, docs: Sequence[Doc], final: dict[bytes, int]) -> int:
+    """Return the tokens that `max_epochs` would still allow of a group after all stages."""
+    allowed = Fraction(str(written.request["max_epochs"]))
+    return int(allowed * sum(d.size for d in docs)) - sum(d.size * final[d.id] for d in docs)
 
 
 def least_used(written: Written) -> Iterator[Fault]:
     """No document is repeated while another of its source, that its stage may use, is not.
 
-    Where a later `only` needs documents, an earlier stage has to spare them: then one counts that
-    is still below `max_epochs` at the end, and more of them than whole documents explain.
+    A later `only` may need a group whose turn it is: then `max_epochs` allows no more of it at the
+    end than each of its stages may miss of its part, which is less than a document.
     """
     spare = any(stage.get("only") for stage in written.stages)
-    limit = math.floor(written.request["max_epochs"])
     final: dict[bytes, int] = defaultdict(int)
     for one in written.sequences:
         final[one.doc.id] += 1
-    for key, docs in _pools(written).items():
+    for key, docs in groups(written, pools=True).items():
         uses = {doc.id: 0 for doc in docs}
         own = [one for one in written.sequences if one.doc.id in uses]
         for one in own:
-            waiting = [
-                doc
-                for doc in docs
-                if uses[doc.id] < uses[one.doc.id]
-                and written.may(one.stage, doc)
-                and (not spare or final[doc.id] < limit)
-            ]
-            slack = max(doc.size for doc in docs) if spare else 0
-            if sum(doc.size for doc in waiting) > slack:
+            waiting: dict[tuple[int, ...], list[Doc]] = defaultdict(list)
+            for doc in docs:
+                if uses[doc.id] < uses[one.doc.id] and written.may(one.stage, doc):
+                    waiting[written.stages_of(doc)].append(doc)
+            if spare:
+                waiting = {
+                    stages: found
+                    for stages, found in waiting.items()
+                    if not _spared(written, docs, stages, found, final)
+                }
+            if waiting:
+                found = next(iter(waiting.values()))
                 yield (
                     "least used first",
                     f"{key[:2]}, stage {one.stage}: {one.doc.id.hex()} for the "
-                    f"{uses[one.doc.id] + 1}. time before {waiting[0].id.hex()} for the "
-                    f"{uses[waiting[0].id] + 1}. ({len(waiting)} of {len(docs)} waiting)",
+                    f"{uses[one.doc.id] + 1}. time before {found[0].id.hex()} for the "
+                    f"{uses[found[0].id] + 1}. ({len(found)} of {len(docs)} waiting)",
                 )
                 break
             uses[one.doc.id] += 1
+
+
+def _spared(
+    written: Written,
+    docs: Sequence[Doc],
+    stages: tuple[int, ...],
+    waiting: Sequence[Doc],
+    final: dict[bytes, int],
+) -> bool:
+    """Return whether whole documents or the need of other stages explain those that wait."""
+    group = [doc for doc in docs if written.stages_of(doc) == stages]
+    short = [doc for doc in group if all(written.may(stage, doc) for stage in stages)]
+    ids = {doc.id for doc in short}
+
+    def missed(of: Sequence[Doc]) -> int:
+        return len(stages) * (max((doc.size for doc in of), default=1) - 1)
+
+    return sum(doc.size for doc in waiting if doc.id in ids) <= missed(short) or any(
+        capacity(written, of, final) <= missed(of) for of in (group, short)
+    )
 
 
 def distances(written: Written) -> Iterator[Fault]:
@@ -191,7 +239,7 @@ def distances(written: Written) -> Iterator[Fault]:
         own = written.of_stage(stage)
         total = sum(len(one.ids) for one in own)
         longest = max((len(one.ids) for one in own), default=0)
-        for key, docs in _pools(written).items():
+        for key, docs in groups(written, pools=True).items():
             members = {doc.id for doc in docs if written.may(stage, doc)}
             pool = sum(doc.size for doc in docs if doc.id in members)
             taken = sum(len(one.ids) for one in own if one.doc.id in members)
@@ -230,6 +278,32 @@ def expected_targets(written: Written, stage: int) -> dict[str, float]:
     return {name: tokens * part for name, part in shares.items() if part}
 
 
+def missed(written: Written, stage: int, mine: Sequence[Placed], lack: float) -> int:
+    """Return the tokens that whole documents may leave of a component's target in a stage.
+
+    Less than one document, or a few tokens where a group has many, some are left and its source repeats none. A group that
+    `max_epochs` or another stage keeps from giving what lacks adds less than a document.
+    """
+    final: dict[bytes, int] = defaultdict(int)
+    for one in written.sequences:
+        final[one.doc.id] += 1
+    taken = {one.doc.id for one in mine}
+    groups_of_pool = {key[:3]: docs for key, docs in groups(written, pools=True).items()}
+    slack, bound = 0, 0
+    for key, docs in groups(written).items():
+        own = docs if stage in key[3] else []
+        if key[1] != mine[0].doc.component or not own:
+            continue
+        pool = groups_of_pool[key[:3]]
+        count = sum(doc.id in taken for doc in own)
+        if count >= MANY and len(own) - count >= LEFT and max(final[d.id] for d in pool) < 2:
+            return FEW
+        longest = max(doc.size for doc in own) - 1
+        slack = max(slack, longest)
+        bound += longest if capacity(written, own, final) < lack else 0
+    return slack + bound
+
+
 def targets(written: Written) -> Iterator[Fault]:
     """Components get their shares to within a few tokens, and never more."""
     if written.request["strategy"] == "unimax" or written.request.get("allow_short"):
@@ -242,14 +316,9 @@ def targets(written: Written) -> Iterator[Fault]:
             wanted[name] += target
             mine = [one for one in own if one.doc.component == name]
             got = sum(len(one.ids) for one in mine)
-            # Many short documents of a source can meet any target that leaves some of them; of
-            # few, the next one may be too long.
-            pools: dict[tuple[Any, ...], set[bytes]] = defaultdict(set)
-            for one in mine:
-                pools[one.doc.source, factor(written.request, one.doc)].add(one.doc.id)
-            longest = max(d.size for d in written.docs if d.component == name)
-            slack = sum(FEW if len(ids) >= MANY else longest for ids in pools.values())
-            if got - target > 1 + FEW or (pools and roomy and got - target < -slack):
+            if got - target > 1 + FEW or (
+                mine and roomy and target - got > 1 + missed(written, stage, mine, target - got)
+            ):
                 yield (
                     "shares",
                     f"stage {stage}, {name}: {got} tokens in {len(mine)} sequences for {target:.1f}",
@@ -264,14 +333,17 @@ def closest(written: Written) -> Iterator[Fault]:
     """A source of many documents meets its target, where whole passes and a part of one can."""
     if len(written.stages) > 1:
         return
-    pools = _pools(written)
+    pools = groups(written, pools=True)
     missed: dict[str, list[str]] = defaultdict(list)
     cannot: set[str] = set()
+    missing: dict[str, int] = defaultdict(int)
+    for entry in written.manifest["sources"]:
+        missing[entry["component"]] += max(0, entry["target"] - entry["achieved"])
     for entry in written.manifest["sources"]:
         key = (entry["source"], entry["component"])
         docs = [
             doc
-            for (source, component, weight), pool in pools.items()
+            for (source, component, weight, _), pool in pools.items()
             for doc in pool
             if (source, component, float(weight)) == (*key, entry["factor"]) and written.may(0, doc)
         ]
@@ -283,7 +355,12 @@ def closest(written: Written) -> Iterator[Fault]:
         best = entry["target"] - left + (sums & ((1 << (left + 1)) - 1)).bit_length() - 1
         if whole and (len(docs) < MANY or best < entry["target"] - FEW):
             cannot.add(entry["component"])  # the component's other sources replace it
-        if len(docs) >= MANY and abs(entry["achieved"] - entry["target"]) > 2 * FEW:
+        # Copies that must stay apart leave a part of a document, which others of it replace.
+        lacks = max(0, entry["target"] - entry["achieved"])
+        again = entry["target"] > whole
+        slack = max(doc.size for doc in docs) if again and docs else 2 * FEW
+        over = entry["achieved"] - entry["target"]
+        if len(docs) >= MANY and (lacks > slack or over > max(slack, missing[key[1]])):
             missed[entry["component"]].append(
                 f"{key}: {entry['achieved']} tokens for {entry['target']}, {best} can be had from "
                 f"{len(docs)} documents of {whole} tokens"
@@ -313,21 +390,34 @@ def shards(written: Written) -> Iterator[Fault]:
 
 
 def upsampled(written: Written) -> Iterator[Fault]:
-    """A document of weight f occurs f times as often as its source's others, up to `max_epochs`."""
+    """A document of weight f occurs f times as often as its source's others, up to `max_epochs`.
+
+    Each pool misses its part by less than a document; others of its component give what it misses.
+    """
     if len(written.stages) > 1 or not written.request.get("upsample"):
         return
-    limit = written.request["max_epochs"]
-    by_source: dict[str, dict[Fraction, float]] = defaultdict(dict)
-    for (source, component, weight), pool in _pools(written).items():
-        docs = [doc for doc in pool if written.may(0, doc)]
-        have = sum(doc.size for doc in docs)
-        ids = {doc.id for doc in docs}
-        took = sum(len(one.ids) for one in written.sequences if one.doc.id in ids)
-        if len(docs) >= 20 and took < (limit - 0.05) * have:
-            by_source[f"{source}, {component}"][weight] = took / have / float(weight)
-    for name, found in by_source.items():
-        if max(found.values()) > min(found.values()) * 1.1 + 0.05:
-            yield "upsampling", f"{name}: epochs by weight, divided by it: {found}"
+    took: dict[bytes, int] = defaultdict(int)
+    for one in written.sequences:
+        took[one.doc.id] += one.doc.size
+    for entry in written.manifest["components"]:
+        name = entry["component"]
+        gone = written.manifest["left_out"].get(name, {}).get("longer_than", math.inf)
+        pools: dict[tuple[Any, ...], list[Doc]] = defaultdict(list)
+        for doc in written.docs:
+            if doc.component == name and doc.size <= gone and written.stages_of(doc):
+                pools[doc.source, factor(written.request, doc)].append(doc)
+        parts = pool_targets(written.request, name, entry["planned"], pools)
+        given = {key: sum(took[doc.id] for doc in docs) for key, docs in pools.items()}
+        lacks = {key: max(0.0, part - given[key]) + 1 for key, part in parts.items()}
+        for key, part in parts.items():
+            longest = max(doc.size for doc in pools[key])
+            others = sum(lacks.values()) - lacks[key]
+            if not part - longest - 1 < given[key] < part + 1 + others:
+                yield (
+                    "upsampling",
+                    f"{key[0]}, {name}, factor {key[1]}: {given[key]} tokens for {part:.1f}, "
+                    f"longest document {longest}, the others miss {others:.1f}",
+                )
 
 
 def windows(written: Written) -> Iterator[Fault]:

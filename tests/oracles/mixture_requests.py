@@ -158,6 +158,43 @@ def unimax(caps: dict[str, float], tokens: float) -> dict[str, float]:
     return made
 
 
+def pool_targets(
+    request: dict[str, Any], component: str, tokens: int, pools: dict[tuple[Any, ...], list[Doc]]
+) -> dict[tuple[Any, ...], float]:
+    """Return the part of each pool (source, factor) of a component, in one stage.
+
+    Sources divide it by weight, and pools of one source by their tokens times the factor; what a
+    pool at `max_epochs` lacks is divided again among the others.
+    """
+    stages = request.get("stages") or [{}]
+    shares = stages[0].get("weights") or request.get("weights") or {}
+    named = shares.get(component, {}).get("sources", {})
+    sizes = {key: sum(doc.size for doc in docs) for key, docs in pools.items()}
+    weighed = {key: float(size * key[1]) for key, size in sizes.items()}
+    rest = 1 - float(sum(Fraction(weight) for weight in named.values()))
+    weights = {}
+    for key, own in weighed.items():
+        if named and key[0] in named:
+            of_source = sum(each for other, each in weighed.items() if other[0] == key[0])
+            weights[key] = float(Fraction(named[key[0]])) * own / of_source
+        else:
+            others = sum(each for other, each in weighed.items() if other[0] not in named)
+            weights[key] = (rest if named else 1.0) * own / others
+    caps = {key: float(int(size * request["max_epochs"])) for key, size in sizes.items()}
+    found = dict.fromkeys(pools, 0.0)
+    while True:
+        free = [key for key, part in found.items() if weights[key] and part < caps[key]]
+        left = tokens - sum(found[key] for key in found if key not in free)
+        if not free or left <= 0:
+            return found
+        whole = sum(weights[key] for key in free)
+        over = [key for key in free if left * weights[key] / whole >= caps[key]]
+        found |= {key: left * weights[key] / whole for key in free} if not over else {}
+        found |= {key: caps[key] for key in over}
+        if not over:
+            return found
+
+
 def _excluded(request: dict[str, Any], stage: int, component: str, source: str) -> bool:
     """Return whether the weights give the source nothing."""
     stages = request.get("stages") or [{}]

@@ -142,6 +142,24 @@ def test_unimax_is_even_up_to_the_limit_and_gives_the_rest_to_the_larger():
         solve(AVAILABLE, Mixture(strategy="unimax", tokens="57M", max_epochs=1))
 
 
+@pytest.mark.parametrize(
+    ("caps", "tokens", "asked"),
+    [
+        ({"en": 766, "math": 1206}, 2018, {"en": 812, "math": 1206}),
+        ({"en": 700, "math": 1206}, 3000, {"en": 1500, "math": 1500}),
+        ({"code": 0, "en": 100, "ko": 500}, 800, {"code": 150, "en": 150, "ko": 500}),
+        ({"code": 10, "en": 100, "ko": 500}, 610, {"code": 10, "en": 100, "ko": 500}),
+    ],
+)
+def test_unimax_of_more_than_there_is_asks_for_all_of_each_component(caps, tokens, asked):
+    available = [source(name, name, cap) for name, cap in caps.items()]
+    plan = solve(
+        available, Mixture(strategy="unimax", tokens=tokens, max_epochs=1, allow_short=True)
+    )
+    assert {entry.component: entry.target for entry in plan.components} == asked
+    assert {entry.component: entry.planned for entry in plan.components} == caps
+
+
 PLANS = st.lists(
     st.tuples(st.sampled_from("abc"), st.integers(1, 10**7)), min_size=1, max_size=8
 ).map(lambda rows: [source(f"s{i}", component, n) for i, (component, n) in enumerate(rows)])
