@@ -17,9 +17,7 @@ CELLS = (("markdown", "# 실습\n표를 읽는다."), ("code", "import csv\nx = 
 @pytest.mark.parametrize("name", ["a.ipynb", "A.IPYNB", "a.json", "a"])
 def test_a_notebook_is_its_markdown_and_code(tmp_path: Path, name: str):
     (tmp_path / name).write_bytes(notebook(*CELLS))
-    assert texts(read(tmp_path / name)[0]) == [
-        "# 실습\n표를 읽는다.\n\nimport csv\nx = 1\n\n끝"
-    ]
+    assert texts(read(tmp_path / name)[0]) == ["# 실습\n표를 읽는다.\n\nimport csv\nx = 1\n\n끝"]
 
 
 def test_a_notebook_on_one_line_is_not_json_lines(tmp_path: Path):
