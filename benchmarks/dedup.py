@@ -35,7 +35,8 @@ from corpora import records, sample  # noqa: E402  (beside this file)
 
 from filters.columnar.kernels import compile_kernels  # noqa: E402
 from filters.dedup.connected import components  # noqa: E402  (path above)
-from filters.dedup.contamination import build_index, contamination, read_items  # noqa: E402
+from filters.dedup.contamination import build_index, contamination  # noqa: E402
+from filters.dedup.items import read_items  # noqa: E402
 from filters.dedup.lsh import MISS_WEIGHT, Pairs, band_keys, bands_and_rows, candidates, jaccard  # noqa: E402
 from filters.dedup.minhash import shingle_sets, sign  # noqa: E402
 from filters.text.repair import repair  # noqa: E402

@@ -1,7 +1,7 @@
 """Names of charsets: the labels that web pages may bear, and the names that a config may give.
 
 Labels are those of the WHATWG Encoding Standard (section 4.2): `euc-kr` means cp949, `iso-8859-1`
-means cp1252, and any other name, such as `undefined`, is no label.
+means cp1252, and any other name, such as `undefined`, is ignored.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ _NO_TEXT = frozenset(
         *("mbcs", "oem", "charmap"),
     )
 )
-"""Python's codecs from str to bytes that are no charsets of texts."""
+"""Python's codecs from str to bytes that stand for something else than a charset."""
 
 
 def _codecs() -> dict[str, str]:
@@ -100,7 +100,8 @@ def codec_named(name: str | None) -> str | None:
         found = codecs.lookup(name)
     except (LookupError, ValueError):  # ValueError: a name with NUL or too long
         return None
-    return found.name if found._is_text_encoding and found.name not in _NO_TEXT else None
+    known = found._is_text_encoding and found.name.replace("-", "_") not in _NO_TEXT
+    return found.name if known else None
 
 
 def near_names(name: str) -> list[str]:
@@ -108,3 +109,11 @@ def near_names(name: str) -> list[str]:
     known = {*_CODECS, *(alias.replace("_", "-") for alias in encodings.aliases.aliases)}
     known = {alias for alias in known if codec_named(alias)}
     return difflib.get_close_matches(name.strip().lower(), sorted(known), 5, 0.5)
+
+
+def charset_name(name: str) -> str:
+    """Return `name`; raise ValueError with names that look like it where it is not one."""
+    if codec_named(name) is None:
+        near = ", ".join(near_names(name)) or "utf-8, cp949, euc-kr, shift_jis, gb18030, cp1252"
+        raise ValueError(f"{name[:60]!r} is not a charset; names like it: {near}")
+    return name

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
+from schemas.charsets import charset_name
 from schemas.mixture import Mixture
 from schemas.rules import condition_text
 from schemas.secret import Secret
@@ -52,8 +53,9 @@ class Source(Section):
     """How the files are read; `auto` follows what each file holds, not its name."""
     text: str = "text"
     """The field (JSONL, Parquet) that holds the text; `a.b` is the field `b` inside of `a`."""
-    encoding: str | None = None
-    """The charset of files that name none (`cp949`, `utf-16`); unset: found from their bytes."""
+    encoding: Annotated[str, AfterValidator(charset_name)] | None = None
+    """The charset of files without a byte-order mark (`cp949`, `utf-16`), believed unless it leaves
+    more than a few bytes of a file undefined; unset: found from labels and bytes."""
     license: str | None = None
     """Used where the record names none."""
     include: list[str] = []

@@ -17,7 +17,7 @@ DOCUMENT = pa.schema(
         pa.field("url", pa.string()),
         pa.field("license", pa.string()),
         pa.field("timestamp", pa.string()),
-        pa.field("meta", pa.string()),  # JSON object, or null
+        pa.field("meta", pa.string()),  # JSON object, or null; `left_out`: paths of fields not kept
         pa.field(
             "origin", pa.string(), nullable=False
         ),  # FILE:POSITION, FILE relative to the source

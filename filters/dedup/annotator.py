@@ -10,7 +10,8 @@ import re
 import pyarrow as pa
 
 from filters.columnar.arrays import fixed_binary
-from filters.dedup.contamination import MIN_CHARS, MIN_WORDS, build_index, contamination, read_items
+from filters.dedup.contamination import MIN_CHARS, MIN_WORDS, build_index, contamination
+from filters.dedup.items import read_items
 from filters.dedup.minhash import content_hashes, sign
 from filters.dedup.urls import url_key
 from schemas.config import Decontaminate, Dedup

@@ -8,7 +8,6 @@ it has at least MIN_WORDS or MIN_CHARS units; shorter ones are not specific enou
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -28,9 +27,6 @@ from filters.columnar.kernels import (
     table_size,
 )
 from filters.dedup.minhash import fold
-from filters.text.repair import normalise
-from schemas.errors import InputError
-from schemas.json_lines import nothing_in, read_objects, text_of
 
 MIN_WORDS = 8
 MIN_CHARS = 20
@@ -197,29 +193,6 @@ def item_units(text: str, by_char: bool) -> Keys:
     data, offsets = buffers(pa.array([text], pa.large_string()))
     units = np.empty(len(data) + 1, np.uint64)
     return units[: _units(data, offsets[0], offsets[1], by_char, units)]
-
-
-def read_items(path: str) -> list[tuple[str, str, str]]:
-    """Return (id, text, language) of every item of a JSONL file, plain or packed (gzip, zstd).
-
-    Texts are normalised as those of documents are, so an item in NFD matches. Raises InputError
-    naming file and line; for a file that holds no text.
-    """
-    file = Path(path)
-    if not file.exists():
-        raise InputError(f"decontaminate.against: {path}: no such file; check the path")
-    name = f"decontaminate.against: {path}"
-    items = []
-    for number, value in read_objects(file, "items with a text", name):
-        try:
-            text = normalise(text_of(value))
-        except ValueError as error:
-            raise InputError(f"{name}: line {number}: {error}; an item needs a `text`") from None
-        identity = str(value.get("id", f"{file.name}:{number}"))
-        items.append((identity, text, str(value.get("lang", ""))))
-    if not any(text.strip() for _, text, _ in items):
-        raise nothing_in(name, "item with a text")
-    return items
 
 
 def build_index(items: list[tuple[str, str, str]], ngram: int) -> Index:

@@ -54,7 +54,7 @@ def alphabet(words: Frequencies) -> str:
 def letter_bits(words: list[tuple[str, float]], letters: str) -> npt.NDArray[np.uint8]:
     """Return uint8 [n + 1, n + 1]: the cost of a letter (column) after another, 1 / STEPS bits.
 
-    Number 0 is what is no letter: the edge of a word.
+    Number 0 stands for everything but letters: the edge of a word.
     """
     number = {letter: at for at, letter in enumerate(letters, 1)}
     counts = np.zeros((len(letters) + 1, len(letters) + 1))

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.ingest.readers.arrow_values import values
+from pipelines.storage.arrow_values import values
 from schemas.errors import InputError
 from schemas.files import read_whole
 from schemas.json_lines import kind_of, not_found, parse, read_objects

@@ -271,10 +271,11 @@ def check_rejects(out: Path, config: Config, shards: Iterable[Shard]) -> list[st
     empty = []
     for source in config.sources:
         if source not in weights or not weights[source].documents:
-            rejected = counts(rejects_of(out, source))
+            rows = rejects_of(out, source)
             empty.append(
                 f"source {source}: no documents in {config.sources[source].path}"
-                + (f" (rejected: {rejected})" if rejected else " (it has no records)")
+                + (f" (rejected: {counts(rows)})" if rows else " (it has no records)")
+                + "".join(f"\n  {r['origin']}: {r['reason']}: {r['detail']}" for r in rows[:1])
             )
     if len(empty) == len(config.sources):
         raise InputError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePath
 from typing import Any
 
+from filters.dedup.items import read_items
 from filters.text.boundaries import MODEL
 from pipelines.stages.base import Stage
 from schemas.config import Config
@@ -28,6 +29,13 @@ def models(config: Config) -> list[Path]:
     return [*files, *([MODEL] if config.dedup.unit == "morphemes" else [])]
 
 
+def check(config: Config) -> None:
+    """Raise InputError where a local benchmark file cannot be read, or holds no item."""
+    for path in config.decontaminate.against:
+        if "://" not in path and Path(path).exists():
+            read_items(path)
+
+
 def rules(config: Config) -> list[Rule]:
     """Return the rule against documents that contain a benchmark item."""
     asked = config.decontaminate.against and config.decontaminate.action == "drop"
@@ -42,5 +50,6 @@ STAGE = Stage(
     reads=("identify",),
     settings=settings,
     models=models,
+    check=check,
     rules=rules,
 )

@@ -3,8 +3,8 @@
 In this order: a byte-order mark or the zero bytes of UTF-16 and UTF-32; escape sequences of a
 stateful charset; UTF-8, but for a few damaged bytes; then the charset with the fewest bits
 (`evidence`): what is undefined in it costs most, letters cost by how the languages of that charset
-use them, and a label takes bits off. So a label holds against a guess unless a good deal of text
-refutes it, and damaged bytes become U+FFFD, as in browsers.
+use them, and a label takes bits off. So a label holds against a guess unless many letters
+refute it, and damaged bytes become U+FFFD, as in browsers.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 
 from filters.text.charset.damage import decode_wide
-from filters.text.charset.evidence import PRIOR, WIDE, narrow_bits, wide_bits
+from filters.text.charset.evidence import PRIOR, WIDE, beyond_ascii, narrow_bits, wide_bits
 from filters.text.charset.labels import page_labels, text_labels
 from filters.text.charset.stateful import decode_stateful, stateful_codec
 from filters.text.charset.unicode import decode_unicode, reads_as, unicode_codec
@@ -28,14 +28,21 @@ character beyond ASCII is damaged."""
 FEW = 0.01
 """At most this share of the characters, or one of them, is damaged where the config's encoding is
 believed against the evidence."""
-TRUST = {"western": (14.0, 0.15), "other": (20.0, 0.15), "whole": (20.0, 0.8), "utf-8": (25.0, 0.0)}
+TRUST = {
+    "western": (14.0, 0.15),
+    "other": (20.0, 0.15),
+    "wide": (28.0, 0.15),
+    "whole": (28.0, 0.8),
+    "utf-8": (25.0, 0.0),
+}
 """Bits that a label takes off its charset, once and per byte beyond ASCII. Many servers send
-`iso-8859-1` or `utf-8` with every page; a charset of several bytes in which all bytes are characters
-is trusted more. One damaged byte costs less than a label weighs. Ours."""
+`iso-8859-1` or `utf-8` with every page; a charset of several bytes per character is trusted more
+where it has a character for every byte. One damaged byte costs less than a label weighs. Ours."""
 TYPICAL = 11.0
 """Bits per character at which a labelled charset of several bytes is not held against others."""
-NOISE = 16.0
-"""Bits per byte above which unlabelled bytes are a text in none of the charsets."""
+TYPICAL_KOREAN, ENOUGH = 9.5, 12
+"""The same for Korean without a label: text in other charsets costs 13 and more when it is read as
+Korean, so from so many characters on no other charset is weighed."""
 _WESTERN = frozenset({"cp1252", "cp1254", "iso8859-15", "mac-roman"})
 """Charsets that decode nearly any bytes, and whose labels are often wrong."""
 _BEYOND = re.compile(rb"[\x00-\x7f]{0,2}(?:[\x80-\xff]++[\x00-\x7f]{0,2})++")
@@ -68,13 +75,17 @@ def decode_text(data: bytes, encoding: str | None = None) -> tuple[str, str]:
 
 def _decode(data: bytes, labels: list[str] | None, encoding: str | None) -> tuple[str, str]:
     """Return (text, codec). `labels` of None: those of a text file, read when they are needed."""
-    if codec := unicode_codec(data):
+    codec = unicode_codec(data)
+    if codec == "utf-8-sig":
+        text = _nearly_utf8(data[3:])
+        return (text, codec) if text is not None else _decode(data[3:], labels, encoding)
+    if codec:
         return decode_unicode(data, codec), codec
     configured = codec_named(encoding)
     if configured and (text := _believed(data, configured)) is not None:
         return text, configured
-    if codec := stateful_codec(data):
-        return decode_stateful(data, codec), codec
+    if (codec := stateful_codec(data)) and (text := decode_stateful(data, codec)) is not None:
+        return text, codec
     try:
         return data.decode("utf-8"), "utf-8"
     except UnicodeDecodeError:
@@ -118,7 +129,7 @@ def _nearly_utf8(data: bytes) -> str | None:
     """Return the text of UTF-8 of which few bytes are damaged, None for other bytes."""
     text = data.decode("utf-8", "replace")
     damaged = text.count("\ufffd")
-    intact = _beyond_ascii(text) - damaged
+    intact = beyond_ascii(text) - damaged
     return text if intact >= INTACT_UTF_8 * damaged else None
 
 
@@ -127,25 +138,31 @@ def _weighed(data: bytes, labels: list[str]) -> str:
     shown = _shown(data)
     beyond = len(shown) - len(shown.translate(None, _HIGH))
     trust = _trust(labels, beyond, shown)
-    if labels and labels[0] in WIDE:
-        bits = wide_bits(labels[0], shown)
-        if bits <= TYPICAL * _beyond_ascii(shown.decode(labels[0], "replace")):
-            return labels[0]
+    likely, most = (labels[0], TYPICAL) if labels else ("cp949", TYPICAL_KOREAN)
+    if likely in WIDE:
+        characters = beyond_ascii(shown.decode(likely, "replace"))
+        enough = bool(labels) or characters >= ENOUGH
+        if enough and wide_bits(likely, shown) <= most * characters:
+            return likely
     bits_of = narrow_bits(shown)
     bits_of |= {codec: wide_bits(codec, shown) for codec in ("utf-8", *WIDE)}
     for codec in trust.keys() - bits_of.keys():
         bits_of[codec] = _unmodelled(shown, codec)
-    best = min(
+    return min(
         bits_of, key=lambda codec: bits_of[codec] + PRIOR.get(codec, 10) - trust.get(codec, 0)
     )
-    if not labels and beyond > 20 and bits_of[best] > NOISE * beyond:
-        return "utf-8"
-    return best
 
 
 def _shown(data: bytes) -> bytes:
     """Return what is beyond ASCII, with two bytes on either side, up to DETECT_WINDOW."""
-    return b"\n".join(_BEYOND.findall(data))[:DETECT_WINDOW]
+    found: list[bytes] = []
+    left = DETECT_WINDOW
+    for match in _BEYOND.finditer(data):
+        found.append(match[0][:left])
+        left -= len(match[0]) + 1
+        if left <= 0:
+            break
+    return b"\n".join(found)
 
 
 def _trust(labels: list[str], beyond: int, shown: bytes) -> dict[str, float]:
@@ -153,8 +170,8 @@ def _trust(labels: list[str], beyond: int, shown: bytes) -> dict[str, float]:
     gained: dict[str, float] = {}
     for codec in labels:
         sort = "utf-8" if codec == "utf-8" else "western" if codec in _WESTERN else "other"
-        if codec in WIDE and "\ufffd" not in shown.decode(codec, "replace"):
-            sort = "whole"
+        if codec in WIDE:
+            sort = "wide" if "\ufffd" in shown.decode(codec, "replace") else "whole"
         once, per_byte = TRUST[sort]
         gained[codec] = gained.get(codec, 0.0) + once + per_byte * beyond
     return gained
@@ -164,8 +181,4 @@ def _unmodelled(shown: bytes, codec: str) -> float:
     """Return the bits of a charset without a language: those of common letters, or undefined."""
     text = shown.decode(codec, "replace")
     damaged = text.count("\ufffd")
-    return 7.0 * _beyond_ascii(text) + 17.0 * damaged
-
-
-def _beyond_ascii(text: str) -> int:
-    return len(text) - len(text.encode("ascii", "ignore"))
+    return 7.0 * beyond_ascii(text) + 17.0 * damaged

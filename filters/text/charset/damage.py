@@ -13,34 +13,75 @@ from itertools import pairwise
 
 import numpy as np
 
-from filters.text.charset.evidence import BAD, WIDE, Bits, character_bits
+from filters.text.charset.evidence import (
+    BAD,
+    WIDE,
+    Bits,
+    character_bits,
+    wide_bits_of,
+)
 
 MAX_BYTES = 65_536
 """Bytes of a document that are read again; a document with more damage keeps U+FFFD as it is."""
 _WORD = re.compile(rb"[^\x00-\x2f<>]+")
-"""Bytes between ASCII characters that are no second byte in any of the charsets."""
+"""Bytes between ASCII characters that none of the charsets has as a second byte."""
 _FOUR_BYTES = 17.0
+ROW, RARE = 6, 13.3
+"""So many characters in a row of more than so many bits each, on average, may have lost a byte:
+common ones have 8 to 10, and those that are read from the halves of two 15."""
 
 
 def decode_wide(data: bytes, codec: str) -> str:
     """Return the text of `data` in a codec of `WIDE`, with U+FFFD for each damaged byte."""
     text = data.decode(codec, "replace")
-    if "\ufffd" not in text:
+    lines = text.split("\n")
+    odd = _odd_lines(text, codec)
+    if not odd:
         return text
     left = MAX_BYTES
+    raw = data.split(b"\n")
+    if len(raw) != len(lines):  # a damaged byte took a line end with it
+        lines = [line.decode(codec, "replace") for line in raw]
+        odd = [at for at, line in enumerate(lines) if "\ufffd" in line]
+    for at in odd:
+        if len(raw[at]) <= left:
+            left -= len(raw[at])
+            lines[at] = _read_line(raw[at], codec)
+    return "\n".join(lines)
+
+
+def _odd_lines(text: str, codec: str) -> list[int]:
+    """Return the numbers of the lines that hold U+FFFD or characters of rare use in a row."""
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    beyond = np.flatnonzero(codes > 127)
+    odd = [np.flatnonzero(codes == 0xFFFD)]
+    if len(beyond) > ROW:
+        bits = np.cumsum(wide_bits_of(text, codec), dtype=np.float64)
+        rare = np.flatnonzero(bits[ROW:] - bits[:-ROW] > RARE * ROW)
+        odd += [beyond[rare + 1], beyond[rare + ROW]]
+    lines = np.searchsorted(np.flatnonzero(codes == 10), np.concatenate(odd))
+    found: list[int] = np.unique(lines).tolist()
+    return found
+
+
+def _is_odd(text: str, codec: str) -> bool:
+    if text.isascii():
+        return False
+    if "\ufffd" in text:
+        return True
+    bits = np.cumsum(wide_bits_of(text, codec))
+    return bool(len(bits) > ROW and (bits[ROW:] - bits[:-ROW]).max() > RARE * ROW)
+
+
+def _read_line(line: bytes, codec: str) -> str:
     out: list[str] = []
     at = 0
-    for match in _WORD.finditer(data):
-        if match[0].isascii():
-            continue
-        out.append(data[at : match.start()].decode(codec, "replace"))
+    for match in _WORD.finditer(line):
         word = match[0].decode(codec, "replace")
-        if "\ufffd" in word and left >= len(match[0]):
-            left -= len(match[0])
-            word = _fewest_bits(match[0], codec)
-        out.append(word)
+        out.append(line[at : match.start()].decode(codec, "replace"))
+        out.append(_fewest_bits(match[0], codec) if _is_odd(word, codec) else word)
         at = match.end()
-    out.append(data[at:].decode(codec, "replace"))
+    out.append(line[at:].decode(codec, "replace"))
     return "".join(out)
 
 

@@ -76,10 +76,10 @@ BAD = 24.0
 _FOREIGN = 14.0
 _MARK = 9.0
 _MIXED = 8.0
-_NO_LETTER, _ALONE, _ISOLATED = 12.0, 6.0, 7.0
+_NO_LETTER, _ALONE, _ISOLATED, _AGAIN = 12.0, 6.0, 7.0, 5.0
 """Bits of a letter that the language lacks, of a mark above one, of two scripts in a word; of a
-text without a letter of the language's script, of an East Asian character amid ASCII letters, and
-of a letter of another script between two bytes of ASCII."""
+text without a letter of the language's script, of an East Asian character amid ASCII letters, of a
+letter of another script between two bytes of ASCII, and of a symbol after itself."""
 
 _OTHER, _LETTER, _DIGIT, _SPACE = range(4)
 _KINDS = (
@@ -210,7 +210,7 @@ def _pairs(codec: str, lang: str) -> Bits:
         kind[:, None] > 0, np.where(high, bits, 0) + _AFTER[kind][:, charset.sort], bits
     )
     repeated = np.eye(256, dtype=bool) | (kind[:, None] == _DRAWN) & (kind == _DRAWN)
-    bits = np.where(repeated & (kind > 0) & (kind != _UNDEFINED), 4, bits)
+    bits = np.where(repeated & (kind > 0) & (kind != _UNDEFINED), _AGAIN, bits)
     bits[np.ix_(~high, ~high)] = 0
     return bits.astype(np.float32).ravel()
 
@@ -223,7 +223,7 @@ def character_bits(table: str) -> Bits:
     codes = np.arange(65_536)
     default = np.full(65_536, 15.0, np.float32)
     for low, high, cost in (
-        (0x3000, 0x303F, 8), (0x3040, 0x30FF, 14), (0x3130, 0x318F, 12), (0x4E00, 0x9FFF, 16),
+        (0x3000, 0x303F, 8), (0x3040, 0x30FF, 14), (0x3130, 0x318F, 10), (0x4E00, 0x9FFF, 16),
         (0xAC00, 0xD7A3, 17), (0xE000, 0xF8FF, 20), (0xFF00, 0xFF5E, 8), (0xFF61, 0xFF9F, 12),
         (0x2010, 0x203B, 9), (0x2190, 0x25FF, 11), (0x80, 0x9F, 20), (0xA0, 0xBF, 11),
     ):  # fmt: skip
@@ -267,10 +267,19 @@ def wide_bits(codec: str, data: bytes) -> float:
     text = data.decode(codec, "replace")
     if codec == "utf-8":
         return text_bits(text)
+    return float(wide_bits_of(text, codec).sum()) + _ALONE * _alone(_codes(text))
+
+
+def wide_bits_of(text: str, codec: str) -> Bits:
+    """Return the bits of each character beyond ASCII, by the best table of a codec of `WIDE`."""
     codes = _codes(text)
     found = np.minimum(codes[codes > 127], 65_536)
-    alone = _ALONE * _alone(codes)
-    return min(float(character_bits(table)[found].sum()) for table in WIDE[codec]) + alone
+    return min((character_bits(table)[found] for table in WIDE[codec]), key=np.sum)
+
+
+def beyond_ascii(text: str) -> int:
+    """Return how many characters of a text are not ASCII."""
+    return len(text) - len(text.encode("ascii", "ignore"))
 
 
 def text_bits(text: str) -> float:

@@ -10,15 +10,21 @@ import re
 from collections.abc import Iterator
 
 from filters.text.charset.damage import decode_wide
-from filters.text.charset.evidence import WIDE
+from filters.text.charset.evidence import BAD, WIDE, text_bits
 
 _KOREAN = re.compile(rb"\x1b\$\)C")
 _CHINESE = re.compile(rb"\x1b\$\)[AGE]|\x1b\$\*H")
 _JAPANESE = re.compile(rb"\x1b(?:\$[@B]|\$\([DOPQ]|\([JI])")
 _HZ = re.compile(rb"~\{([^\n]*?)(?:~\}|(?=\n)|\Z)|~\n")
-_HIGH = re.compile(rb"[\x80-\xff]")
+_HIGH = bytes(range(128, 256))
 DAMAGED = 0.01
 """At most this share of the bytes is beyond ASCII, or one byte."""
+INTACT = 2
+"""Characters that are intact per one that is damaged, beyond two, …"""
+COMMON = 13.0
+"""… and bits per character at most: letters of a program text between `~{` and `~}` cost more."""
+REREAD = 1_000_000
+"""Bytes of a damaged text at most that is read again for what stands behind a missing byte."""
 LOOKED_AT = 65_536
 """Bytes that are searched for runs of HZ."""
 
@@ -38,8 +44,8 @@ _SHIFTED = {b"\x1b$)C": "cp949", b"\x1b$)A": "gb18030", b"\x1b$)E": "gb18030"}
 def stateful_codec(data: bytes) -> str | None:
     """Return Python's name of the stateful charset that `data` announces, or None.
 
-    `iso2022_kr`, `iso2022_jp_ext`, `iso2022_cn` (which Python cannot decode itself) or `hz`. Bytes
-    with more than a few beyond ASCII are none of them, nor are the escape sequences of terminals.
+    `iso2022_kr`, `iso2022_jp_ext`, `iso2022_cn` (which Python cannot decode itself) or `hz`. None
+    for bytes with more than a few beyond ASCII, and for the escape sequences of terminals.
     """
     escaped = b"\x1b" in data
     if not escaped and b"~{" not in data:
@@ -53,9 +59,8 @@ def stateful_codec(data: bytes) -> str | None:
         found = "iso2022_jp_ext"
     elif _reads_as_hz(data):
         found = "hz"
-    if found and len(_HIGH.findall(data)) <= max(1, DAMAGED * len(data)):
-        return found
-    return None
+    beyond = len(data) - len(data.translate(None, _HIGH)) if found else 0
+    return found if beyond <= max(1, DAMAGED * len(data)) else None
 
 
 def _reads_as_hz(data: bytes) -> bool:
@@ -71,22 +76,35 @@ def _reads_as_hz(data: bytes) -> bool:
     )
 
 
-def decode_stateful(data: bytes, codec: str) -> str:
-    """Return the text of bytes in a codec of `stateful_codec`, with U+FFFD for damage."""
+def decode_stateful(data: bytes, codec: str) -> str | None:
+    """Return the text of bytes in a codec of `stateful_codec`, with U+FFFD for damage.
+
+    None where what follows the escape sequences is not text of that charset.
+    """
     if codec == "hz":
-        return _HZ.sub(_from_hz, data).decode("utf-8", "replace").replace("~~", "~")
-    return "".join(_segments(data))
+        text = _HZ.sub(lambda run: _from_hz(run, False), data).decode("utf-8", "replace")
+        if "\ufffd" in text and len(data) <= REREAD:
+            text = _HZ.sub(lambda run: _from_hz(run, True), data).decode("utf-8", "replace")
+        text = text.replace("~~", "~")
+    else:
+        text = "".join(_segments(data, False))
+        if "\ufffd" in text and len(data) <= REREAD:
+            text = "".join(_segments(data, True))
+    damaged = text.count("\ufffd")
+    intact = len(text) - len(text.encode("ascii", "ignore")) - damaged
+    common = text_bits(text) <= COMMON * intact + BAD * damaged
+    return text if intact and intact >= INTACT * (damaged - 2) and common else None
 
 
-def _from_hz(match: re.Match[bytes]) -> bytes:
-    return _pairs(match[1] or b"", "gb18030").encode()
+def _from_hz(match: re.Match[bytes], careful: bool) -> bytes:
+    return _pairs(match[1] or b"", "gb18030", careful).encode()
 
 
-def _segments(data: bytes) -> Iterator[str]:
-    """Yield the text between the switches of an ISO-2022 charset."""
+def _segments(data: bytes, careful: bool) -> Iterator[str]:
+    """Yield the text between the switches of an ISO-2022 charset; `careful`: see `damage`."""
     at, charset, shifted = 0, "", ""
     for match in _SWITCH.finditer(data):
-        yield _decoded(data[at : match.start()], charset)
+        yield _decoded(data[at : match.start()], charset, careful)
         at = match.end()
         switch = match[0]
         if switch in _SHIFTED:
@@ -98,22 +116,22 @@ def _segments(data: bytes) -> Iterator[str]:
             yield "\n"
         else:
             charset = _SETS.get(switch, "")
-    yield _decoded(data[at:], charset)
+    yield _decoded(data[at:], charset, careful)
 
 
-def _decoded(data: bytes, charset: str) -> str:
+def _decoded(data: bytes, charset: str, careful: bool) -> str:
     if not charset:
         return data.decode("ascii", "replace")
     if charset == "katakana":
         high = bytes(byte | 0x80 if 0x21 <= byte <= 0x5F else byte for byte in data)
         return high.decode("cp932", "replace")
-    return _pairs(data, charset)
+    return _pairs(data, charset, careful)
 
 
-def _pairs(data: bytes, charset: str) -> str:
+def _pairs(data: bytes, charset: str, careful: bool) -> str:
     """Return the text of bytes in a set of two bytes per character; spaces stand for themselves."""
     eight = data.translate(_EIGHT_BITS)
-    if charset in WIDE:
+    if charset in WIDE and careful:
         return decode_wide(eight, charset)
     codec = "euc_jp" if charset == "jisx0212" else "euc_jisx0213"
     if charset not in {"jisx0212", "plane2"}:

@@ -7,7 +7,7 @@ from unicodedata import category
 
 import numpy as np
 
-from filters.text.charset.evidence import text_bits
+from filters.text.charset.evidence import beyond_ascii, text_bits
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -18,6 +18,8 @@ _BOMS = (
 )
 COMMON = 12.0
 """Bits per character beyond ASCII at most; pairs of ASCII that are read as UTF-16 cost 15."""
+ASCII_BITS = 5.0
+"""Bits of a character of ASCII, where two readings of the same bytes are compared."""
 SHORTEST = 64
 """Bytes of UTF-16 that show it without a mark though a byte is missing behind them."""
 SHIFTED = 4
@@ -59,16 +61,16 @@ def unicode_codec(head: bytes) -> str | None:
         if _has_zeros_of(head, codec, width) and _reads(head, codec)
     ]
     if len(found) > 1:  # 一 is 4E 00
-        return min(found, key=lambda codec: text_bits(_text(head, codec)))
+        return min(found, key=lambda codec: _bits(_text(head, codec)))
     return found[0] if found else _shifted(head)
 
 
 def reads_as(data: bytes, codec: str) -> bool:
     """Return whether all of `data` is East Asian text in a codec of UTF-16, without zero bytes."""
-    if len(data) % 2:
+    if not data or len(data) % 2:
         return False
     text = data.decode(codec, "replace")
-    beyond = len(text) - len(text.encode("ascii", "ignore"))
+    beyond = beyond_ascii(text)
     east = sum(char >= "\u2e80" for char in text)
     return (
         east >= 0.9 * beyond
@@ -110,7 +112,12 @@ def decode_unicode(data: bytes, codec: str) -> str:
         data.decode(codec, "replace"),
         data[:at].decode(codec, "replace") + "\ufffd" + rest,
     )
-    return min((plain, shifted), key=text_bits)
+    return min((plain, shifted), key=_bits)
+
+
+def _bits(text: str) -> float:
+    """Return the bits of a text in which ASCII is not free: swapped bytes of 一 are one of it."""
+    return text_bits(text) + ASCII_BITS * len(text.encode("ascii", "ignore"))
 
 
 def _has_zeros_of(head: bytes, codec: str, width: int) -> bool:

@@ -15,7 +15,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from filters.text.charset import decode_text
-from pipelines.ingest.readers.arrow_values import is_bytes, is_list, is_text, stored, texts, values
 from pipelines.ingest.readers.base import (
     File,
     FileStats,
@@ -31,11 +30,13 @@ from pipelines.ingest.readers.base import (
     too_long,
 )
 from pipelines.ingest.readers.fields import COLUMNS, document_columns, take
+from pipelines.storage.arrow_values import is_bytes, is_list, is_text, stored, texts, values
 from pipelines.storage.files import is_remote, open_input
 from schemas.config import Ingest, Source
 from schemas.json_lines import not_found
 
 BATCH = 1000
+DAMAGED = 0.01  # of a text's characters; of a short text, one character is up to three U+FFFD
 _FAULTS = (OSError, pa.ArrowException, ValueError, OverflowError)
 """What pyarrow raises for damage."""
 
@@ -88,18 +89,24 @@ def _read_file(split: Split, file: File, source: Source, ingest: Ingest, stats: 
             yield _unreadable(file, error)
         return
     with table:
-        sizes = [table.metadata.row_group(n).total_byte_size for n in range(table.num_row_groups)]
+        groups = [table.metadata.row_group(number) for number in range(table.num_row_groups)]
+        sizes = [group.total_byte_size for group in groups]
         try:
             columns = _columns(table, source.text)
+        except (OSError, pa.ArrowException) as error:
+            if split.index == 0:
+                yield _unreadable(file, error)
+            return
         except ValueError as error:
             if split.index == 0 and table.metadata.num_rows:
                 detail = f"{error}: set sources.{split.source}.text"
                 yield Reject(file.relative, "0", 0, "no_text", detail, lost_bytes=sum(sizes))
             return
-        own.file_records, own.file_bytes = table.metadata.num_rows, sum(sizes)
+        own.file_records = sum(group.num_rows for group in groups)
+        own.file_bytes = sum(sizes)
         row = 0
         for group, size in enumerate(sizes):
-            rows = table.metadata.row_group(group).num_rows
+            rows = groups[group].num_rows
             if group % split.count == split.index:
                 left = size
                 for item in _group(split, file, source, ingest, table, columns, group, row):
@@ -121,8 +128,7 @@ def _unreadable(file: File, error: Exception) -> Reject:
 
 
 def _about_encryption(error: Exception) -> bool:
-    message = str(error).lower()
-    return "encrypt" in message or "decrypt" in message
+    return "crypt" in str(error).lower()
 
 
 def _group(
@@ -142,6 +148,8 @@ def _group(
         for part in _parts(table, columns, group):
             yield from _items(split, file, source, ingest, columns, part, row)
             row += part.batch.num_rows
+        if row < end:
+            raise _Damaged(ValueError("the column of the text ends before the row group does"))
     except _Damaged as damage:
         lost = meta.total_byte_size * (end - row) // max(1, meta.num_rows)
         detail = f"rows {row} to {end - 1}: {damage}"
@@ -149,8 +157,6 @@ def _group(
 
 
 class _Damaged(Exception):
-    """A column cannot be read any further."""
-
     def __init__(self, error: Exception) -> None:
         message = str(error)
         super().__init__(message.splitlines()[0][:200] if message else type(error).__name__)
@@ -224,7 +230,7 @@ def _items(
 ) -> Iterator[Item]:
     """Yield the item of each row, without those outside of the source's limit.
 
-    Raises _Damaged where the texts cannot be decoded.
+    Raises _Damaged.
     """
     wanted = [
         split.below is None or sampled(split, file, str(first + row))
@@ -277,7 +283,7 @@ def _row(
     size = 0 if text is None else len(text) if isinstance(text, bytes) else _bytes(text)
     if isinstance(text, bytes):
         try:
-            text, _ = decode_text(text, source.encoding)
+            text = _decoded(text, source.encoding)
         except UnicodeDecodeError as error:
             detail = f"column {source.text!r}: at byte {error.start} of the text: {error.reason}"
             return Reject(file.relative, position, size, "invalid_utf8", detail, excerpt(text))
@@ -287,6 +293,17 @@ def _row(
     if size > ingest.max_document_bytes:
         return Reject(file.relative, position, size, "too_long", too_long(size, ingest))
     return Record(file.relative, position, size, text, **document_columns(fields, left_out))
+
+
+def _decoded(data: bytes, encoding: str | None) -> str:
+    """Return the text of bytes, U+FFFD for the damaged ones. Raises UnicodeDecodeError for many."""
+    try:
+        return decode_text(data, encoding)[0]
+    except UnicodeDecodeError:
+        text = data.decode(encoding or "utf-8", "replace")
+        if text.count("\ufffd") > min(max(3, DAMAGED * len(text)), len(text) / 2):
+            raise
+        return text
 
 
 def _bytes(text: str) -> int:

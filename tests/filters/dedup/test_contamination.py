@@ -9,8 +9,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from filters.dedup.contamination import build_index, contamination, read_items
+from filters.dedup.annotator import Sign
+from filters.dedup.contamination import build_index, contamination
+from filters.dedup.items import read_items
 from filters.text.repair import normalise
+from schemas.config import Decontaminate, Dedup
 from schemas.errors import InputError
 
 ENGLISH = (
@@ -128,3 +131,10 @@ def test_a_file_of_items_that_is_broken_names_its_line(tmp_path: Path):
         read_items(str(path))
     with pytest.raises(InputError, match="no such file"):
         read_items(str(tmp_path / "none.jsonl"))
+
+
+def test_items_that_are_all_too_short_to_be_found_are_an_error(tmp_path: Path):
+    path = tmp_path / "items.jsonl"
+    path.write_text('{"text": "one two three"}\n{"text": "가나다"}\n', "utf-8")
+    with pytest.raises(InputError, match=r"items\.jsonl: no item has 8 words"):
+        Sign(Dedup(), Decontaminate(against=[str(path)]))

@@ -13,7 +13,8 @@ import zstandard
 from typer.testing import CliRunner
 
 from bibim.cli.app import app
-from filters.dedup.contamination import build_index, contamination, read_items
+from filters.dedup.contamination import build_index, contamination
+from filters.dedup.items import read_items
 from pipelines.dedup.eval_sets import BENCHMARKS, BY_NAME, items, read_benchmark
 from schemas.errors import InputError
 

@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.ingest.readers import read_split
-from pipelines.ingest.readers.arrow_values import values
 from pipelines.ingest.readers.base import Item, ReadStats, Record, Reject
 from pipelines.ingest.readers.fields import meta_json
 from pipelines.ingest.readers.plan import plan_splits
+from pipelines.storage.arrow_values import values
 from schemas.config import Ingest, Source
 from schemas.json_lines import UNREAD
 from tests.support.reading import read, rejects, texts
@@ -157,6 +157,14 @@ def test_a_text_that_is_not_utf8_is_read_by_the_sources_encoding(tmp_path: Path,
     column = pa.array([text.encode("cp949") for text in TEXTS]).view(kind)
     path = write(tmp_path / "a.parquet", {"text": column})
     assert texts(read(path, encoding="cp949")[0]) == TEXTS
+
+
+def test_one_bad_byte_of_a_text_becomes_a_replacement_character(tmp_path: Path):
+    data = "글입니다. ".encode() * 20
+    column = pa.array([data[:5] + b"\xff" + data[5:], data[:30], b"\xff\xfe\xfd"])
+    items, _ = read(write(tmp_path / "a.parquet", {"text": column}))
+    assert [text.count("\ufffd") for text in texts(items)] == [3, 1]
+    assert rejects(items) == [("invalid_utf8", "2")]
 
 
 def test_the_field_of_a_struct_is_the_text_and_a_column_of_that_name_comes_first(tmp_path: Path):

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.ingest.readers.arrow_values import values
 from pipelines.ingest.readers.base import Record
 from pipelines.ingest.readers.fields import document_columns, meta_json
 from pipelines.ingest.run import Collector
+from pipelines.storage.arrow_values import values
 from schemas.config import Source
 from tests.pipelines.ingest.test_fields import SPLIT
 from tests.support.random_arrow import random_array
