@@ -13,6 +13,8 @@ _BLOCK, _END = 0x314159265359, 0x177245385090
 """48 bits before a block, and before a stream's checksum."""
 _LONGEST = 2 << 20
 """Packed bytes of a block at the most; 900 KB hardly ever grow."""
+_FIRST = 16 << 10
+"""Bytes in which the next block is looked for first: small files in a row have small ones."""
 _RATIO = 5.0
 _HEADER = re.compile(rb"BZh[1-9]")
 
@@ -44,17 +46,20 @@ class _Bits:
 
     def find(self, at: int, longest: int | None = None) -> tuple[int, int] | None:
         """Return (bit, magic) of the first block or end from bit `at` on, in `longest` bytes."""
-        start, limit = at // 8, longest
+        start, left = at // 8, longest
+        count = _FIRST
         while True:
-            count = min(CHUNK, limit) if limit is not None else CHUNK
+            if left is not None:
+                count = min(count, left)
             data = self._window.read(start, count + 8)
             hits = [hit for each in _PATTERNS if (hit := self._hit(data, start, at, each))]
             if hits:
                 return min(hits)
-            if len(data) < count + 8 or (limit is not None and limit <= count):
+            if len(data) < count + 8 or left == count:
                 return None
             start += count
-            limit = None if limit is None else limit - count
+            left = None if left is None else left - count
+            count = min(2 * count, CHUNK)
 
     def _hit(
         self, data: bytes, start: int, at: int, pattern: tuple[int, bytes, int]
@@ -147,6 +152,7 @@ def _block(
     data = b"BZh9" + (value << fill).to_bytes((count + fill) // 8, "big")
     decoder = bz2.BZ2Decompressor()
     pieces: list[bytes] = []
+    fault = ""
     try:
         while not decoder.eof:
             out = decoder.decompress(data, CHUNK)
@@ -154,12 +160,14 @@ def _block(
             if out:
                 pieces.append(out)
             elif decoder.needs_input:
+                fault = "a block ends too early"
                 break
     except (OSError, EOFError) as error:
-        if stop is not None:
-            yield tally.damage(_place(str(error).lower(), at), (stop - at) // 8)
-            return None
+        fault = str(error).lower()
     if stop is not None:
+        if fault:
+            yield tally.damage(_place(fault, at), (stop - at) // 8)
+            return None
         tally.packed += (stop - at) // 8
     for piece in pieces:
         tally.unpacked += len(piece)

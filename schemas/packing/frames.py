@@ -152,6 +152,7 @@ def unpack(window: Window, form: Format) -> Iterator[bytes | Gap]:
             detail = f"{form.name}: {damage}, at byte {damage.at} of the file"
             if damage.whole:
                 at = damage.at
+                detail += f"; any of the {got:,} bytes before may be wrong"
                 yield Gap(tally.unpacked, CORRUPT, detail, 0, 0, tally.unpacked - got)
                 continue
             tally.packed = packed + damage.at - start

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from schemas.packing import frames
 from schemas.packing.frames import Cut, Damage, Frame, Gap
-from schemas.packing.window import CHUNK, Window
+from schemas.packing.window import KEEP, Window
 
 MAGIC = b"\xfd7zXZ\x00"
 _START = re.compile(rb"\xfd7zXZ\x00|\x21\x01")
@@ -150,7 +150,7 @@ class _Xz:
     def _open_index(self, window: Window, at: int) -> Frame:
         self._inside = False
         count, place = 0, 1
-        data = window.read(at, CHUNK)
+        data = window.read(at, KEEP)
         count, place = _number(data, place)
         for _ in range(2 * count):
             _, place = _number(data, place)

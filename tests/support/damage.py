@@ -23,9 +23,9 @@ _WORDS = [
     "".join(_RNG.choice("가나다라마바사아자차abcdefghij") for _ in range(_RNG.randint(2, 8)))
     for _ in range(2000)
 ]
-LINES = [f'{{"text": "{n} {" ".join(_RNG.choices(_WORDS, k=25))}"}}\n' for n in range(20_000)]
+LINES = [f'{{"text": "{n} {" ".join(_RNG.choices(_WORDS, k=25))}"}}\n' for n in range(8000)]
 DATA = "".join(LINES).encode()
-"""About 5 MB that compress about as text does."""
+"""About 2 MB that compress about as text does."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def _parts(pack: Callable[[bytes], bytes], count: int = 40) -> bytes:
 
 
 def _xz_blocks(data: bytes) -> bytes:
-    command = ["xz", "-1", "-T2", "--block-size=200000", "-c"]
+    command = ["xz", "-1", "-T2", "--block-size=100000", "-c"]
     return subprocess.run(command, input=data, capture_output=True, check=True).stdout
 
 

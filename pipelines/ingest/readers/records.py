@@ -79,7 +79,8 @@ class _Segments:
         if have >= count or self._ended or self.gap:
             return have
         kept = [self._data[self._at :]]
-        while have < count and not self._ended:
+        ahead = count + min(count, _STEP * 8)  # so that what is kept is not copied each time
+        while have < ahead and not self._ended:
             piece = next(self._pieces, None)
             if piece is None:
                 self._ended = True

@@ -199,6 +199,7 @@ def _page(file: File, entry: Entry, ingest: Ingest) -> Item:
         url=entry.headers.get("warc-target-uri", "").strip("<>") or None,
         timestamp=entry.headers.get("warc-date"),
         meta=None if plain else {"charset": charset},
+        page=not plain,
     )
 
 
