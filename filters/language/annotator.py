@@ -21,6 +21,7 @@ from filters.language import prose
 from filters.language.codelang import code_features, code_language, code_score, guess_language
 from filters.language.hints import language_votes
 from filters.language.scripts import LETTERS, script_counts, shares
+from filters.text.lost import lost_marks
 from schemas.config import Identify as Settings
 from schemas.documents import AUTO
 
@@ -81,6 +82,10 @@ def clean_excerpts(text: bytes) -> list[str]:
         parts = [start[:WINDOW], centre[half : half + WINDOW], end[-WINDOW:]]
     cleaned = (_SPACE.sub(" ", _MARKS.sub(" ", _NOISE.sub(" ", part))).strip() for part in parts)
     return [part for part in cleaned if part]
+
+
+LOST_BYTES, LOST_WEIGHT = 3, 5
+"""Bytes of a mark of a lost character; a text of which a fifth is lost is in no language. Ours."""
 
 
 @dataclass
@@ -216,7 +221,17 @@ class Identify:
             lang[row], score[row], other[row] = self._decide(ranked)
             if lang[row] == ENGLISH and share[row] >= MIXED:
                 other[row] = KOREAN
+        self._doubt(data, offsets, lang, score)
         return Languages(lang, score, other)
+
+    def _doubt(self, data: Bytes, offsets: Offsets, lang: list[str], score: Floats) -> None:
+        """Lower the score of texts of which a wrong charset destroyed characters."""
+        lost = lost_marks(data, offsets, everywhere(offsets))
+        for row in np.flatnonzero(lost):
+            share = lost[row] / max(offsets[row + 1] - offsets[row], 1) * LOST_BYTES
+            score[row] *= max(0.0, 1 - LOST_WEIGHT * share)
+            threshold = self._settings.thresholds.get(lang[row], self._settings.default_threshold)
+            lang[row] = lang[row] if score[row] >= threshold else UNDETERMINED
 
     def _predict(self, data: Bytes, offsets: Offsets, rows: Longs) -> list[dict[str, float]]:
         """Return the model's probability of each language by row, excerpts weighted by length."""

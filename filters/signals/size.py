@@ -21,6 +21,7 @@ from filters.columnar.kernels import (
     next_codepoint,
 )
 from filters.signals.family import Family
+from filters.text.lost import lost_marks
 
 JAMO_RUN = 3
 """ㅋㅋㅋ and longer is a run."""
@@ -65,6 +66,7 @@ def compute(data: Bytes, offsets: Offsets, where: Mask) -> Doubles:
             counts[:, MARK] / visible,
             counts[:, DIGIT] / visible,
             jamo_runs(data, offsets, where) / visible,
+            lost_marks(data, offsets, where) / visible,
         ]
     )
 
@@ -78,6 +80,7 @@ SIGNALS = Family(
         "mark_ratio": "share of punctuation and symbols in the visible characters",
         "digit_ratio": "share of digits in the visible characters",
         "jamo_runs": "share of visible characters in runs of three or more jamo (ㅋㅋㅋ, ㅠㅠㅠ)",
+        "lost_chars": "marks of characters that a wrong charset lost per visible character",
     },
     compute=compute,
     counts=frozenset({"bytes", "chars"}),

@@ -3,7 +3,7 @@
 - UTF-8 read as Latin-1 or Windows-1252, also twice, by `ftfy`; where a space stands for the byte A0
   inside a Hangul syllable, by ourselves;
 - Windows-1252 read as Latin-1: its quotes, dashes and ellipsis are then control characters;
-- EUC-KR read as Latin-1 (ÇÑ±Û → 한글), which ftfy leaves.
+- EUC-KR read as Latin-1 (ÇÑ±Û → 한글), and UTF-8 read as CP949 (踰덉㎏ → 번째), which ftfy leaves.
 
 A text that shows mojibake beside what it stands for ("â˜• means ☕") shows it on purpose: it stays.
 """
@@ -11,6 +11,8 @@ A text that shows mojibake beside what it stands for ("â˜• means ☕") shows
 from __future__ import annotations
 
 import re
+
+from filters.text.charset.mojibake import from_cp949
 
 _SUSPECT = re.compile(
     "[\u00c2-\u00f4\u0413\u0412][\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc"
@@ -27,6 +29,10 @@ end of EBCDIC: only before a space is it an ellipsis."""
 _SPACED_HANGUL = re.compile("[\xea-\xed](?: [\x80-\xbf]|[\x80-\xbf] )")
 """A syllable in UTF-8 read as Latin-1 whose byte A0 became a space."""
 _EUC_KR = re.compile("[\u00a1-\u00fe]{4,}")
+_CP949 = re.compile(
+    "[\u4e00-\u9fff\uf900-\ufaff][가-힣\u3200-\u33ff]|[가-힣][\u4e00-\u9fff\uf900-\ufaff]"
+)
+"""UTF-8 of Hangul read as CP949 is hanja beside rare syllables; so is some true Korean."""
 MIN_SYLLABLES = 3
 """A line is decoded from EUC-KR read as Latin-1 only if that gives so many Hangul syllables, …"""
 COMMON_SHARE = 0.4
@@ -42,7 +48,7 @@ COMMON = frozenset(
 
 def restore(text: str) -> tuple[str, int]:
     """Return `text` with the lines that were decoded wrongly restored, and characters replaced."""
-    if not any(form.search(text) for form in (_SUSPECT, _WINDOWS_1252, _EUC_KR)):
+    if not any(form.search(text) for form in (_SUSPECT, _WINDOWS_1252, _EUC_KR, _CP949)):
         return text, 0
     count = 0
     lines = text.split("\n")
@@ -89,6 +95,8 @@ def _restored(line: str) -> str:
         candidates.append(_WINDOWS_1252.sub(_from_windows_1252, line))
     if _EUC_KR.search(line):
         candidates.append(_from_euc_kr(line))
+    if _CP949.search(line) and (words := from_cp949(line)) is not None:
+        return words
     return min(candidates, key=_accented)  # each repair sometimes misreads the other's mojibake
 
 

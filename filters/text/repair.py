@@ -214,9 +214,10 @@ def _range(*pairs: tuple[int, int]) -> frozenset[str]:
     return frozenset(chr(code) for low, high in pairs for code in range(low, high + 1))
 
 
+_HANJA = _range((0x4E00, 0x9FFF), (0xF900, 0xFAFF))
 _REPAIRS: dict[Repair, tuple[frozenset[str], Callable[[str], tuple[str, int]]]] = {
     # Mojibake first: its bytes look like controls.
-    "mojibake": (_range((0x80, 0x9F), (0xB0, 0xF4), (0x412, 0x413)), restore),
+    "mojibake": (_HANJA | _range((0x80, 0x9F), (0xB0, 0xF4), (0x412, 0x413)), restore),
     "controls": (_range((0, 8), (11, 12), (14, 31), (0x7F, 0x9F)), _controls),
     "zero_width": (
         _range((0xAD, 0xAD), (0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F)),

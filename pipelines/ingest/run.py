@@ -14,12 +14,14 @@ import pyarrow as pa
 from filters.text.repair import META, has_text, repair
 from pipelines.code_version import code_version
 from pipelines.engine.context import Context
+from pipelines.engine.keys import file_key
 from pipelines.ingest.readers import READERS, read_split
 from pipelines.ingest.readers.base import ReadStats, Record, Reject, Split
 from pipelines.ingest.readers.fields import LEFT_OUT, MAX_PATHS, meta_json
 from pipelines.ingest.readers.plan import plan_splits
 from pipelines.ingest.weighing import counts, damage_note, rejects_of, too_many, weigh
 from pipelines.runners.runner import Runner, distribute
+from pipelines.stages.ingest import STAGE as INGEST
 from pipelines.storage.files import remove_temporary, write_manifest
 from pipelines.storage.layout import DOCUMENTS, RECEIPTS, REJECTS, SHARDS, source_of
 from pipelines.storage.shards import read_receipts, write_shard
@@ -55,7 +57,7 @@ class IngestTask:
 
 def ingest_tasks(config: Config) -> list[IngestTask]:
     """Return a task for every document shard of the config's sources, sources in order."""
-    code = code_version("pipelines.ingest.run")
+    code = [code_version(*INGEST.code), *(file_key(path) for path in INGEST.models(config))]
     tasks = []
     for name, source in config.sources.items():
         settings = source.model_dump(mode="json", exclude={"path", "limit"})

@@ -126,6 +126,7 @@ def unpack(window: Window, form: Format) -> Iterator[bytes | Gap]:
     at = 0
     while window.read(at := form.skip(window, at), 1):
         start, packed, got, size = at, tally.packed, 0, None
+        frame: Frame | None = None
         try:
             frame = form.open(window, at)
             size = frame.size
@@ -137,6 +138,7 @@ def unpack(window: Window, form: Format) -> Iterator[bytes | Gap]:
             at = frame.at
             tally.packed = packed + at - start
         except Cut:
+            tally.packed = packed + (frame.at - start if frame else 0)
             at = window.end
             resumed = form.find(window, start + 1)
             if resumed is None:

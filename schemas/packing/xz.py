@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from schemas.packing import frames
 from schemas.packing.frames import Cut, Damage, Frame, Gap
-from schemas.packing.window import KEEP, Window
+from schemas.packing.window import CHUNK, KEEP, Window
 
 MAGIC = b"\xfd7zXZ\x00"
 _START = re.compile(rb"\xfd7zXZ\x00|\x21\x01")
@@ -90,8 +90,12 @@ class _Block:
                 raise Damage("not a chunk", self.at)
             packed = control[0] >= 0x80
             place = 3 if packed else 1
-            size = int.from_bytes(head[place : place + 2], "big") + 1
-            yield from self._feed(decoder, place + 2 + (control[0] >= 0xC0) + size)
+            count = int.from_bytes(head[place : place + 2], "big") + 1
+            holds = int.from_bytes(head[1:3], "big") + 1
+            if packed:
+                holds += (control[0] & 0x1F) << 16
+            count += place + 2 + (control[0] >= 0xC0)
+            yield from self._feed(decoder, count, holds=holds)
         if not control:
             raise Cut
         rest = 1 + -(self.at + 1 - self._start) % 4
@@ -99,7 +103,7 @@ class _Block:
         yield from self._feed(decoder, _CHECKS[self._stream[7] & 15], last=True)
 
     def _feed(
-        self, decoder: lzma.LZMADecompressor, count: int, last: bool = False
+        self, decoder: lzma.LZMADecompressor, count: int, last: bool = False, holds: int = 0
     ) -> Iterator[bytes]:
         data = rest = self._window.read(self.at, count)
         pieces: list[bytes] = []
@@ -110,14 +114,46 @@ class _Block:
                 rest = b""
         except lzma.LZMAError as error:
             fault = error
-        if pieces:
-            yield b"".join(pieces)
+        if fault is None:
+            self.at += len(data)
+        elif holds:
+            pieces += self._salvaged(data, sum(map(len, pieces)))
+            # About as much of the chunk was read as came of it.
+            self.at += len(data) * sum(map(len, pieces)) // holds
+        given = b"".join(pieces)
+        if given:
+            yield given
         if fault is not None:
             detail = "a block's checksum differs" if last else str(fault).lower()
             raise Damage(detail, self.at + (count if last else 0), whole=last)
-        self.at += len(data)
         if len(data) < count:
             raise Cut
+
+    def _salvaged(self, data: bytes, given: int) -> list[bytes]:
+        """Return what a damaged chunk gives before its fault, but for the first `given` bytes.
+
+        The block is decoded again, as far as it can still be read.
+        """
+        if self._start < self._window.base:
+            return []
+        decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ)
+        decoder.decompress(self._stream)
+        at, pieces = self._start, []
+        try:
+            while at < self.at:
+                rest = self._window.read(at, min(CHUNK, self.at - at))
+                at += len(rest)
+                while decoder.decompress(rest, CHUNK):
+                    rest = b""
+            rest = data
+            while out := decoder.decompress(rest, 1 if given <= 0 else min(given, _STEP)):
+                rest = b""
+                given -= len(out)
+                if given < 0:
+                    pieces.append(out)
+        except lzma.LZMAError:
+            pass
+        return pieces
 
 
 class _Xz:

@@ -135,7 +135,7 @@ class Facts:
                 raw_bytes=row["raw_bytes"],
                 chars=row["length"],
                 text_bytes=row["size"],
-                tokens=row.get("tokens") or 0,
+                tokens=(row.get("tokens") or 0) if row["first"] is None else 0,
             )
             reason = None if row["first"] is None else row["verdict"]
             step = len(self.steps)

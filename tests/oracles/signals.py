@@ -121,6 +121,12 @@ def jamo_runs(text: str) -> Value:
     return share(in_runs, len(visible(text)))
 
 
+def lost_chars(text: str) -> Value:
+    """marks of characters that a wrong charset lost per visible character"""
+    marks = re.findall("\ufffd|占쏙옙|锟斤拷|\u00ef\u00bf\u00bd", text)
+    return share(len(marks), len(visible(text)))
+
+
 def lines(text: str) -> Value:
     """lines that hold some text"""
     return len(lines_of(text))
@@ -331,7 +337,7 @@ def symbol_ratio(text: str) -> Value:
 SIGNALS: dict[str, Callable[[str], Value]] = {
     function.__name__.rstrip("_"): function
     for function in (
-        bytes_, chars, hangul_ratio, alnum_ratio, mark_ratio, digit_ratio, jamo_runs, lines,
+        bytes_, chars, hangul_ratio, alnum_ratio, mark_ratio, digit_ratio, jamo_runs, lost_chars, lines,
         mean_line_length, max_line_length, bullet_lines, ellipsis_lines, line_punctuation,
         sentence_endings, short_lines, dup_lines, dup_line_chars, char_duplicates, paragraphs,
         dup_paragraphs, dup_paragraph_chars, newline_ratio,
