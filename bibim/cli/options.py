@@ -152,7 +152,9 @@ def complain(text: str, style: str | None = None) -> None:
     """Print a message on standard error, in colour on a terminal."""
     from rich.console import Console
 
-    Console(stderr=True, soft_wrap=True).print(text, style=style, highlight=False, markup=False)
+    Console(stderr=True, soft_wrap=True).print(
+        text, style=style, highlight=False, markup=False, emoji=False
+    )
 
 
 def console() -> Console:

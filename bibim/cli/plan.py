@@ -95,7 +95,7 @@ def _plan_sources(console: Console, config: Config) -> Sizes:
             left.append(f"source {name} passes over: {_counted(passed)}")
     console.print(table)
     for line in left:
-        console.print(line, highlight=False)
+        console.print(line, highlight=False, markup=False, emoji=False)
     return sizes
 
 

@@ -8,6 +8,7 @@ bytes that are not UTF-8 escaped; where a name comes twice, the second member is
 from __future__ import annotations
 
 import posixpath
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from pipelines.ingest.readers.streams import StreamFault, parts
 from pipelines.ingest.readers.tars import BLOCK, Entry
 from pipelines.ingest.readers.walk import shown
 from pipelines.storage.files import open_input
+from schemas import packing
 from schemas.packing import CHUNK
 
 
@@ -30,10 +32,12 @@ def members(path: str, wanted: Callable[[str], bool], limit: int) -> Iterator[En
     try:
         with open_input(path) as raw:
             head = raw.read(BLOCK)
+            plain = is_tar(head)
+            as_zip = not (plain or packing.kind_of(head)) and zipfile.is_zipfile(raw)
             raw.seek(0)
-            if head[:2] == b"PK":
+            if head[:2] == b"PK" or as_zip:
                 found = zips.entries(raw, limit)
-            elif is_tar(head):  # plain, whatever it is called
+            elif plain:  # whatever it is called
                 found = tars.entries(iter(lambda: raw.read(CHUNK), b""), limit)
             else:
                 found = tars.entries(parts(path), limit)

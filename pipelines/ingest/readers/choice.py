@@ -67,7 +67,7 @@ def choose(kind: Kind, source: Source, name: str, tree: bool, folder: bool) -> s
     a folder, of which only files of the format are read.
     """
     wanted = source.format
-    if kind.name == CARD and not (tree or wanted == TREE):
+    if kind.name == CARD and kind.sure and not (tree or wanted == TREE):
         return Passed("helper_file", f"{kind.name}; it describes the data", False)
     if wanted == "auto":
         if tree and kind.form in (*TEXTUAL, "archive"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import zipfile
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import BinaryIO, Literal
@@ -96,6 +97,7 @@ _CARD = re.compile(
     rb"---\r?\n(?:(?!---).*\n)*?(?:dataset_info|configs|task_categories|task_ids|size_categories|"
     rb"pretty_name|annotations_creators|language_creators|multilinguality|source_datasets|viewer):"
 )
+_FRONT = re.compile(rb"---\r?\n[a-z_]+:")
 _PROSE_ENDINGS = (".txt", ".text", ".md", ".markdown", ".rst", ".adoc", ".org", ".tex", ".log")
 _OBJECT = re.compile(rb'\s*\{\s*(?:".*)?\}\s*', re.DOTALL)
 _OBJECT_START = re.compile(rb'\{\s*"')
@@ -290,8 +292,8 @@ def _named(low: str, head: bytes) -> Kind:
     if low.endswith(".ipynb"):
         return Kind("a notebook", "notebook", sure=False)
     name = low.rsplit("/", 1)[-1]
-    if name == "readme.md" and _CARD.match(head):
-        return Kind(CARD, "text")
+    if name == "readme.md" and _FRONT.match(head):
+        return Kind(CARD, "text", sure=_CARD.match(head) is not None)
     if name.rsplit(".", 1)[-1] in _CODE or name in _CODE_NAMES or _SHEBANG.match(head):
         return Kind("code", "code", sure=False)
     markup = not low.endswith(_PROSE_ENDINGS) and _TAG.search(head) is not None
@@ -323,6 +325,8 @@ def look(path: str, size: int, stamp: str, encoding: str | None = None) -> Look:
                 if kind.name == ZIP:
                     file.seek(0)
                     return Look(_of_signature(zip_kind(raw, central_names(file))), None)
+                if not kind.sure and kind.form not in TEXTUAL and zipfile.is_zipfile(file):
+                    return Look(Kind(ZIP, "archive"), None)  # something stands before it
                 if kind.sure or kind.form in TEXTUAL or low == path.lower():
                     return Look(kind, None)
         head = unpacked_head(path, HEAD)

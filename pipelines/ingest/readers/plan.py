@@ -17,8 +17,8 @@ from dataclasses import replace
 
 from pipelines.ingest.readers import READERS
 from pipelines.ingest.readers.base import File, Passed, Reader, Split, rank
-from pipelines.ingest.readers.choice import TREE, choose, is_tree
-from pipelines.ingest.readers.kinds import Kind, Look, ending_of, look
+from pipelines.ingest.readers.choice import RECORDS, TREE, choose, is_tree
+from pipelines.ingest.readers.kinds import CARD, Kind, Look, ending_of, look
 from pipelines.ingest.readers.walk import (
     is_included,
     is_passed,
@@ -82,7 +82,7 @@ def plan_splits(name: str, source: Source, ingest: Ingest) -> list[Split]:
 def _choose_all(name: str, source: Source, files: list[File]) -> list[tuple[File, str]]:
     """Return every file with its reader's name; those that are passed over say why.
 
-    Raises InputError where none is read.
+    Raises InputError where a path that names files gives none to read.
     """
     folder = _is_folder(local_path(name, source.path), files)
     looks = _look_at(source, [file for file in files if not file.passed])
@@ -91,16 +91,22 @@ def _choose_all(name: str, source: Source, files: list[File]) -> list[tuple[File
         ((f.relative, looks[f.path].kind, f.size * _ratio(looks[f.path])) for f in files
          if f.path in looks),
     )  # fmt: skip
+    records = any(found.kind.form in RECORDS for found in looks.values())
     chosen = []
     for file in files:
-        reader: str | Passed = file.passed or _reader(
-            file, looks[file.path].kind, source, name, tree, folder
-        )
+        reader: str | Passed
+        if file.passed:
+            reader = file.passed
+        else:
+            kind = looks[file.path].kind
+            if kind.name == CARD and records:  # beside records any front matter makes a card
+                kind = replace(kind, sure=True)
+            reader = _reader(file, kind, source, name, tree, folder)
         if isinstance(reader, Passed):
             chosen.append((replace(file, passed=reader), ""))
         else:
             chosen.append((file, reader))
-    if all(file.passed for file, _ in chosen):
+    if not folder and all(file.passed for file, _ in chosen):
         raise InputError(_nothing(name, source, [file for file, _ in chosen]))
     return chosen
 

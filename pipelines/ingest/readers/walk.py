@@ -152,7 +152,7 @@ class _Walk:
                 if reason := is_passed(entry.name):
                     what = "folder" if entry.is_dir(follow_symlinks=False) else "file"
                     self._pass(entry.path, reason, f"a {what} that is not read: {_WHY[reason]}")
-                elif not entry.is_dir():
+                elif not _is_folder(entry):
                     self.files.append(entry.path)
                 elif entry.is_symlink():
                     self.links.append(entry.path)
@@ -161,6 +161,13 @@ class _Walk:
 
     def _pass(self, path: str, reason: str, detail: str, fault: bool = False) -> None:
         self.passed.append((path, Passed(reason, detail, fault)))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def local_files(name: str, path: str, include: list[str]) -> list[File]:
@@ -242,8 +249,9 @@ def _real_path(path: str, folders: dict[str, str]) -> str:
 
 def _unreachable(path: str, error: OSError) -> Passed:
     target = _target(path)
-    if target and isinstance(error, FileNotFoundError):
-        return Passed("dangling_link", f"a link to {target}, which is not there", True)
+    if target:
+        why = "is not there" if isinstance(error, FileNotFoundError) else f"fails: {error.strerror}"
+        return Passed("dangling_link", f"a link to {target}, which {why}", True)
     return Passed("unreadable", error.strerror or str(error), True)
 
 

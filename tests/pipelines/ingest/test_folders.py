@@ -89,9 +89,11 @@ def test_helper_files_of_spark_and_the_hub_are_passed_over_by_name(tmp_path: Pat
     }
 
 
-def test_a_readme_without_a_card_is_a_document(tmp_path: Path):
+def test_a_readme_with_front_matter_is_a_card_beside_records_only(tmp_path: Path):
     items, _ = read(write(tmp_path, {"README.md": b"---\ntitle: x\n---\nText.\n"}))
     assert names(items) == ["README.md"]
+    items, _ = read(write(tmp_path, {"a.jsonl": LINES}))
+    assert passed(items) == {"README.md": "helper_file"}
 
 
 def test_a_repository_is_read_file_by_file(tmp_path: Path):
@@ -165,6 +167,7 @@ def test_links_are_followed_once_and_those_to_nothing_are_named(tmp_path: Path):
     data = write(tmp_path / "data", {"a.jsonl": LINES, "sub/b.jsonl": LINES})
     write(tmp_path / "other", {"c.jsonl": LINES})
     (data / "dangling.jsonl").symlink_to("gone.jsonl")
+    (data / "itself.jsonl").symlink_to("itself.jsonl")
     (data / "again.jsonl").symlink_to("a.jsonl")
     (data / "linked").symlink_to(tmp_path / "other")
     (data / "linked2").symlink_to(tmp_path / "other")
@@ -174,7 +177,7 @@ def test_links_are_followed_once_and_those_to_nothing_are_named(tmp_path: Path):
     for path in (data, Path(f"{data}/**/*.jsonl")):
         items, _ = read(path)
         assert len(texts(items)) == 9
-        assert faults(items) == {"dangling.jsonl": "dangling_link"}
+        assert faults(items) == dict.fromkeys(("dangling.jsonl", "itself.jsonl"), "dangling_link")
         again = {name for name, reason in passed(items).items() if reason == "repeated_link"}
         assert again == {"again.jsonl", "linked2", "sub/self", "up", "linked/back"}
 
@@ -260,5 +263,6 @@ def test_a_limit_counts_records_whatever_is_passed_over(tmp_path: Path):
 
 def test_a_folder_of_nothing_that_is_read_counts_what_is_there(tmp_path: Path):
     write(tmp_path, {"a.jpg": JPEG, "b.jpg": JPEG, "c.pdf": PDF})
+    assert len(faults(read(tmp_path)[0])) == 3
     with pytest.raises(InputError, match=r"no file of it is read: 2 × a JPEG image, 1 × a PDF"):
-        read(tmp_path)
+        read(tmp_path / "*")

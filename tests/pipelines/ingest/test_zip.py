@@ -166,3 +166,9 @@ def test_a_bomb_is_never_in_memory(tmp_path: Path):
     *shown, peak = done.stdout.splitlines()
     assert shown == ["['one\\n'] [('too_long', 'bomb.txt')]"] * 2
     assert int(peak) < 400_000
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a"])
+def test_what_stands_before_a_zip_is_passed(tmp_path: Path, name: str):
+    items = items_of(tmp_path / name, b"#!/bin/sh\nexit\n" * 9 + zipped(FILES))
+    assert len(texts(items)) == len(items) == len(FILES)
