@@ -20,8 +20,8 @@ from filters.columnar.kernels import (
     kernel,
     next_codepoint,
 )
-from filters.signals.family import Family
 from filters.columnar.lost import lost_marks
+from filters.signals.family import Family
 
 JAMO_RUN = 3
 """ㅋㅋㅋ and longer is a run."""
