@@ -28,8 +28,6 @@ READERS = {
     )
 }
 """Format → reader. `kinds` and `choice` give a file to one, by its bytes."""
-_TALKATIVE = ("trafilatura", "htmldate", "justext", "courlan", "charset_normalizer", "warcio")
-"""Libraries that log about every odd page, without naming it; the rejects name each."""
 
 
 def read_split(split: Split, source: Source, ingest: Ingest, stats: ReadStats) -> Items:
@@ -38,7 +36,6 @@ def read_split(split: Split, source: Source, ingest: Ingest, stats: ReadStats) -
     Files that are passed over come first, as rejects with their reasons; so do files that are not
     those any more that were planned.
     """
-    _quiet()
     files = []
     for file in split.files:
         reject = _passed(file) or _changed(file)
@@ -94,7 +91,3 @@ def _changed_meanwhile(split: Split, stats: ReadStats) -> Iterator[Reject]:
 
 
 @cache
-def _quiet() -> None:
-    """Keep libraries from writing bare lines to the terminal, once per process."""
-    for name in _TALKATIVE:
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
