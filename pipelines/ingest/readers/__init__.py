@@ -5,7 +5,6 @@ A new reader is a file here that declares a `Reader`, and an entry of READERS.
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -88,6 +87,3 @@ def _changed_meanwhile(split: Split, stats: ReadStats) -> Iterator[Reject]:
                 own.records += 1
                 own.file_records += 1
             yield replace(reject, position="changed")
-
-
-@cache
