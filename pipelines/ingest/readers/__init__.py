@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cache
 
 from pipelines.ingest.readers import lines, tables, warc, whole
 from pipelines.ingest.readers.base import File, FileStats, Items, ReadStats, Reject, Split
