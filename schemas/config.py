@@ -48,9 +48,9 @@ class Source(Section):
     component: str
     """`ko`, `en`, `code` or a name of your own; with `auto` the language decides."""
     path: str
-    """A file, a folder (`tree`), a glob; local or `gs://`, `s3://`, `hdfs://`, `hf://`."""
+    """A file, a folder, a glob; local (`~`, `file://`) or `gs://`, `s3://`, `hdfs://`, `hf://`."""
     format: Format = "auto"
-    """How the files are read; `auto` follows the file's name."""
+    """How the files are read; `auto` follows what each file holds, not its name."""
     text: str = "text"
     """The field (JSONL, Parquet) that holds the text; `a.b` is the field `b` inside of `a`."""
     encoding: Annotated[str, AfterValidator(charset_name)] | None = None
@@ -59,7 +59,7 @@ class Source(Section):
     license: str | None = None
     """Used where the record names none."""
     include: list[str] = []
-    """Only files whose name matches one of these globs (`*.py`)."""
+    """Only files whose name matches one of these globs (`*.py`, `src/*`), in any case."""
     limit: Count | None = None
     """Maximum number of documents: the same ones in every run (by a hash of their ids)."""
 
@@ -68,7 +68,8 @@ class Ingest(Section):
     """Reading: the errors that are tolerated, and the sizes of documents and shards."""
 
     max_reject_share: Unit = 0.01
-    """Maximum share of a source's records that may be unreadable; above it the run stops."""
+    """Maximum share of a source's records, and of its bytes with those lost to damage, that may be
+    unreadable; above it the run stops."""
     max_document_bytes: Bytes = 64_000_000
     """Longer records are rejected, never cut."""
     repair: list[Repair] = ["controls", "zero_width", "mojibake", "jamo", "html"]

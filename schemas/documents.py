@@ -33,11 +33,26 @@ REJECT = pa.schema(
         pa.field("reason", pa.string(), nullable=False),
         pa.field("fault", pa.bool_(), nullable=False),  # counts towards `max_reject_share`
         pa.field("raw_bytes", pa.int64(), nullable=False),
+        pa.field(
+            "lost_bytes", pa.int64(), nullable=False
+        ),  # never read because of damage; estimated
         pa.field("detail", pa.string()),  # the parser's message, with the byte position
         pa.field("excerpt", pa.string()),  # bounded; digits and addresses blanked
     ]
 )
 """Columns of `rejects/SOURCE-00000.parquet`: what could not become a document, and why."""
+
+DAMAGE = frozenset(
+    {
+        "corrupt_stream",
+        "truncated_stream",
+        "corrupt_record",
+        "malformed_record",
+        "truncated_record",
+        "unreadable",
+    }
+)
+"""Reasons of rejects that show a file to be damaged, as does any loss of bytes."""
 
 BATCH_ROWS = 1000
 BATCH_BYTES = 8 << 20

@@ -181,6 +181,7 @@ def check_conservation(accounts: Ledger) -> list[Check]:
             f"{account.read.raw_bytes:,} bytes = "
             f"{account.kept.raw_bytes:,} + {gone.raw_bytes:,} + {bad.raw_bytes:,} "
             f"(+ {account.structural_bytes:,} structural)"
+            + (f"; {account.damage}" if account.damage else "")
         )
         checks.append(_check(f"conservation of {source}", wrong, detail))
     return checks

@@ -7,7 +7,7 @@ things another way and compares.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -34,6 +34,7 @@ from pipelines.stages.tokenize import STAGE as TOKENIZE
 from pipelines.stages.tokenize import cut_columns
 from pipelines.storage.layout import REJECTS
 from schemas.config import Config
+from schemas.documents import DAMAGE
 from schemas.manifest import read_manifest
 from schemas.rules import Rule
 
@@ -86,6 +87,18 @@ class SourceAccount(BaseModel):
     dropped: dict[str, Count]
     rejected: dict[str, Count]
     faults: int
+    damaged_files: int = 0
+    """Files of which a part could not be read."""
+    lost_bytes: int = 0
+    """Bytes that this cost, estimated. Nobody read them: they are in no other figure."""
+
+    @property
+    def damage(self) -> str:
+        """What damage cost, in words; empty where it cost nothing."""
+        if not self.damaged_files:
+            return ""
+        files = "file" if self.damaged_files == 1 else "files"
+        return f"{self.damaged_files:,} damaged {files}, about {self.lost_bytes:,} bytes lost"
 
 
 class Flow(BaseModel):
@@ -389,7 +402,24 @@ def _by_source(out: Path, lines: list[Line]) -> dict[str, SourceAccount]:
         account = of(source)
         account.rejected[reason] = account.rejected.get(reason, Count()).plus(count)
         account.faults += count.documents if fault else 0
+    for source, (files, lost) in damage(out).items():
+        account = of(source)
+        account.damaged_files, account.lost_bytes = files, lost
     return accounts
+
+
+def damage(out: Path) -> dict[str, tuple[int, int]]:
+    """Return by source how many files are damaged, and the bytes that are lost, estimated."""
+    files: dict[str, set[str]] = {}
+    lost: Counter[str] = Counter()
+    manifest = read_manifest(out / REJECTS)
+    for shard in manifest.shards if manifest else ():
+        columns = ["source", "origin", "reason", "fault", "lost_bytes"]
+        for row in read_columns(out, out / REJECTS / shard.name, columns).to_pylist():
+            if row["fault"] and (row["reason"] in DAMAGE or row["lost_bytes"]):
+                files.setdefault(row["source"], set()).add(row["origin"].rpartition(":")[0])
+                lost[row["source"]] += row["lost_bytes"]
+    return {source: (len(names), lost[source]) for source, names in files.items()}
 
 
 def rejects(out: Path) -> list[tuple[str, str, bool, Count]]:

@@ -122,6 +122,11 @@ def facts_of(out: Path, config: Config, manifest: dict[str, Any]) -> dict[str, A
         "languages": _languages(figures),
         "filters": _filters(out, config, figures),
         "rejected": _rejected(figures),
+        "damage": [
+            (source, account.damage)
+            for source, account in sorted(figures.sources.items())
+            if account.damage
+        ],
         "edits": _edits(figures),
         "looked_for": sorted(set(get_args(Entity)) - disabled),
         "not_looked_for": sorted(disabled),

@@ -41,6 +41,9 @@ def print_ledger(console: Console, accounts: Ledger) -> None:
             f"{account.kept.tokens:,}" if account.kept.tokens else "–",
         )
     console.print(table)
+    for source, account in sorted(accounts.sources.items()):
+        if account.damage:
+            console.print(Text(f"{source}: {account.damage}; see rejects/"))
     reasons = sorted(
         {
             reason

@@ -152,7 +152,9 @@ def complain(text: str, style: str | None = None) -> None:
     """Print a message on standard error, in colour on a terminal."""
     from rich.console import Console
 
-    Console(stderr=True, soft_wrap=True).print(text, style=style, highlight=False, markup=False)
+    Console(stderr=True, soft_wrap=True).print(
+        text, style=style, highlight=False, markup=False, emoji=False
+    )
 
 
 def console() -> Console:
@@ -176,6 +178,6 @@ def quiet_libraries() -> None:
     """Keep libraries' log messages off the screen; their errors still show."""
     threading.excepthook = thread_error
     logging.basicConfig(level=logging.ERROR)
-    for name in ("presidio-analyzer", "trafilatura"):
+    for name in ("presidio-analyzer",):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", category=FutureWarning)

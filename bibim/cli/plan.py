@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,30 +68,39 @@ def _plan_sources(console: Console, config: Config) -> Sizes:
     from pipelines.ingest.readers.plan import expansion, plan_splits, read_share
 
     table = Table(title="Sources")
-    for column in ("source", "component", "format"):
+    for column in ("source", "component", "files by format"):
         table.add_column(column)
-    for column in ("files", "MB", "MB of text, about", "shards"):
+    for column in ("MB", "MB of text, about", "shards"):
         table.add_column(column, justify="right")
     sizes: Sizes = {}
+    left: list[str] = []
     for name, source in config.sources.items():
         splits = plan_splits(name, source, config.ingest)
-        files = {file.path: file for split in splits for file in split.files}
-        size = sum(file.size for file in files.values())
-        text = sum(file.size * expansion(file.path) for file in files.values())
+        files = {file: split.format for split in splits for file in split.files}
+        kinds = Counter(kind for file, kind in files.items() if not file.passed)
+        passed = Counter(file.passed.reason for file in files if file.passed)
+        size = sum(file.size for file in files if not file.passed)
+        text = sum(file.size * expansion(file, source) for file in files)
         text = int(text * read_share(splits))
         sizes[name] = (size, text)
-        kinds = ", ".join(sorted({split.format for split in splits}))
         table.add_row(
             name,
             source.component,
-            kinds,
-            f"{len(files):,}",
+            _counted(kinds),
             f"{size / 1e6:,.1f}",
             f"{text / 1e6:,.1f}",
             f"{len(splits):,}",
         )
+        if passed:
+            left.append(f"source {name} passes over: {_counted(passed)}")
     console.print(table)
+    for line in left:
+        console.print(line, highlight=False, markup=False, emoji=False)
     return sizes
+
+
+def _counted(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
 
 
 def _print_stages(console: Console, config: Config, out: Path) -> None:

@@ -17,11 +17,11 @@ import pyarrow.compute as pc
 
 from filters.columnar.arrays import Bytes, Doubles, Floats, Longs, Mask, Offsets
 from filters.columnar.kernels import HANGUL, JAMO, LATIN, buffers, everywhere
+from filters.columnar.lost import lost_marks
 from filters.language import prose
 from filters.language.codelang import code_features, code_language, code_score, guess_language
 from filters.language.hints import language_votes
 from filters.language.scripts import LETTERS, script_counts, shares
-from filters.text.lost import lost_marks
 from schemas.config import Identify as Settings
 from schemas.documents import AUTO
 

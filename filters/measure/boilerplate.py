@@ -1,8 +1,9 @@
-"""Boilerplate at the edges of a document: copyright lines, reporters' sign-offs, cookie banners.
+"""Boilerplate at the edges of a document: copyright lines, reporters' sign-offs, cookie banners,
+front matter of Markdown.
 
 Such lines are the same in thousands of documents, while the text above them is good: they are
-removed, and the document is kept. Only lines at the very end count, and cookie banners at the very
-beginning; a copyright line inside the text stays. The column is called `tails`.
+removed, and the document is kept. Only lines at the very end count, and cookie banners and front
+matter at the very beginning; a copyright line inside the text stays. The column is called `tails`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import pyarrow as pa
 from filters.columnar.arrays import Bytes, Mask, Offsets
 from filters.columnar.kernels import kernel
 from filters.columnar.patterns import compile_patterns, found_between
+from filters.text.front_matter import LONGEST, front_matter_end
 from filters.text.removed_spans import build_removed_spans
 
 REACH = 1000
@@ -63,6 +65,7 @@ _PATTERNS = {
 WEAK = frozenset({"sign-off", "share-bar", "policies"})
 """Kinds that sentences of the text may resemble: removed only where two such lines, or one and a
 line of another kind, are neighbours."""
+FRONT_MATTER = "front-matter"
 _COMPILED = {kind: re.compile(pattern) for kind, pattern in _PATTERNS.items()}
 _SIGNS = """
     copyright (c) ©_ ©1 ©2 ⓒ 저작권 reserved 무단 금지 기자 특파원 통신원 앵커 논설위원 사진 영상
@@ -112,8 +115,17 @@ def _is_visible(byte):  # type: ignore[no-untyped-def]  # typed by Numba
 
 
 @kernel
+def _is_fence(data, begin, end):  # type: ignore[no-untyped-def]  # typed by Numba
+    """Return whether three hyphens are the first visible bytes."""
+    while begin < end and (data[begin] <= 32 or data[begin] == 0xEF):
+        begin += 3 if data[begin] == 0xEF else 1
+    return end - begin > 3 and data[begin] == 45 and data[begin + 1] == 45 and data[begin + 2] == 45
+
+
+@kernel
 def _candidates(data, offsets, where, wanted):  # type: ignore[no-untyped-def]  # typed by Numba
-    """Return bool [rows]: whether the last or the first line holds one of `_SIGNS`."""
+    """Return bool [rows]: whether the last or the first line holds one of `_SIGNS`, or the first
+    is the fence of front matter."""
     text, starts, kinds, begins = wanted
     rows = len(offsets) - 1
     out = np.zeros(rows, np.bool_)
@@ -137,6 +149,7 @@ def _candidates(data, offsets, where, wanted):  # type: ignore[no-untyped-def]  
         out[row] = (
             found_between(data, low, stop, text, starts, kinds, begins) != 0
             or found_between(data, start, high, text, starts, kinds, begins) & _HEAD != 0
+            or _is_fence(data, begin, end)
         )
     return out
 
@@ -146,9 +159,18 @@ def _edges(data: Bytes, begin: int, end: int) -> list[tuple[int, int, str]]:
     low = begin if end - begin <= REACH else _next_line(data, end - REACH, end)
     tail = [] if low < 0 else _suffix(data[low:end].tobytes(), low - begin)
     high = min(end, begin + REACH)
-    head = _prefix(data[begin:high].tobytes())
+    head = _front_matter(data, begin, end) or _prefix(data[begin:high].tobytes())
     reach = tail[0][0] if tail else end - begin
     return [span for span in head if span[1] <= reach] + tail
+
+
+def _front_matter(data: Bytes, begin: int, end: int) -> list[tuple[int, int, str]]:
+    """Return the front matter at the beginning of `data[begin:end]`."""
+    if not _is_fence(data, begin, end):
+        return []
+    text = data[begin : min(end, begin + 4 * LONGEST)].tobytes().decode("utf-8", "ignore")
+    length = len(text[: front_matter_end(text)].encode())
+    return [(0, length, FRONT_MATTER)] if length else []
 
 
 def _next_line(data: Bytes, start: int, end: int) -> int:

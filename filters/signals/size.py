@@ -20,8 +20,8 @@ from filters.columnar.kernels import (
     kernel,
     next_codepoint,
 )
+from filters.columnar.lost import lost_marks
 from filters.signals.family import Family
-from filters.text.lost import lost_marks
 
 JAMO_RUN = 3
 """ㅋㅋㅋ and longer is a run."""

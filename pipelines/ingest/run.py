@@ -19,21 +19,29 @@ from pipelines.ingest.readers import READERS, read_split
 from pipelines.ingest.readers.base import ReadStats, Record, Reject, Split
 from pipelines.ingest.readers.fields import LEFT_OUT, MAX_PATHS, meta_json
 from pipelines.ingest.readers.plan import plan_splits
+from pipelines.ingest.weighing import counts, damage_note, rejects_of, too_many, weigh
 from pipelines.runners.runner import Runner, distribute
 from pipelines.stages.ingest import STAGE as INGEST
 from pipelines.storage.files import remove_temporary, write_manifest
 from pipelines.storage.layout import DOCUMENTS, RECEIPTS, REJECTS, SHARDS, source_of
 from pipelines.storage.shards import read_receipts, write_shard
-from pipelines.storage.store import read_parquet, remove_tree
+from pipelines.storage.store import remove_tree
 from schemas.config import Config, Repair, Source
-from schemas.documents import BATCH_BYTES, BATCH_ROWS, DOCUMENT, REJECT, document_id
+from schemas.documents import (
+    BATCH_BYTES,
+    BATCH_ROWS,
+    DAMAGE,
+    DOCUMENT,
+    REJECT,
+    document_id,
+)
 from schemas.errors import InputError, RunFault
 from schemas.json_lines import whole_text
 from schemas.manifest import Manifest, Shard, content_key, read_manifest
 
 CODE = "code"
 SHOWN = 3
-"""Rejects that the message about too many of them shows, fields that one about them names."""
+"""Fields that the message about those left out names."""
 MAX_COUNTED = 1000
 """Different fields that are counted per shard as left out of `meta`."""
 
@@ -79,6 +87,9 @@ class Collector:
             documents=0,
             rejects=0,
             faults=0,
+            fault_bytes=0,
+            lost_bytes=0,
+            damage=0,
             raw_bytes=0,
             text_bytes=0,
             text_chars=0,
@@ -95,6 +106,10 @@ class Collector:
         self.stats["records"] += 1
         self.stats["rejects"] += 1
         self.stats["faults"] += reject.fault
+        self.stats["fault_bytes"] += reject.raw_bytes * reject.fault
+        self.stats["lost_bytes"] += reject.lost_bytes
+        damage = reject.reason in DAMAGE or reject.lost_bytes > 0
+        self.stats["damage"] += reject.fault and damage
         self.stats["raw_bytes"] += reject.raw_bytes
         self.rejected.append(
             {
@@ -103,6 +118,7 @@ class Collector:
                 "reason": reject.reason,
                 "fault": reject.fault,
                 "raw_bytes": reject.raw_bytes,
+                "lost_bytes": reject.lost_bytes,
                 "detail": reject.detail,
                 "excerpt": reject.excerpt,
             }
@@ -238,30 +254,29 @@ def finish_rejects(out: Path, key: str, tasks: list[IngestTask]) -> Manifest:
 
 
 def check_rejects(out: Path, config: Config, shards: Iterable[Shard]) -> list[str]:
-    """Return a line for each source that yielded no documents, or only without some fields.
+    """Return a line for each source without documents, with damage, or without some fields.
 
     `shards`: those of the documents.
 
-    Raises RunFault if a source has more faults than `ingest.max_reject_share` allows, with the
-    reasons and their counts, the first positions and the remedy; InputError if no source has a
-    document. Pages without a text (a 404, an image) are not faults.
+    Raises RunFault if a source has more faults than `ingest.max_reject_share` allows, of its
+    records or of its bytes with those lost to damage: with the reasons and their counts, the worst
+    positions and the remedy; InputError if no source has a document. Pages without a text (a 404,
+    an image) are not faults.
     """
-    documents: Counter[str] = Counter()
-    faults: Counter[str] = Counter()
     shards = list(shards)
-    for shard in shards:
-        documents[source_of(shard.name)] += shard.rows
-        faults[source_of(shard.name)] += int(shard.stats.get("faults", 0))
-    for source, count in faults.items():
-        if count and count / (count + documents[source]) > config.ingest.max_reject_share:
-            raise RunFault(_too_many(out, config, source, count, documents[source]))
+    weights = weigh(shards)
+    most = config.ingest.max_reject_share
+    for source, weight in weights.items():
+        if max(weight.records_share, weight.bytes_share) > most:
+            raise RunFault(too_many(out, source, weight, most))
+    damaged = [damage_note(out, name, each) for name, each in weights.items() if each.damage]
     empty = []
     for source in config.sources:
-        if not documents[source]:
-            rows = _rejects(out, source)
+        if source not in weights or not weights[source].documents:
+            rows = rejects_of(out, source)
             empty.append(
                 f"source {source}: no documents in {config.sources[source].path}"
-                + (f" (rejected: {_counts(rows)})" if rows else " (it has no records)")
+                + (f" (rejected: {counts(rows)})" if rows else " (it has no records)")
                 + "".join(f"\n  {r['origin']}: {r['reason']}: {r['detail']}" for r in rows[:1])
             )
     if len(empty) == len(config.sources):
@@ -269,7 +284,7 @@ def check_rejects(out: Path, config: Config, shards: Iterable[Shard]) -> list[st
             "\n".join(empty) + f"\nNo documents were ingested; see {out / 'rejects'}, "
             "and check `path` and `format` of the sources"
         )
-    return empty + _changed(shards)
+    return empty + damaged + _changed(shards)
 
 
 def _changed(shards: Sequence[Shard]) -> list[str]:
@@ -293,31 +308,3 @@ def _changed(shards: Sequence[Shard]) -> list[str]:
         if number := count["replaced_chars"]:
             lines.append(f"source {source}: {number:,} halves of characters became U+FFFD")
     return lines
-
-
-def _rejects(out: Path, source: str) -> list[dict[str, Any]]:
-    """Return the rows of a source in `rejects/`."""
-    manifest = read_manifest(out / REJECTS)
-    names = [shard.name for shard in manifest.shards] if manifest else []
-    mine = [name for name in names if source_of(name) == source]
-    return [row for name in mine for row in read_parquet(out / REJECTS / name).to_pylist()]
-
-
-def _counts(rejects: list[dict[str, Any]]) -> str:
-    reasons = Counter(row["reason"] for row in rejects).most_common()
-    return ", ".join(f"{reason} {count}" for reason, count in reasons)
-
-
-def _too_many(out: Path, config: Config, source: str, faults: int, documents: int) -> str:
-    """Return the message about a source with more faults than the config allows."""
-    rows = [row for row in _rejects(out, source) if row["fault"]]
-    shown = "\n".join(
-        f"  {row['origin']}: {row['reason']}: {row['detail']}" for row in rows[:SHOWN]
-    )
-    records = faults + documents
-    return (
-        f"source {source}: {faults / records:.2%} of {records:,} records "
-        f"could not be read, more than ingest.max_reject_share = "
-        f"{config.ingest.max_reject_share:.2%} ({_counts(rows)})\n{shown}\n"
-        f"See {out / 'rejects'}; fix the input, or raise ingest.max_reject_share."
-    )

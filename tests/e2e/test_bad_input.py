@@ -43,7 +43,7 @@ def recipe(tmp_path: Path) -> Path:
             {
                 "name": "bad",
                 "sources": {"bad": {"component": "ko", "path": f"{data}/*.jsonl*"}},
-                "ingest": {"max_document_bytes": "1MB", "max_reject_share": 0.05},
+                "ingest": {"max_document_bytes": "1MB", "max_reject_share": 0.9},
                 "mixture": {"weights": {"ko": 1}},
             }
         ),
@@ -66,11 +66,10 @@ def test_the_run_continues_and_reports_every_fault_with_its_position(recipe: Pat
         ("cut.jsonl.gz", "truncated_stream"),
         ("cut.jsonl.zst", "truncated_stream"),
         ("bad.jsonl", "malformed_json"),
-        ("bad.jsonl", "invalid_utf8"),
         ("bad.jsonl", "no_text"),
         ("long.jsonl", "too_long"),
         ("empty.jsonl", "empty_file"),
-        ("broken.jsonl.gz", "unreadable"),
+        ("broken.jsonl.gz", "malformed_json"),
     }
     assert all(row["origin"].split(":")[1] for row in rejects)
     documents = [
@@ -81,8 +80,10 @@ def test_the_run_continues_and_reports_every_fault_with_its_position(recipe: Pat
     assert sum(origin.startswith("good.jsonl:") for origin in documents) == 1000
     assert sum(origin.startswith("cut.jsonl.zst:") for origin in documents) >= 1500
     assert sum(origin.startswith("cut.jsonl.gz:") for origin in documents) > 3000
+    assert "source bad: 2 damaged files, about " in " ".join(done.stderr.split())
     checked = bibim("audit", "check", out)
     assert checked.returncode == 0, checked.stdout
+    assert "2 damaged files, about " in checked.stdout
 
 
 def test_too_many_rejects_stop_the_run_and_say_which_source_and_why(recipe: Path, tmp_path: Path):
@@ -94,4 +95,5 @@ def test_too_many_rejects_stop_the_run_and_say_which_source_and_why(recipe: Path
     assert "source bad:" in message
     assert "max_reject_share" in message
     assert "truncated_stream 2" in message.replace("\n", " ")
+    assert "2 damaged files, about " in message
     assert "Traceback" not in message

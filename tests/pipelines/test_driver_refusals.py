@@ -111,7 +111,7 @@ def test_a_source_of_which_no_document_came_is_named(source: Path, tmp_path: Pat
     picture.write_bytes(b"\0\0\0")
     pair = {
         "a": {"component": "ko", "path": str(source)},
-        "b": {"component": "ko", "path": str(picture.parent)},
+        "b": {"component": "ko", "path": str(picture.parent), "format": "tree"},
     }
     notes = run(config(source, sources=pair), tmp_path / "two", "ingest")
     assert any(n.startswith("source b: no documents in") and "binary 1" in n for n in notes)
@@ -120,15 +120,22 @@ def test_a_source_of_which_no_document_came_is_named(source: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", ["two.jsonl.bz2", "two.jsonl.xz", "two.csv", "scan.PDF"])
-def test_a_file_that_no_reader_reads_is_refused_unless_its_format_is_named(
-    tmp_path: Path, name: str
-):
+def test_a_file_is_read_as_what_it_holds(tmp_path: Path, name: str):
     file = tmp_path / name
-    file.write_text('{"text": "하나"}\n', "utf-8")
-    with pytest.raises(InputError, match=rf"sources\.a\.path: .*{name}: no reader"):
+    file.write_text('{"text": "하나"}\n{"text": "둘"}\n', "utf-8")
+    run(config(file), tmp_path / "out", "ingest")
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"), [(b"%PDF-1.7\n%\xe2\xe3\n", "a PDF document"), (b"a,b\n1,2\n", "a table")]
+)
+def test_a_file_that_no_reader_reads_is_refused_with_its_kind(
+    tmp_path: Path, data: bytes, kind: str
+):
+    file = tmp_path / "two.csv"
+    file.write_bytes(data)
+    with pytest.raises(InputError, match=rf"sources\.a\.path: .*two\.csv: {kind}.*no reader"):
         run(config(file), tmp_path / "out", "ingest")
-    named = {"a": {"component": "ko", "path": str(file), "format": "jsonl"}}
-    run(config(file, sources=named), tmp_path / "out", "ingest")
 
 
 @pytest.mark.parametrize(

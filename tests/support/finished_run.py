@@ -242,7 +242,8 @@ def _write_documents(
     write_manifest(out / "documents", Manifest(stage="ingest", key="documents", shards=shards))
     refusals = []
     for source in sorted({row["source"] for row in rejects}):
-        batch = _batch([row for row in rejects if row["source"] == source], REJECT)
+        refused = [{"lost_bytes": 0, **row} for row in rejects if row["source"] == source]
+        batch = _batch(refused, REJECT)
         path = out / "rejects" / shard_name(source, 0)
         refusals.append(write_shard(path, REJECT, [batch], key="documents"))
     write_manifest(out / "rejects", Manifest(stage="ingest", key="documents", shards=refusals))

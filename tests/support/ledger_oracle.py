@@ -132,6 +132,12 @@ def edited(spans: dict[str, list[dict[str, Any]] | None]) -> list[tuple[str, int
     return found
 
 
+def _damage(row: dict[str, Any]) -> bool:
+    kinds = ("corrupt_stream", "truncated_stream", "unreadable")
+    kinds += ("malformed_record", "truncated_record")
+    return row["fault"] and (row["reason"] in kinds or row["lost_bytes"] > 0)
+
+
 def sources(out: Path, documents: list[Document]) -> dict[str, Any]:
     """Return the funnel of each source: read = kept + dropped + rejected + structure."""
     rejects: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -166,6 +172,10 @@ def sources(out: Path, documents: list[Document]) -> dict[str, Any]:
                 for reason in reasons
             },
             "faults": sum(row["fault"] for row in refused),
+            "damaged_files": len(
+                {row["origin"].rpartition(":")[0] for row in refused if _damage(row)}
+            ),
+            "lost_bytes": sum(row["lost_bytes"] for row in refused if _damage(row)),
         }
     return funnel
 

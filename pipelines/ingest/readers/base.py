@@ -18,6 +18,15 @@ _DIGIT = re.compile(r"\d")
 
 
 @dataclass(frozen=True)
+class Passed:
+    """Why a file is not read: the reject that it becomes."""
+
+    reason: str
+    detail: str
+    fault: bool
+
+
+@dataclass(frozen=True)
 class File:
     """One input file: its address, its name within the source, its size in bytes, its version."""
 
@@ -26,6 +35,8 @@ class File:
     size: int
     stamp: str
     """Modification time or etag: a file with another size or stamp has changed."""
+    passed: Passed | None = None
+    """Set where it is not to be opened."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +60,10 @@ class Split:
     @property
     def fingerprint(self) -> list[Any]:
         """What its content key is made of; without absolute paths, so data may move."""
-        files = [[file.relative, file.size, file.stamp] for file in self.files]
+        files = [
+            [file.relative, file.size, file.stamp, *([file.passed.reason] if file.passed else [])]
+            for file in self.files
+        ]
         return [self.name, self.format, files, self.index, self.count, self.below]
 
 

@@ -36,7 +36,6 @@ from schemas.config import Ingest, Source
 from schemas.json_lines import not_found
 
 BATCH = 1000
-DAMAGED = 0.01  # of a text's characters; of a short text, one character is up to three U+FFFD
 _FAULTS = (OSError, pa.ArrowException, ValueError, OverflowError)
 """What pyarrow raises for damage."""
 
@@ -70,8 +69,9 @@ def read_parquet(split: Split, source: Source, ingest: Ingest, stats: ReadStats)
 
 def _open(file: File) -> pq.ParquetFile:
     remote = is_remote(file.path)
+    by_path = not remote and file.path.isascii()  # Arrow takes no names that are not UTF-8
     return pq.ParquetFile(
-        open_input(file.path) if remote else file.path,
+        file.path if by_path else open_input(file.path),
         pre_buffer=not remote,
         coerce_int96_timestamp_unit="us",  # in nanoseconds, far years would become near ones
         page_checksum_verification=True,
@@ -281,28 +281,16 @@ def _row(
 ) -> Item:
     size = 0 if text is None else len(text) if isinstance(text, bytes) else _bytes(text)
     if isinstance(text, bytes):
-        try:
-            text = _decoded(text, source.encoding)
-        except UnicodeDecodeError as error:
-            detail = f"column {source.text!r}: at byte {error.start} of the text: {error.reason}"
-            return Reject(file.relative, position, size, "invalid_utf8", detail, excerpt(text))
+        data, (text, codec) = text, decode_text(text, source.encoding)
+        if 2 * text.count("\ufffd") >= max(len(text), 1):
+            detail = f"column {source.text!r}: most of its bytes are not text in {codec}"
+            return Reject(file.relative, position, size, "invalid_utf8", detail, excerpt(data))
     if text is None or not text.strip():
         detail = f"column {source.text!r} is {'null' if text is None else 'empty'}"
         return Reject(file.relative, position, size, "no_text", detail)
     if size > ingest.max_document_bytes:
         return Reject(file.relative, position, size, "too_long", too_long(size, ingest))
     return Record(file.relative, position, size, text, **document_columns(fields, left_out))
-
-
-def _decoded(data: bytes, encoding: str | None) -> str:
-    """Return the text of bytes, U+FFFD for the damaged ones. Raises UnicodeDecodeError for many."""
-    try:
-        return decode_text(data, encoding)[0]
-    except UnicodeDecodeError:
-        text = data.decode(encoding or "utf-8", "replace")
-        if text.count("\ufffd") > min(max(3, DAMAGED * len(text)), len(text) / 2):
-            raise
-        return text
 
 
 def _bytes(text: str) -> int:

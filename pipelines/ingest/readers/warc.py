@@ -1,15 +1,17 @@
-"""WARC and WET: pages to main text, with the charset detected and the extractor applied.
+"""WARC, WET and ARC: pages to main text, with the charset detected and the extractor applied.
 
 Extraction is slow, so splits share a file by blocks of records; every split walks the whole
-file, which costs decompression only.
+file, which costs decompression only. A position is the ordinal of a record, broken ones included.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
 
 from filters.text.charset import decode_page
+from filters.text.charset.unicode import unicode_codec
 from filters.text.html import main_text
 from pipelines.ingest.readers.base import (
     File,
@@ -25,8 +27,10 @@ from pipelines.ingest.readers.base import (
     sampled,
     too_long,
 )
-from pipelines.storage.files import open_input
+from pipelines.ingest.readers.records import Broken, Entry, entries, parse_fields
+from pipelines.ingest.readers.streams import StreamFault
 from schemas.config import Ingest, Source
+from schemas.packing.bodies import TooLong, dechunked, decoded
 
 BLOCK_RECORDS = 8
 """Records that go to one split together."""
@@ -34,7 +38,20 @@ SPLIT_BYTES = 2_000_000
 """Compressed bytes per split."""
 PAGES = ("response", "conversion", "resource")
 """Types of the records that are documents."""
-HTML_TYPES = ("text/html", "application/xhtml+xml")
+HTML_TYPES = frozenset({"text/html", "application/xhtml+xml", "application/vnd.wap.xhtml+xml"})
+UNKNOWN_TYPES = frozenset({"", "unknown", "unknown/unknown", "application/octet-stream", "no-type"})
+"""Content types that say nothing: the body decides."""
+SNIFFED = 1024
+"""Bytes of a body that show what it is."""
+POSITIONS_BLOCK = 64 << 20
+"""Bytes of a record up to which it is checked when positions are counted."""
+_MARKUP = re.compile(
+    rb"(?:<!--.*?-->|<\?xml[^>]*>|\s)*<(?:!doctype\s+html|html|head|body|title|meta|script|div|p|h1|"
+    rb"table|a|br|span|article|main|section|center|font|link|style)[\s/>]",
+    re.IGNORECASE | re.DOTALL,
+)
+_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+")
+_HEADER_END = re.compile(rb"\n\r?\n|\r\r")
 
 
 def read_warc(split: Split, source: Source, ingest: Ingest, stats: ReadStats) -> Items:
@@ -44,97 +61,187 @@ def read_warc(split: Split, source: Source, ingest: Ingest, stats: ReadStats) ->
 
 
 def _read_file(split: Split, file: File, ingest: Ingest, stats: ReadStats) -> Items:
-    import zlib
-
-    from warcio.archiveiterator import ArchiveIterator
-    from warcio.exceptions import ArchiveLoadFailed
-
     own = FileStats(file.relative)
     stats.files.append(own)
-    ordinal = -1
-    offset = 0
+    pages = 0
+
+    def owned(ordinal: int) -> bool:
+        return ordinal // BLOCK_RECORDS % split.count == split.index
+
     try:
-        with open_input(file.path) as raw:
-            archive = ArchiveIterator(raw)
-            for record in archive:
-                ordinal += 1
-                offset = int(archive.offset)
-                length = int(record.rec_headers.get_header("Content-Length") or 0)
-                own.file_records += 1
-                own.file_bytes += length
-                if ordinal // BLOCK_RECORDS % split.count != split.index:
-                    continue
-                own.records += 1
-                own.raw_bytes += length
-                where = str(ordinal)
-                if record.rec_type not in PAGES or (
-                    split.below is not None and not sampled(split, file, where)
-                ):
-                    stats.structural_bytes += length
-                    continue
-                yield _page(file, where, record, length, ingest)
-    except OSError as error:
+        for entry in entries(file.path, ingest.max_document_bytes, owned):
+            own.file_records += 1
+            own.file_bytes += entry.length
+            pages += isinstance(entry, Broken) or entry.kind in PAGES
+            if not owned(entry.ordinal):
+                continue
+            own.records += 1
+            own.raw_bytes += entry.length
+            if isinstance(entry, Broken):
+                yield _broken(file, entry)
+            elif entry.kind not in PAGES or not sampled(split, file, str(entry.ordinal)):
+                stats.structural_bytes += entry.length
+            else:
+                yield _page(file, entry, ingest)
+    except StreamFault as fault:
         if split.index == 0:
-            yield Reject(file.relative, "0", 0, "unreadable", error.strerror or str(error))
-    except (ArchiveLoadFailed, EOFError, zlib.error, ValueError) as error:
-        if split.index == (ordinal + 1) // BLOCK_RECORDS % split.count:
-            reason = "unreadable" if ordinal < 0 else "truncated_stream"
-            detail = f"after record {ordinal} at byte {offset}: {error}"
-            yield Reject(file.relative, str(ordinal + 1), 0, reason, detail)
-    else:
-        if ordinal < 0 and split.index == 0:
-            yield Reject(file.relative, "0", 0, "empty_file", "the file has no records")
+            yield Reject(file.relative, "0", 0, fault.reason, fault.detail)
+        return
+    if split.index == 0 and not pages:
+        yield _without_pages(file, own.file_records)
 
 
-def _page(file: File, where: str, record: Any, length: int, ingest: Ingest) -> Item:
-    """Turn one WARC record into a document or a reject."""
-    headers = record.http_headers
-    url = record.rec_headers.get_header("WARC-Target-URI")
-    content_type = (headers.get_header("Content-Type") if headers else None) or (
-        record.rec_headers.get_header("Content-Type") or ""
+def _broken(file: File, entry: Broken) -> Reject:
+    detail = entry.detail
+    if entry.lost_bytes:
+        detail += f"; about {entry.lost_bytes:,} bytes are lost"
+    return Reject(
+        file.relative,
+        str(entry.ordinal),
+        entry.length,
+        entry.reason,
+        detail,
+        excerpt(entry.shown),
+        lost_bytes=entry.lost_bytes,
     )
+
+
+def _without_pages(file: File, records: int) -> Reject:
+    """Return the reject of a file in which no record is a page, as in WAT files."""
+    if not records:
+        return Reject(file.relative, "0", 0, "empty_file", "the file has no records")
+    detail = f"none of its {records} records is a page; WAT files and requests hold no text"
+    return Reject(file.relative, "end", 0, "no_pages", detail, fault=False)
+
+
+@dataclass(frozen=True)
+class _Message:
+    """A page's body and what its headers claim; the fields are lower case, without quotes."""
+
+    body: bytes
+    content_type: str
+    """Media type and charset as the server sent them."""
+    media_type: str
+    """Lower case, without parameters; empty where none is known."""
+    status: str = ""
+    content_encoding: str = ""
+    chunked: bool = False
+
+
+def _message(entry: Entry) -> _Message:
+    """Return the HTTP message of a record, or its block as a body."""
+    block = entry.block or b""
+    stated = entry.headers.get("content-type", "")
+    identified = entry.headers.get("warc-identified-payload-type", "")
+    if block[:5].upper() != b"HTTP/":
+        sent = "" if stated.lower().startswith("application/http") else stated
+        return _Message(block, sent or identified, _media_type(sent) or _media_type(identified))
+    head, found, body = block.partition(b"\r\n\r\n")
+    if (end := _HEADER_END.search(head)) or not found:
+        head, body = (block[: end.start()], block[end.end() :]) if end else (block, b"")
+    status, *lines = head.decode("latin-1").splitlines()
+    fields = parse_fields(lines)
+    sent = fields.get("content-type", "")
+    return _Message(
+        body,
+        sent or identified,
+        _media_type(sent) or _media_type(identified),
+        [*status.split(), "", ""][1],
+        fields.get("content-encoding", ""),
+        "chunked" in fields.get("transfer-encoding", "").lower(),
+    )
+
+
+def _media_type(content_type: str) -> str:
+    kind = content_type.partition(";")[0].partition(",")[0].strip(" \t\"'").lower()
+    return kind if _TYPE.fullmatch(kind) and kind not in UNKNOWN_TYPES else ""
+
+
+def _page(file: File, entry: Entry, ingest: Ingest) -> Item:
+    """Turn one record into a document or a reject."""
+    where, length = str(entry.ordinal), entry.length
 
     def reject(reason: str, detail: str, fault: bool, shown: bytes = b"") -> Reject:
         return Reject(file.relative, where, length, reason, detail, excerpt(shown), fault)
 
-    if length > ingest.max_document_bytes:
+    if entry.block is None:
         return reject("too_long", too_long(length, ingest), True)
-    status = headers.get_statuscode() if headers else None
-    if status and not status.startswith("2"):
-        return reject("http_status", f"status {status}", False)
-    plain = record.rec_type == "conversion" or content_type.startswith("text/plain")
-    if not plain and not content_type.lower().startswith(HTML_TYPES):
-        return reject("not_html", f"content type {content_type[:80]!r}", False)
-    body = record.content_stream().read()
-    left = record.raw_stream.limit if hasattr(record.raw_stream, "limit") else 0
-    if left:
-        detail = f"{left} of {length} bytes are missing"
-        return reject("truncated_record", detail, True, body)
     try:
-        html, charset = decode_page(body, content_type)
-        text = html.strip() if plain else main_text(html)
-    except (ValueError, LookupError) as error:  # of this page: the archive is intact
-        return reject("unreadable_page", str(error), True, body)
+        message = _message(entry)
+        if message.status and not message.status.startswith("2"):
+            return reject("http_status", f"status {message.status[:40]}", False)
+        if message.media_type and not _is_read(entry, message):
+            return reject("not_html", f"content type {message.content_type[:80]!r}", False)
+        body = _body(entry, message, ingest)
+        plain = _is_plain(entry, message, body)
+        if plain is None:
+            shown = f"content type {message.content_type[:80]!r}, and the body is neither HTML nor"
+            return reject("not_html", f"{shown} plain text", False)
+    except TooLong as error:
+        return reject("too_long", f"{error}; the maximum is {ingest.max_document_bytes}", True)
+    except ImportError as error:
+        return reject("undecodable_body", f"{error}; install the package", True)
+    except ValueError as error:
+        return reject("undecodable_body", str(error), True, message.body)
+    try:
+        page, charset = decode_page(body, message.content_type)
+        text = page.strip() if plain else main_text(page)
+    except Exception as error:  # of this page, whatever its bytes are: the archive is intact
+        detail = str(error) or type(error).__name__
+        return reject("unreadable_page", detail, True, body)
     if not text:
         return reject("no_main_text", f"{len(body)} bytes of {charset}", False)
-    meta = {"charset": charset} if not plain else None
-    date = record.rec_headers.get_header("WARC-Date")
-    return Record(file.relative, where, length, text, url=url, timestamp=date, meta=meta)
+    return Record(
+        file.relative,
+        where,
+        length,
+        text,
+        url=entry.headers.get("warc-target-uri", "").strip("<>") or None,
+        timestamp=entry.headers.get("warc-date"),
+        meta=None if plain else {"charset": charset},
+        page=not plain,
+    )
+
+
+def _is_read(entry: Entry, message: _Message) -> bool:
+    """Return whether a body of the record's media type may be a document."""
+    known = HTML_TYPES | {"text/plain", "text/xml", "application/xml"}
+    return entry.kind == "conversion" or message.media_type in known
+
+
+def _is_plain(entry: Entry, message: _Message, body: bytes) -> bool | None:
+    """Return whether the body is plain text, False for HTML, None for neither."""
+    start = body[:SNIFFED]
+    if b"\0" in start and unicode_codec(start) is None:
+        return None
+    if entry.kind == "conversion" or message.media_type == "text/plain":
+        return True
+    if message.media_type in HTML_TYPES:
+        return False
+    if codec := unicode_codec(start):
+        start = start.decode(codec, "ignore").encode()
+    if _MARKUP.match(start):
+        return False
+    if message.media_type or re.search(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]", start):
+        return None
+    start = start.lstrip()
+    return None if start.startswith((b"{", b"[", b"%PDF")) else not start.startswith(b"<")
+
+
+def _body(entry: Entry, message: _Message, ingest: Ingest) -> bytes:
+    """Return the body without its transfer and content encodings. Raises ValueError, TooLong."""
+    body = dechunked(message.body) if message.chunked else message.body
+    partial = bool(entry.headers.get("warc-truncated"))
+    return decoded(body, message.content_encoding, ingest.max_document_bytes, partial)
 
 
 def page_positions(file: File, source: Source) -> Iterator[str]:
-    """Yield the ordinal of every page of a file, up to a fault."""
-    import zlib
-
-    from warcio.archiveiterator import ArchiveIterator
-    from warcio.exceptions import ArchiveLoadFailed
-
+    """Yield the ordinal of every page of a file."""
     try:
-        with open_input(file.path) as raw:
-            for ordinal, record in enumerate(ArchiveIterator(raw)):
-                if record.rec_type in PAGES:
-                    yield str(ordinal)
-    except (ArchiveLoadFailed, EOFError, OSError, ValueError, zlib.error):
+        for entry in entries(file.path, limit=POSITIONS_BLOCK):
+            if isinstance(entry, Entry) and entry.kind in PAGES:
+                yield str(entry.ordinal)
+    except StreamFault:
         return  # reading reports it
 
 

@@ -154,3 +154,9 @@ def test_a_key_tells_cuts_apart_and_is_0_without_any() -> None:
     other = tails(BODY + "x\nⓒ 누리일보, 무단 전재 금지\n", BODY)
     assert removed_span_keys([other], 2)[0] != keys[0]
     assert removed_span_keys([one, one], 2)[0] != keys[0]
+
+
+def test_front_matter_at_the_beginning_is_cut_and_a_rule_of_hyphens_is_not():
+    matter = "---\ntitle: 제목\nms.assetid: a1\nkeys:\n- b\n---\n"
+    assert left(matter + BODY) == BODY
+    assert left("---\n참고: 아래를 보라.\n---\n" + BODY) == "---\n참고: 아래를 보라.\n---\n" + BODY

@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 
 from filters.columnar.kernels import buffers, everywhere
+from filters.columnar.lost import lost_marks as count
 from filters.text.charset.mojibake import from_cp949
-from filters.text.lost import lost_marks as count
 from tests.support.charset_texts import TEXTS
 
 

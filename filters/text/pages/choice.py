@@ -1,0 +1,368 @@
+"""Which blocks of a page are its main text.
+
+In order: leave out elements by their names and links; find the root, the innermost element that
+holds most of the prose; leave out blocks by their words, parts beside the core, sections that their
+headings name; put the page's title first. Shares were set on pages of news, blogs and documentation
+(`benchmarks/extraction.py`).
+"""
+
+from __future__ import annotations
+
+import re
+
+from filters.text.pages.lines import HEADINGS, is_furniture, is_stray, names_other_section
+from filters.text.pages.marks import (
+    AROUND,
+    COMMENTS,
+    CONTENT,
+    DETAIL,
+    HIDDEN,
+    PERHAPS,
+    RELATED,
+    REPLIES,
+)
+from filters.text.pages.tree import Page
+from filters.text.pages.words import words
+
+KEPT = words("html body main article")
+"""Elements that are never left out by their names."""
+LEAVES = words("p tr td th li ul ol dl dt dd tbody thead pre")
+"""Elements that are too small to be the root of the main text."""
+SHARE, ARTICLE_SHARE, NAMED_SHARE = 0.85, 0.75, 0.5
+"""Share of the weight that the root holds: of any page, of an article, of an element that is named
+as an article's content."""
+CORE_SHARE = 0.85
+"""Share of the root's weight that the core holds."""
+FEW = 30
+"""Bytes below which readers' comments are taken for the page's text."""
+ENDS = frozenset(".!?。…\"'”’)")
+
+_ARTICLE = re.compile(r"og:type[\"']?\s+content=[\"']?article", re.I)
+_SIGNS = ("article:published_time", "NewsArticle", "BlogPosting", "articleBody")
+_NOT_WORD = re.compile(r"\W+")
+
+
+def dated(html: str) -> bool:
+    """Return whether the page calls itself an article: news or a post of a blog."""
+    return any(sign in html for sign in _SIGNS) or (
+        "og:type" in html and bool(_ARTICLE.search(html))
+    )
+
+
+def choose(page: Page, article: bool) -> list[int]:
+    """Return the indexes of the blocks that are the main text, in order."""
+    chooser = _Chooser(page, article)
+    chosen = chooser.run(COMMENTS | AROUND | DETAIL)
+    if chooser.size_of(chosen) < FEW:
+        more = chooser.run(AROUND | DETAIL)
+        if chooser.size_of(more) > 4 * chooser.size_of(chosen) + FEW:
+            chosen = more
+    return chosen or chooser.run(0)
+
+
+def _key(text: str) -> str:
+    return _NOT_WORD.sub("", text).lower()
+
+
+def _sums(values: list[int]) -> list[int]:
+    total = 0
+    sums = [0]
+    for value in values:
+        total += value
+        sums.append(total)
+    return sums
+
+
+class _Chooser:
+    """Chooses among the blocks of one page.
+
+    Sizes and weights are bytes of UTF-8, so that a syllable of Hangul counts as three letters.
+    """
+
+    def __init__(self, page: Page, article: bool) -> None:
+        self.page = page
+        self.article = article
+        self.tags = [page.tags[owner] if owner >= 0 else "" for owner in page.owners]
+        self.sizes = [len(text.encode("utf-8", "replace")) for text in page.texts]
+        self.linked = [
+            size * links // max(len(text), 1)
+            for size, links, text in zip(self.sizes, page.links, page.texts, strict=True)
+        ]
+        self.inside = [False] * len(page.tags)
+        for element, parent in enumerate(page.parents):
+            self.inside[element] = (
+                bool(page.hints[element] & CONTENT)
+                or page.tags[element] in ("article", "main")
+                or (parent >= 0 and self.inside[parent])
+            )
+        self.holds = [bool(hint & CONTENT) for hint in page.hints]
+        for element in range(len(page.tags) - 1, -1, -1):
+            parent = page.parents[element]
+            if parent >= 0 and self.holds[element] and page.first[element] < page.last[element]:
+                self.holds[parent] = True
+        self.title_key = _key(page.title)
+        self.prose = _sums([self.weight(block, False) for block in range(len(page.texts))])
+        self.weights = [self.weight(block, True) for block in range(len(page.texts))]
+
+    def size_of(self, blocks: list[int]) -> int:
+        return sum(self.sizes[block] for block in blocks)
+
+    def weight(self, block: int, by_name: bool) -> int:
+        """Return how much a block counts as prose or code, or `by_name` by where it stands."""
+        page = self.page
+        own = self.sizes[block] - self.linked[block]
+        owner = page.owners[block]
+        if page.pre[block] or (by_name and owner >= 0 and self.inside[owner]):
+            return own
+        text = page.texts[block]
+        if self.sizes[block] >= 80 or text[-1] in ".!?。…:;,":
+            return own
+        return own // 4
+
+    def run(self, left_out: int) -> list[int]:
+        """Return the main text's blocks, without the parts whose marks are in `left_out`."""
+        page = self.page
+        count = len(page.texts)
+        kept = [True] * count
+        sums = _sums(self.weights)
+        sizes = _sums(self.sizes)
+        linked = _sums(self.linked)
+        total = max(sums[-1], 1)
+        dropped = [False] * len(page.tags)
+        for element, parent in enumerate(page.parents):
+            if parent >= 0 and dropped[parent]:
+                dropped[element] = True
+                continue
+            first, last = page.first[element], page.last[element]
+            if first == last:
+                continue
+            share = (sums[last] - sums[first]) / total
+            size = sizes[last] - sizes[first]
+            links = linked[last] - linked[first]
+            if self.leave_out(element, share, size, links, left_out):
+                dropped[element] = True
+                kept[first:last] = [False] * (last - first)
+        weights = [weight * keep for weight, keep in zip(self.weights, kept, strict=True)]
+        root = self.root(weights, dropped)
+        first, last = (page.first[root], page.last[root]) if root >= 0 else (0, count)
+        chosen = [block for block in range(first, last) if kept[block]]
+        chosen = [block for block in chosen if self.belongs(block)]
+        title = self.title(first)
+        chosen = self.lead(root, kept) + self.core(root, chosen, weights)
+        if title >= 0:
+            chosen = self.headed(title, chosen)
+        return self.trimmed(self.sections(chosen), title)
+
+    def core(self, root: int, chosen: list[int], weights: list[int]) -> list[int]:
+        """Return the chosen blocks without parts beside the core that are not prose.
+
+        The core is the innermost element with most of the root's prose. A part beside it stays if
+        half of it is prose.
+        """
+        page = self.page
+        if root < 0:
+            return chosen
+        sums = _sums(weights)
+        total = sums[page.last[root]] - sums[page.first[root]]
+        path = {root}
+        core = root
+        for element in range(root + 1, len(page.tags)):
+            if page.first[element] >= page.last[root]:
+                break
+            own = sums[page.last[element]] - sums[page.first[element]]
+            if (
+                page.parents[element] == core
+                and own >= CORE_SHARE * total
+                and page.tags[element] not in LEAVES
+            ):
+                core = element
+                path.add(core)
+        if core == root:
+            return chosen
+        low, high = page.first[core], page.last[core]
+        sides: dict[int, list[int]] = {}
+        for block in chosen:
+            if not low <= block < high:
+                owner = page.owners[block]
+                while owner >= 0 and page.parents[owner] not in path:
+                    owner = page.parents[owner]
+                sides.setdefault(owner if owner >= 0 else -1 - block, []).append(block)
+        left_out: set[int] = set()
+        for blocks in sides.values():
+            size = self.size_of(blocks)
+            prose = sum(weights[block] for block in blocks)
+            heading = all(self.tags[block] in HEADINGS for block in blocks)
+            if (prose * 2 < size and not (heading and blocks[0] < low)) or (
+                prose * 2 >= size and size < 60
+            ):
+                left_out.update(blocks)
+        return [block for block in chosen if block not in left_out]
+
+    def title(self, before: int) -> int:
+        """Return the block that the page's title repeats, -1 if none does; the last such heading
+        before the block `before` or shortly after it."""
+        page = self.page
+        best, length = -1, 0
+        for block in range(min(len(page.texts), before + 60)):
+            text = page.texts[block]
+            if len(text) > 200 or page.pre[block]:
+                continue
+            key = _key(text)
+            heading = self.tags[block] in HEADINGS
+            if len(key) < 3 or len(key) < length or (not heading and len(key) < 8):
+                continue
+            repeated = key in self.title_key if heading else self.title_key.startswith(key)
+            if repeated and (heading or len(key) > length):
+                best, length = block, len(key)
+        return best if length * 4 >= len(self.title_key) else -1
+
+    def headed(self, title: int, chosen: list[int]) -> list[int]:
+        """Return the chosen blocks with the title, and only prose and headings before it."""
+        page = self.page
+        if not chosen or title > chosen[0] + 60:
+            return chosen
+        before = [
+            block
+            for block in chosen
+            if block < title
+            and self.weights[block] * 2 >= self.sizes[block] >= 80
+            and page.texts[block][-1] in ENDS
+        ]
+        return [*before, title, *(block for block in chosen if block > title)]
+
+    def sections(self, chosen: list[int]) -> list[int]:
+        """Return the chosen blocks without sections whose heading names another part.
+
+        A short line that does so goes with the links that follow it.
+        """
+        kept: list[int] = []
+        level = 0
+        listed = False
+        for at, block in enumerate(chosen):
+            tag, text = self.tags[block], self.page.texts[block]
+            listed = listed and self.is_link(block)
+            if tag in HEADINGS:
+                if level and int(tag[1]) <= level:
+                    level = 0
+                if not level and kept and names_other_section(text):
+                    level = int(tag[1])
+            elif len(text) < 30 and at + 1 < len(chosen) and names_other_section(text):
+                listed = listed or self.is_link(chosen[at + 1])
+            if not level and not listed:
+                kept.append(block)
+        return kept if self.size_of(kept) * 2 > self.size_of(chosen) else chosen
+
+    def is_link(self, block: int) -> bool:
+        """Return whether a block is a link and little else."""
+        return self.linked[block] * 10 >= self.sizes[block] * 8
+
+    def belongs(self, block: int) -> bool:
+        """Return whether a block's own words leave it in the text."""
+        if self.page.pre[block]:
+            return True
+        text, tag = self.page.texts[block], self.tags[block]
+        share = self.linked[block] / max(self.sizes[block], 1)
+        return not is_furniture(text, tag, share) and not (
+            self.article and is_stray(text, tag, share)
+        )
+
+    def lead(self, root: int, kept: list[bool]) -> list[int]:
+        """Return the headings and the prose that stand before the root in the same article."""
+        page = self.page
+        start = around = page.first[root] if root >= 0 else 0
+        while root >= 0:
+            if page.tags[root] in ("article", "main") or page.hints[root] & CONTENT:
+                around = page.first[root]
+            root = page.parents[root]
+        found: list[int] = []
+        for block in range(start - 1, max(-1, min(around - 1, start - 40)), -1):
+            tag = self.tags[block]
+            prose = self.sizes[block] >= 80 and self.linked[block] * 3 < self.sizes[block]
+            if kept[block] and (prose or (tag == "h1" and not self.is_link(block))):
+                found.append(block)
+                if tag == "h1":
+                    around = block
+            if block <= around and (around < start or start - block > 40):
+                break
+        if found and found[-1] < around:
+            return []
+        return found[::-1]
+
+    def trimmed(self, chosen: list[int], title: int) -> list[int]:
+        """Return the blocks without headings whose sections were left out."""
+        kept: list[int] = []
+        after = -1
+        for block in reversed(chosen):
+            if self.tags[block] in HEADINGS and block != title and self.tags[block] != "h1":
+                if after < 0:
+                    continue
+                if after > block + 1 and self.tags[after] in HEADINGS:
+                    continue
+            kept.append(block)
+            after = block
+        return kept[::-1] or chosen
+
+    def leave_out(self, element: int, share: float, size: int, links: int, left_out: int) -> bool:
+        """Return whether an element is not a part of the main text.
+
+        `share` is its share of the page's weight, `size` and `links` its bytes and those in links.
+        """
+        page = self.page
+        tag, hints = page.tags[element], page.hints[element]
+        if tag in KEPT:
+            return False
+        if hints & HIDDEN and share < 0.5:
+            return True
+        if tag in ("nav", "footer", "aside") and left_out & AROUND:
+            return True
+        if hints & COMMENTS & left_out and not hints & CONTENT and tag not in HEADINGS:
+            return True
+        if hints & REPLIES and self.article and left_out & COMMENTS and tag not in HEADINGS:
+            return True
+        around = AROUND | RELATED if self.article else AROUND
+        if hints & around and left_out & AROUND and share < 0.3 and tag not in HEADINGS:
+            return tag != "p" or links * 2 > size
+        if self.holds[element]:
+            return False
+        if (
+            (hints & PERHAPS or tag == "form")
+            and left_out & AROUND
+            and share < 0.3
+            and tag not in HEADINGS
+        ):
+            prose = self.prose[page.last[element]] - self.prose[page.first[element]]
+            if links * 4 > size or prose * 2 < size:
+                return True
+        if hints & DETAIL & left_out and size < 200 and tag not in HEADINGS:
+            return not self.has_prose(element)
+        if tag == "header" and share < 0.2 and links * 2 > size:
+            return True
+        blocks = page.last[element] - page.first[element]
+        if self.article:
+            return blocks >= 3 and links * 10 > size * 6 and share < 0.3
+        return blocks >= 5 and links * 10 > size * 8 and share < 0.1
+
+    def has_prose(self, element: int) -> bool:
+        """Return whether a sentence or code stands in an element."""
+        page = self.page
+        return any(
+            page.pre[block] or (self.sizes[block] >= 60 and page.texts[block][-1] in ".!?。")
+            for block in range(page.first[element], page.last[element])
+        )
+
+    def root(self, weights: list[int], dropped: list[bool]) -> int:
+        """Return the innermost element that holds most of what counts."""
+        page = self.page
+        sums = _sums(weights)
+        total = sums[-1]
+        best = -1
+        for element, tag in enumerate(page.tags):
+            if dropped[element] or (page.parents[element] != best and best >= 0):
+                continue
+            own = sums[page.last[element]] - sums[page.first[element]]
+            share = ARTICLE_SHARE if self.article else SHARE
+            if self.article and (tag == "article" or page.hints[element] & CONTENT):
+                share = NAMED_SHARE
+            if own >= share * total and tag not in LEAVES:
+                best = element
+        return best
