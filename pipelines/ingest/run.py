@@ -108,8 +108,7 @@ class Collector:
         self.stats["faults"] += reject.fault
         self.stats["fault_bytes"] += reject.raw_bytes * reject.fault
         self.stats["lost_bytes"] += reject.lost_bytes
-        damage = reject.reason in DAMAGE or reject.lost_bytes > 0
-        self.stats["damage"] += reject.fault and damage
+        self.stats["damage"] += reject.fault and reject.reason in DAMAGE
         self.stats["raw_bytes"] += reject.raw_bytes
         self.rejected.append(
             {

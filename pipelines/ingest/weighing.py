@@ -107,7 +107,7 @@ def damaged(rows: Sequence[dict[str, Any]]) -> str:
     """Return how many files are damaged, and the bytes that this cost."""
     bad = [row for row in rows if _is_damage(row)]
     files = {_file(row["origin"]) for row in bad}
-    lost = sum(row["lost_bytes"] for row in bad)
+    lost = sum(row["raw_bytes"] + row["lost_bytes"] for row in bad)
     return (
         f"{len(files):,} damaged {'file' if len(files) == 1 else 'files'}, "
         f"about {lost:,} bytes lost"
@@ -115,7 +115,7 @@ def damaged(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _is_damage(row: dict[str, Any]) -> bool:
-    return row["fault"] and (row["reason"] in DAMAGE or row["lost_bytes"] > 0)
+    return bool(row["fault"] and row["reason"] in DAMAGE)
 
 
 def _file(origin: str) -> str:
