@@ -45,6 +45,13 @@ def _open(out: Path, config: Config) -> tuple[Context, Manifest]:
             f"dedup.against: {out} holds no signatures; name the output folder of a run whose "
             "stage `dedup` has finished"
         )
+    if gone := [
+        each.name for each in documents.shards if not (out / DOCUMENTS / each.name).exists()
+    ]:
+        raise InputError(
+            f"dedup.against: {out / DOCUMENTS / gone[0]} is not there; a prior run's ids are read from "
+            f"its documents: run it again, or leave it out of dedup.against"
+        )
     other = load_config(out / CONFIG, secrets=False)
     for key in SIGNED:
         mine, theirs = getattr(config.dedup, key), getattr(other.dedup, key)

@@ -363,7 +363,6 @@ FILES: list[Change] = [
     Change("earlier run with other rules", base="rich", act=rerun_earlier),
     Change("earlier run made again of other texts", base="rich", act=new_earlier),
     Change("earlier run moved", base="rich", seen=False, values={"dedup.against": ["${data}/earlier-2"]}, act=lambda w: shutil.copytree(w / "earlier", w / "earlier-2") and None),
-    Change("earlier run's texts deleted", base="rich", seen=False, act=lambda w: [path.unlink() for path in (w / "earlier/documents").glob("*.parquet")] and None),
 ]  # fmt: skip
 
 

@@ -67,7 +67,7 @@ class Lab:
     """The world's files, the finished runs of bases and the last change's fresh run."""
 
     folder: Path
-    bases: dict[str, tuple[Data, Path]] = field(default_factory=dict)
+    bases: dict[str, tuple[Data, Path, Exception | None]] = field(default_factory=dict)
     fresh: tuple[str, Path, Exception | None] | None = None
 
     @property
@@ -94,15 +94,15 @@ class Lab:
             if not twin.exists() or twin.stat().st_mtime_ns != path.stat().st_mtime_ns:
                 os.utime(path, (CHANGED, CHANGED))
 
-    def base(self, change: Change) -> tuple[Data, Path]:
-        """Return the config before the change and a finished run of it."""
+    def base(self, change: Change) -> tuple[Data, Path, Exception | None]:
+        """Return the config before the change, a finished run of it, and what stopped that."""
         config = changed(BASES[change.base](self.world), change.before)
         name = json.dumps(config, ensure_ascii=False)
         if name not in self.bases:
             out = self.folder / f"base-{len(self.bases)}"
             error = execute(config, out)
             assert error is None or change.base_stops, f"{change.name}: the base stops: {error!r}"
-            self.bases[name] = (config, out)
+            self.bases[name] = (config, out, error)
         return self.bases[name]
 
 
@@ -270,7 +270,7 @@ def partial(config: Data, out: Path, stages: tuple[str, ...], fresh: Path, what:
 @pytest.mark.parametrize(("name", "way"), CASES, ids=[f"{n}, {w}" for n, w in CASES])
 def test_a_run_into_an_old_folder_equals_a_fresh_one(lab: Lab, name: str, way: str):
     change = CHANGES[name]
-    base, finished = lab.base(change)
+    base, finished, stopped = lab.base(change)
     out = lab.folder / "out"
     shutil.rmtree(out, ignore_errors=True)
     try:
@@ -289,8 +289,7 @@ def test_a_run_into_an_old_folder_equals_a_fresh_one(lab: Lab, name: str, way: s
             shutil.copytree(fresh, out)
             if change.act is not None:
                 lab.restore()
-            back = execute(base, lab.folder / "again") if not finished.exists() else None
-            check(base, out, finished, back, f"{name}, taken back")
+            check(base, out, finished, stopped, f"{name}, taken back")
             return
         shutil.copytree(finished, out)
         what = name

@@ -204,6 +204,12 @@ def test_an_earlier_run_signed_otherwise_is_refused_with_the_remedy(tmp_path: Pa
         run(tmp_path / "second", {"new": BASE[:3]}, against=[str(first)])
     with pytest.raises(InputError, match=r"no such file|no signatures"):
         run(tmp_path / "third", {"new": BASE[:3]}, against=[str(tmp_path / "nowhere")])
+    (file,) = (first / "documents").glob("*.parquet")
+    file.unlink()
+    with pytest.raises(
+        InputError, match=r"documents/old-00000\.parquet is not there; .*leave it out"
+    ):
+        run(tmp_path / "fourth", {"new": BASE[:3]}, ngram=4, against=[str(first)])
 
 
 def test_two_workers_find_the_same_of_an_earlier_run(tmp_path: Path):
