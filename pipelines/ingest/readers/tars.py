@@ -19,6 +19,8 @@ BLOCK = 512
 RECORD = 20 * BLOCK
 """To a multiple of this tar pads an archive: zeros before another header are damage, or its end."""
 WINDOW = 1 << 16
+_SHARE = 0.8
+"""Share of an archive that is members' data, where nothing shows it."""
 MAX_HEADER = 1 << 20
 """Bytes of a member's extended header; it holds a name and a few attributes."""
 _EXTENDED = b"xgLKX"
@@ -61,9 +63,16 @@ class _Stream:
         self._piece = b""
         self._at = 0
         self.offset = 0
+        self.members = 0
+        """Bytes of the members so far."""
         self.gap: Gap | None = None
         self.cut: Entry | None = None
         """The member that the gap cuts; its size: what came of it."""
+
+    def held(self, size: int) -> int:
+        """Return how many of `size` bytes are members' data, not headers and padding, about."""
+        share = self.members / self.offset if self.members else _SHARE
+        return max(1, int(size * share)) if size else 0
 
     def resume(self) -> Gap | None:
         """Return the gap at which the stream has ended, and read behind it from now on."""
@@ -141,12 +150,12 @@ def _run(stream: _Stream, limit: int, ended: bool) -> Generator[Entry, None, boo
         if not valid_header(block):
             block = _next_header(stream)
             if zeros < 2 or block:
-                yield _gap(start - BLOCK * (zeros == 1), stream.offset - len(block))
+                yield _gap(stream, start - BLOCK * (zeros == 1), stream.offset - len(block))
             if not block:
                 return True
             extended = b""
         elif zeros > 1 and start % RECORD:
-            yield _gap(start - BLOCK * zeros, start)
+            yield _gap(stream, start - BLOCK * zeros, start)
         zeros = 0
         size = _size(block)
         if size is None or (block[156:157] in _EXTENDED and size > MAX_HEADER):
@@ -180,7 +189,7 @@ def _unread(stream: _Stream, gap: Gap) -> Entry:
     """Return the entry of a gap, with the member that it cuts."""
     cut, stream.cut = stream.cut, None
     detail = f"after byte {stream.offset}{f', in {cut.name}' if cut else ''}: {gap.detail}"
-    lost = gap.lost_bytes + (cut.size if cut else 0)
+    lost = stream.held(gap.lost_bytes) + (cut.size if cut else 0)
     where = f"byte {stream.offset}"
     return Entry(where, fault=detail, reason=gap.reason, lost=lost, place=True)
 
@@ -210,8 +219,8 @@ def _align(stream: _Stream) -> bool:
     return False
 
 
-def _gap(start: int, end: int) -> Entry:
-    lost = max(0, end - start - BLOCK)
+def _gap(stream: _Stream, start: int, end: int) -> Entry:
+    lost = stream.held(max(0, end - start - BLOCK))
     detail = (
         f"no whole header at byte {start}; {end - start} bytes up to the next one "
         "were skipped, a member or more"
@@ -253,7 +262,9 @@ def _member(stream: _Stream, headers: bytes, limit: int) -> Entry | None:
     entry = _parsed(headers, data, stored, limit, missing)
     if entry is not None and missing and not stream.gap:
         # Nothing shows how much followed: as much is assumed as was read.
-        return replace(entry, lost=max(entry.lost, stream.offset))
+        return replace(entry, lost=max(entry.lost, stream.members))
+    if entry is not None:
+        stream.members += entry.size
     return entry
 
 
