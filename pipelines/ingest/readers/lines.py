@@ -178,8 +178,7 @@ def torn_line(file: File, line: Line, item: Callable[[Line], Item] | None = None
     """
     left = line.length
     if item is not None and line.data is not None:
-        for whole in _whole_parts(line):
-            found = item(whole)
+        for whole, found in _whole_parts(line, item):
             if isinstance(found, Record):
                 if whole.offset > line.offset and left < line.length:
                     found = replace(found, position=f"{line.number}.2")
@@ -198,17 +197,23 @@ def torn_line(file: File, line: Line, item: Callable[[Line], Item] | None = None
         left, shown = 0, ""
 
 
-def _whole_parts(line: Line) -> list[Line]:
-    """Return the parts of a torn line that may be records."""
+def _whole_parts(line: Line, item: Callable[[Line], Item]) -> Iterator[tuple[Line, Item]]:
+    """Yield the parts of a torn line that may be records, with the item of each."""
     if all(gap.lost_bytes == 0 for gap in line.gaps):
-        return [replace(line, gaps=())]
+        whole = replace(line, gaps=())
+        found = item(whole)
+        if isinstance(found, Record):
+            yield whole, found
+            return
     before, after = line.halves()
     behind = line.offset + line.length - len(after)
     parts = (
         replace(line, length=len(before), data=before, gaps=()),
         replace(line, offset=behind, length=len(after), data=after, gaps=()),
     )
-    return [part for part in parts if part.data and part.data.strip()]
+    for part in parts:
+        if part.data and part.data.strip():
+            yield part, item(part)
 
 
 class _Charset:

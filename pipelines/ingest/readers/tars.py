@@ -148,13 +148,15 @@ def _run(stream: _Stream, limit: int, ended: bool) -> Generator[Entry, None, boo
             continue
         start = stream.offset - BLOCK
         if not valid_header(block):
-            block = _next_header(stream)
-            if zeros < 2 or block:
-                yield _gap(stream, start - BLOCK * (zeros == 1), stream.offset - len(block))
-            if not block:
+            stream.put_back(block)
+            found = _align(stream)
+            if zeros < 2 or found:
+                yield _gap(stream, start - BLOCK * (zeros == 1), stream.offset)
+            if not found:
                 return True
-            extended = b""
-        elif zeros > 1 and start % RECORD:
+            extended, zeros = b"", 0
+            continue
+        if zeros > 1 and start % RECORD:
             yield _gap(stream, start - BLOCK * zeros, start)
         zeros = 0
         size = _size(block)
@@ -194,16 +196,8 @@ def _unread(stream: _Stream, gap: Gap) -> Entry:
     return Entry(where, fault=detail, reason=gap.reason, lost=lost, place=True)
 
 
-def _next_header(stream: _Stream) -> bytes:
-    """Return the next block that is a whole header, or no bytes where none follows."""
-    while len(block := stream.take(BLOCK)) == BLOCK:
-        if block[257:262] == b"ustar" and valid_header(block):
-            return block
-    return b""
-
-
 def _align(stream: _Stream) -> bool:
-    """Find the next whole header at any byte, after a gap; return whether there is one."""
+    """Pass all up to the next whole header, at any byte; return whether there is one."""
     window = stream.take(WINDOW)
     while len(window) >= BLOCK:
         at = window.find(b"ustar", 257)
