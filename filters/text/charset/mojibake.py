@@ -1,8 +1,8 @@
 """UTF-8 that was read as CP949: 踰덉㎏ for 번째.
 
-Restored is what no step lost, word by word; `filters.columnar.lost` counts what was lost. Most Korean
-words lose bytes on that way: an odd number of syllables leaves a byte that joins with a space to
-nothing.
+Restored is what no step lost, word by word; `filters.columnar.lost` counts what was lost. Most
+Korean words lose bytes on that way: an odd number of syllables leaves a byte that joins with a
+space to nothing.
 """
 
 from __future__ import annotations

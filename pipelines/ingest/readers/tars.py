@@ -64,14 +64,16 @@ class _Stream:
         self._at = 0
         self.offset = 0
         self.members = 0
-        """Bytes of the members so far."""
+        """Bytes of the members so far, …"""
+        self.spanned = 0
+        """… and of the archive up to the last of them, less what was skipped."""
         self.gap: Gap | None = None
         self.cut: Entry | None = None
         """The member that the gap cuts; its size: what came of it."""
 
     def held(self, size: int) -> int:
         """Return how many of `size` bytes are members' data, not headers and padding, about."""
-        share = self.members / self.offset if self.members else _SHARE
+        share = self.members / self.spanned if self.members else _SHARE
         return max(1, int(size * share)) if size else 0
 
     def resume(self) -> Gap | None:
@@ -259,6 +261,7 @@ def _member(stream: _Stream, headers: bytes, limit: int) -> Entry | None:
         return replace(entry, lost=max(entry.lost, stream.members))
     if entry is not None:
         stream.members += entry.size
+        stream.spanned += len(headers) + _padded(stored)
     return entry
 
 

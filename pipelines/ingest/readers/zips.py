@@ -69,7 +69,7 @@ def entries(raw: BinaryIO, limit: int) -> Iterator[Entry]:
 
 
 def _listed(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> tuple[Entry, bool]:
-    """Return a member of the directory, and whether it is where the directory says."""
+    """Return a member of the directory, and whether it is what the directory says."""
     name = _decoded(info.orig_filename, info.flag_bits, info.extra)
     if stat.S_ISLNK(info.external_attr >> 16):
         return Entry(name, special="a link"), True
@@ -87,12 +87,12 @@ def _listed(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> tupl
             data = handle.read(limit + 1)
     except Exception as error:  # of this member: a codec of zipfile may raise anything
         fault = f"{type(error).__name__}: {error}"
-        return Entry(name, fault=fault, lost=info.file_size), "CRC" in fault
+        return Entry(name, fault=fault, lost=max(info.file_size, info.compress_size)), False
     return Entry(name, len(data), data if len(data) <= limit else None), True
 
 
 def _found(raw: BinaryIO, limit: int, unfound: dict[int, list[Entry]]) -> Iterator[Entry]:
-    """Yield members that are not where the directory says: found by their checksums, or faults."""
+    """Yield members that are not what the directory says: found by their checksums, or faults."""
     raw.seek(0)
     for entry in _walked(raw, limit):
         missing = unfound.get(zlib.crc32(entry.data)) if entry.data is not None else None
