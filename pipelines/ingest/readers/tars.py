@@ -216,7 +216,7 @@ def _align(stream: _Stream) -> bool:
 
 
 def _gap(stream: _Stream, start: int, end: int) -> Entry:
-    lost = stream.held(max(0, end - start - BLOCK))
+    lost = stream.held(end - start)
     detail = (
         f"no whole header at byte {start}; {end - start} bytes up to the next one "
         "were skipped, a member or more"
