@@ -19,6 +19,8 @@ BLOCK = 512
 RECORD = 20 * BLOCK
 """To a multiple of this tar pads an archive: zeros before another header are damage, or its end."""
 WINDOW = 1 << 16
+LAST = 8 << 10
+"""Bytes of a member in which a header is looked for where none follows: some may be missing."""
 _SHARE = 0.8
 """Share of an archive that is members' data, where nothing shows it."""
 MAX_HEADER = 1 << 20
@@ -67,6 +69,8 @@ class _Stream:
         """Bytes of the members so far, …"""
         self.spanned = 0
         """… and of the archive up to the last of them, less what was skipped."""
+        self.last = b""
+        """The last bytes of the last member, with its padding, where they directly precede."""
         self.gap: Gap | None = None
         self.cut: Entry | None = None
         """The member that the gap cuts; its size: what came of it."""
@@ -78,7 +82,7 @@ class _Stream:
 
     def resume(self) -> Gap | None:
         """Return the gap at which the stream has ended, and read behind it from now on."""
-        gap, self.gap = self.gap, None
+        gap, self.gap, self.last = self.gap, None, b""
         return gap
 
     def put_back(self, data: bytes) -> None:
@@ -150,7 +154,7 @@ def _run(stream: _Stream, limit: int, ended: bool) -> Generator[Entry, None, boo
             continue
         start = stream.offset - BLOCK
         if not valid_header(block):
-            stream.put_back(block)
+            stream.put_back((b"" if zeros else stream.last) + block)
             found = _align(stream)
             if zeros < 2 or found:
                 yield _gap(stream, start - BLOCK * (zeros == 1), stream.offset)
@@ -160,7 +164,7 @@ def _run(stream: _Stream, limit: int, ended: bool) -> Generator[Entry, None, boo
             continue
         if zeros > 1 and start % RECORD:
             yield _gap(stream, start - BLOCK * zeros, start)
-        zeros = 0
+        zeros, stream.last = 0, b""
         size = _size(block)
         if size is None or (block[156:157] in _EXTENDED and size > MAX_HEADER):
             claimed = _padded(size or 0)
@@ -216,9 +220,11 @@ def _align(stream: _Stream) -> bool:
 
 
 def _gap(stream: _Stream, start: int, end: int) -> Entry:
-    lost = stream.held(end - start)
+    lost = stream.held(end - start) if end > start else 0
     detail = (
-        f"no whole header at byte {start}; {end - start} bytes up to the next one "
+        f"bytes are missing before byte {end}, where a header stands in the data of a member"
+        if end <= start
+        else f"no whole header at byte {start}; {end - start} bytes up to the next one "
         "were skipped, a member or more"
     )
     return Entry(f"byte {start}", fault=detail, lost=lost, place=True)
@@ -252,6 +258,7 @@ def _member(stream: _Stream, headers: bytes, limit: int) -> Entry | None:
     left = _padded(stored) if has_data else 0
     data = stream.take(left if stored <= limit else 0 if plain else min(left, 1 << 16))
     left -= len(data)
+    stream.last = b"" if left else data[-LAST:]
     cut = len(data) < stored and left > 0 and stored <= limit
     left -= 0 if cut else stream.skip(left)
     missing = max(0, left - (_padded(stored) - stored)) if has_data else 0

@@ -253,6 +253,15 @@ def test_members_behind_missing_bytes_are_found_at_any_place(tmp_path: Path):
     assert [reason for reason, _ in rejects(items)].count("corrupt_stream") == 1
 
 
+@pytest.mark.parametrize("missing", [4, 100, 500])
+def test_a_header_that_moved_into_the_member_before_is_found(tmp_path: Path, missing: int):
+    data = tarred({name: data * 30 for name, data in FILES.items()}, tarfile.GNU_FORMAT)
+    items = items_of(tmp_path / "a.tar", data[: 1024 - missing] + data[1024:])
+    assert len(texts(items)) >= len(FILES) - 1
+    assert "p/f1.py" in [item.position for item in items if isinstance(item, Record)]
+    assert ("corrupt_stream", "byte 1024") in rejects(items)
+
+
 def test_a_loss_counts_no_headers_and_no_padding(tmp_path: Path):
     files = {f"{n:03}.txt": f"{n:030}\n".encode() for n in range(100)}
     parts = [tarred({name: data}, tarfile.GNU_FORMAT)[:1024] for name, data in files.items()]
