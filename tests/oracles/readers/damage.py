@@ -67,7 +67,9 @@ def sound(format: str) -> Sound:
         )
         return Sound(".zip", [whole], texts, format)
     if format == "parquet":
-        whole = parquet({"text": texts}, rows=10, compression="zstd", use_dictionary=False)
+        # Statistics hold two whole texts per page, and damage to those costs nothing.
+        plain = {"compression": "zstd", "use_dictionary": False, "write_statistics": False}
+        whole = parquet({"text": texts}, rows=10, **plain)
         return Sound(".parquet", [whole], texts, format)
     if format == "warc":
         pieces = [
