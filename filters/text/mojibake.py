@@ -23,9 +23,11 @@ _WINDOWS_1252 = re.compile(
     "[\x80\x82-\x84\x86-\x8c\x8e\x91-\x9c\x9e\x9f](?=[A-Za-z])"
     "|(?<=[A-Za-z.,?!])[\x80\x82-\x84\x86-\x8c\x8e\x91-\x9c\x9e\x9f]"
     "|(?<= )[\x91\x93\x96\x97](?= )|(?<=[A-Za-z])\x85(?= )"
+    r"|(?<=[0-9])[\x80\x89\x92\x94\x96\x97\x99](?=[\s.,;:!?)0-9]|$)"
+    r"|(?:(?<=\s)|^)[\x80\x91\x93](?=[0-9])"
 )
-"""Controls that stand for quotes, dashes and an ellipsis in Windows-1252. 85 is also NEL, the line
-end of EBCDIC: only before a space is it an ellipsis."""
+"""Controls that stand for quotes, dashes, an ellipsis, € and ™ in Windows-1252. 85 is also NEL, the
+line end of EBCDIC: only before a space is it an ellipsis."""
 _SPACED_HANGUL = re.compile("[\xea-\xed](?: [\x80-\xbf]|[\x80-\xbf] )")
 """A syllable in UTF-8 read as Latin-1 whose byte A0 became a space."""
 _EUC_KR = re.compile("[\u00a1-\u00fe]{4,}")

@@ -17,6 +17,9 @@ TRUNCATED, CORRUPT = "truncated_stream", "corrupt_stream"
 PADDING = b"\0\n\r\t "
 """What may follow a frame: a tape's zeros, a shell's line end."""
 
+PRIOR = 512
+"""Packed bytes that are assumed to have unpacked at the usual ratio before the first."""
+
 
 @dataclass(frozen=True)
 class Gap:
@@ -97,8 +100,8 @@ class Tally:
 
     @property
     def ratio(self) -> float:
-        """Unpacked bytes per packed byte so far."""
-        return self.unpacked / self.packed if self.unpacked and self.packed else self._ratio
+        """Unpacked bytes per packed byte so far; near the usual one where little was read."""
+        return (self.unpacked + self._ratio * PRIOR) / (self.packed + PRIOR)
 
     def cut(
         self, detail: str, packed: int, got: int = 0, missing: int = 0, sure: bool = False
@@ -116,7 +119,7 @@ class Tally:
         whole = int(packed * self.ratio)
         if size is not None and size >= got and whole < 1.5 * size:
             whole = size  # else the gap holds other units too
-        lost = max(0, whole - got)
+        lost = max(1, whole - got)
         return Gap(self.unpacked, CORRUPT, detail, packed, lost, self.unpacked - got)
 
 

@@ -15,7 +15,10 @@ FEED = 64 << 10
 """Packed bytes per call: what follows a member is copied, so small members need small feeds."""
 _MEMBER = re.compile(rb"\x1f\x8b\x08[\x00-\x1f]")
 _TRIED = 1024
-"""Packed bytes that must unpack where a member is found by its first four bytes."""
+"""Packed bytes that must unpack where a member is found by its first four bytes, …"""
+_STEP = 32
+_GIVEN = 256
+"""… or give so many bytes before damage."""
 _TRAILER = ("incorrect data check", "incorrect length check")
 
 
@@ -68,10 +71,15 @@ class _Member:
 
     def _damage(self, error: zlib.error) -> Damage:
         detail = str(error).partition(": ")[2] or str(error)
-        whole = detail in _TRAILER
         if detail == _TRAILER[0]:
             self.at += 4  # the length follows the checksum
-        return Damage(detail, self.at, whole)
+        return Damage(detail, self.at, detail in _TRAILER and self._ends())
+
+    def _ends(self) -> bool:
+        """Return whether the member ends here: damage can make it run into those that follow."""
+        after = frames.skip_padding(self._window, self.at)
+        following = self._window.read(after, 4)
+        return not following or _MEMBER.match(following) is not None
 
 
 class _Gzip:
@@ -87,13 +95,22 @@ class _Gzip:
 
     def find(self, window: Window, at: int) -> int | None:
         while (found := window.find(_MEMBER, at, 4)) is not None:
-            member = zlib.decompressobj(wbits=31)
-            try:
-                member.decompress(window.read(found, _TRIED))
+            if _gives(window.read(found, _TRIED)):
                 return found
-            except zlib.error:
-                at = found + 1
+            at = found + 1
         return None
+
+
+def _gives(data: bytes) -> bool:
+    """Return whether a member begins with `data`, which may be damaged after its first bytes."""
+    member = zlib.decompressobj(wbits=31)
+    given = 0
+    try:
+        for at in range(0, len(data), _STEP):
+            given += len(member.decompress(data[at : at + _STEP]))
+    except zlib.error:
+        return given >= _GIVEN
+    return True
 
 
 def unpack(window: Window) -> Iterator[bytes | Gap]:

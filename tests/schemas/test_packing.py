@@ -186,3 +186,19 @@ def test_what_precedes_a_fault_inside_a_member_is_given_to_the_byte():
     got, (gap,) = read(first + b"\x07" + bytes(20))
     assert got == b"x" * 5000
     assert "block type" in gap.detail
+
+
+def test_members_that_a_damaged_one_runs_into_are_read():
+    parts = [gzip.compress(b"%d " % n * 4000) for n in range(6)]
+    inner = zlib.compressobj(0, wbits=-15)
+    packed = parts[1][:10] + inner.compress(b"".join(parts[2:5])) + inner.flush() + bytes(8) + b"?"
+    got, gaps = read(parts[0] + packed + parts[5])
+    assert got.endswith(b"".join(b"%d " % n * 4000 for n in (2, 3, 4, 5)))
+    assert gaps[0].lost_bytes > 0
+
+
+def test_little_that_was_read_does_not_make_the_loss_little():
+    data = random.Random(3).randbytes(2000).hex().encode()
+    packed = gzip.compress(data)
+    _, gaps = read(packed[:90] + bytes(40) + packed[130:])
+    assert sum(gap.lost_bytes for gap in gaps) > 2000

@@ -59,7 +59,7 @@ def decode_page(
     charset leaves few bytes undefined. Valid UTF-8 is UTF-8 whatever a label claims.
     """
     labels = page_labels(data, content_type)
-    if labels and labels[0] in _UTF_16 and reads_as(data, labels[0]):
+    if labels and labels[0] in _UTF_16 and not _is_utf8(data) and reads_as(data, labels[0]):
         return data.decode(labels[0]), labels[0]
     return _decode(data, [codec for codec in labels if codec not in _UTF_16], encoding)
 
@@ -113,13 +113,17 @@ def _believed(data: bytes, codec: str) -> str | None:
     return text
 
 
-def _is_rather_utf8(data: bytes, codec: str) -> bool:
-    """Return whether the bytes are valid UTF-8 that costs less than a charset of several bytes."""
-    if data.isascii():
-        return False
+def _is_utf8(data: bytes) -> bool:
     try:
         data.decode("utf-8")
     except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _is_rather_utf8(data: bytes, codec: str) -> bool:
+    """Return whether the bytes are valid UTF-8 that costs less than a charset of several bytes."""
+    if data.isascii() or not _is_utf8(data):
         return False
     shown = _shown(data)
     return wide_bits("utf-8", shown) < wide_bits(codec, shown)

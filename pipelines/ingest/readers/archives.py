@@ -2,15 +2,19 @@
 
 A member over the limit is never unpacked. What cannot be unpacked is a fault of that member; what
 is not a file (a link, a device) is named. Names are those of a folder's files: `./a` is `a`, NFC,
-bytes that are not UTF-8 escaped; where a name comes twice, the second member is `a#2`.
+bytes that are not UTF-8 and controls escaped; where a name comes twice, the second member is `a#2`.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
 import posixpath
+import re
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import BinaryIO
 
 from pipelines.ingest.readers import tars, zips
 from pipelines.ingest.readers.magic import is_tar
@@ -20,6 +24,10 @@ from pipelines.ingest.readers.walk import shown
 from pipelines.storage.files import open_input
 from schemas import packing
 from schemas.packing import CHUNK
+
+LONGEST_NAME = 1024
+"""Characters of a name; of a longer one the end is replaced by a hash."""
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def members(path: str, wanted: Callable[[str], bool], limit: int) -> Iterator[Entry]:
@@ -33,9 +41,10 @@ def members(path: str, wanted: Callable[[str], bool], limit: int) -> Iterator[En
         with open_input(path) as raw:
             head = raw.read(BLOCK)
             plain = is_tar(head)
-            as_zip = not (plain or packing.kind_of(head)) and zipfile.is_zipfile(raw)
+            packed = plain or packing.kind_of(head)
+            as_zip = not packed and (head[:2] == b"PK" or _is_zip(raw))
             raw.seek(0)
-            if head[:2] == b"PK" or as_zip:
+            if as_zip:
                 found = zips.entries(raw, limit)
             elif plain:  # whatever it is called
                 found = tars.entries(iter(lambda: raw.read(CHUNK), b""), limit)
@@ -50,10 +59,26 @@ def members(path: str, wanted: Callable[[str], bool], limit: int) -> Iterator[En
         raise StreamFault("unreadable", 0, error.strerror or str(error)) from None
 
 
+def _is_zip(raw: BinaryIO) -> bool:
+    """Return whether a file that does not start as a zip is one: a program before it, or damage."""
+    if zipfile.is_zipfile(raw):
+        return True
+    raw.seek(0)
+    start = raw.read(CHUNK)
+    local = zips.find_header(io.BytesIO(start), 0)
+    member = start.find(b"ustar")
+    return local is not None and not 0 <= member < local
+
+
 def normal_name(name: str) -> str:
     """Return a member's name as that of a file below a folder."""
     slashed = name if "/" in name else name.replace("\\", "/")
-    return shown(posixpath.normpath(slashed).lstrip("/")) or "."
+    name = shown(posixpath.normpath(slashed).lstrip("/")) or "."
+    name = _CONTROLS.sub(lambda match: f"\\x{ord(match[0]):02x}", name)
+    if len(name) <= LONGEST_NAME:
+        return name
+    mark = hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
+    return f"{name[: LONGEST_NAME - 9]}#{mark}"
 
 
 def _unique(name: str, taken: dict[int, int]) -> str:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from filters.text.charset import decode_text
+from filters.text.charset.stateful import decode_stateful, stateful_codec
 from pipelines.ingest.readers.base import (
     File,
     FileStats,
@@ -178,8 +179,8 @@ def torn_line(file: File, line: Line, item: Callable[[Line], Item] | None = None
     """
     left = line.length
     if item is not None and line.data is not None:
-        for whole in _whole_parts(line):
-            found = item(whole)
+        for whole, made in _whole_parts(line, item):
+            found = made
             if isinstance(found, Record):
                 if whole.offset > line.offset and left < line.length:
                     found = replace(found, position=f"{line.number}.2")
@@ -198,17 +199,23 @@ def torn_line(file: File, line: Line, item: Callable[[Line], Item] | None = None
         left, shown = 0, ""
 
 
-def _whole_parts(line: Line) -> list[Line]:
-    """Return the parts of a torn line that may be records."""
+def _whole_parts(line: Line, item: Callable[[Line], Item]) -> Iterator[tuple[Line, Item]]:
+    """Yield the parts of a torn line that may be records, with the item of each."""
     if all(gap.lost_bytes == 0 for gap in line.gaps):
-        return [replace(line, gaps=())]
+        whole = replace(line, gaps=())
+        found = item(whole)
+        if isinstance(found, Record):
+            yield whole, found
+            return
     before, after = line.halves()
     behind = line.offset + line.length - len(after)
     parts = (
         replace(line, length=len(before), data=before, gaps=()),
         replace(line, offset=behind, length=len(after), data=after, gaps=()),
     )
-    return [part for part in parts if part.data and part.data.strip()]
+    for part in parts:
+        if part.data and part.data.strip():
+            yield part, item(part)
 
 
 class _Charset:
@@ -219,9 +226,13 @@ class _Charset:
         given = codec_named(encoding)
         self._given = None if given in _UNICODE else given
         self._shown: str | None = None
+        self._switches: str | None = None
 
     def to_utf8(self, data: bytes, invalid: bool) -> bytes:
         """Return a line in UTF-8; `invalid`: whether it is known not to be."""
+        if (b"\x1b" in data or b"\x0e" in data) and (codec := self._stateful()):
+            text = decode_stateful(data, codec)
+            return data if text is None else text.encode()
         if self._given:
             return decode_text(data, self._given)[0].encode()
         if not invalid:
@@ -234,6 +245,16 @@ class _Charset:
             return data.decode(self._shown).encode()
         except UnicodeDecodeError:
             return decode_text(data)[0].encode()
+
+    def _stateful(self) -> str:
+        """Return the charset of escape sequences that the file announces, often only at its start.
+
+        Each of its lines begins in ASCII. Empty where it is in another charset.
+        """
+        if self._switches is None:
+            start = head(self._path, SNIFFED)
+            self._switches = stateful_codec(start) or ""
+        return self._switches
 
 
 def _shown(start: bytes) -> str:

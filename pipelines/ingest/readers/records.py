@@ -204,7 +204,8 @@ def _next(stream: _Segments, ordinal: int, limit: int, whole: bool) -> Entry | B
     kind, stated = headers.get("warc-type", "").lower(), headers.get("content-length", "")
     if not (stated.isascii() and stated.isdigit() and len(stated) < 19):
         detail = f"Content-Length is {stated[:40]!r}, not a number of bytes"
-        return _resumed(stream, ordinal, "malformed_record", detail)
+        passed = stream.position - place  # a damaged header may reach over the block
+        return _resumed(stream, ordinal, "malformed_record", detail, passed=passed)
     length = int(stated)
     if length > limit:
         return _passed_over(stream, Entry(ordinal, kind, headers, length, None), limit)

@@ -19,6 +19,10 @@ BLOCK = 512
 RECORD = 20 * BLOCK
 """To a multiple of this tar pads an archive: zeros before another header are damage, or its end."""
 WINDOW = 1 << 16
+LAST = 8 << 10
+"""Bytes of a member in which a header is looked for where none follows: some may be missing."""
+_SHARE = 0.8
+"""Share of an archive that is members' data, where nothing shows it."""
 MAX_HEADER = 1 << 20
 """Bytes of a member's extended header; it holds a name and a few attributes."""
 _EXTENDED = b"xgLKX"
@@ -61,13 +65,24 @@ class _Stream:
         self._piece = b""
         self._at = 0
         self.offset = 0
+        self.members = 0
+        """Bytes of the members so far, …"""
+        self.spanned = 0
+        """… and of the archive up to the last of them, less what was skipped."""
+        self.last = b""
+        """The last bytes of the last member, with its padding, where they directly precede."""
         self.gap: Gap | None = None
         self.cut: Entry | None = None
         """The member that the gap cuts; its size: what came of it."""
 
+    def held(self, size: int) -> int:
+        """Return how many of `size` bytes are members' data, not headers and padding, about."""
+        share = self.members / self.spanned if self.members else _SHARE
+        return max(1, int(size * share)) if size else 0
+
     def resume(self) -> Gap | None:
         """Return the gap at which the stream has ended, and read behind it from now on."""
-        gap, self.gap = self.gap, None
+        gap, self.gap, self.last = self.gap, None, b""
         return gap
 
     def put_back(self, data: bytes) -> None:
@@ -139,15 +154,17 @@ def _run(stream: _Stream, limit: int, ended: bool) -> Generator[Entry, None, boo
             continue
         start = stream.offset - BLOCK
         if not valid_header(block):
-            block = _next_header(stream)
-            if zeros < 2 or block:
-                yield _gap(start - BLOCK * (zeros == 1), stream.offset - len(block))
-            if not block:
+            stream.put_back((b"" if zeros else stream.last) + block)
+            found = _align(stream)
+            if zeros < 2 or found:
+                yield _gap(stream, start - BLOCK * (zeros == 1), stream.offset)
+            if not found:
                 return True
-            extended = b""
-        elif zeros > 1 and start % RECORD:
-            yield _gap(start - BLOCK * zeros, start)
-        zeros = 0
+            extended, zeros = b"", 0
+            continue
+        if zeros > 1 and start % RECORD:
+            yield _gap(stream, start - BLOCK * zeros, start)
+        zeros, stream.last = 0, b""
         size = _size(block)
         if size is None or (block[156:157] in _EXTENDED and size > MAX_HEADER):
             claimed = _padded(size or 0)
@@ -180,21 +197,13 @@ def _unread(stream: _Stream, gap: Gap) -> Entry:
     """Return the entry of a gap, with the member that it cuts."""
     cut, stream.cut = stream.cut, None
     detail = f"after byte {stream.offset}{f', in {cut.name}' if cut else ''}: {gap.detail}"
-    lost = gap.lost_bytes + (cut.size if cut else 0)
+    lost = stream.held(gap.lost_bytes) + (cut.size if cut else 0)
     where = f"byte {stream.offset}"
     return Entry(where, fault=detail, reason=gap.reason, lost=lost, place=True)
 
 
-def _next_header(stream: _Stream) -> bytes:
-    """Return the next block that is a whole header, or no bytes where none follows."""
-    while len(block := stream.take(BLOCK)) == BLOCK:
-        if block[257:262] == b"ustar" and valid_header(block):
-            return block
-    return b""
-
-
 def _align(stream: _Stream) -> bool:
-    """Find the next whole header at any byte, after a gap; return whether there is one."""
+    """Pass all up to the next whole header, at any byte; return whether there is one."""
     window = stream.take(WINDOW)
     while len(window) >= BLOCK:
         at = window.find(b"ustar", 257)
@@ -210,10 +219,12 @@ def _align(stream: _Stream) -> bool:
     return False
 
 
-def _gap(start: int, end: int) -> Entry:
-    lost = max(0, end - start - BLOCK)
+def _gap(stream: _Stream, start: int, end: int) -> Entry:
+    lost = stream.held(end - start) if end > start else 0
     detail = (
-        f"no whole header at byte {start}; {end - start} bytes up to the next one "
+        f"bytes are missing before byte {end}, where a header stands in the data of a member"
+        if end <= start
+        else f"no whole header at byte {start}; {end - start} bytes up to the next one "
         "were skipped, a member or more"
     )
     return Entry(f"byte {start}", fault=detail, lost=lost, place=True)
@@ -247,13 +258,17 @@ def _member(stream: _Stream, headers: bytes, limit: int) -> Entry | None:
     left = _padded(stored) if has_data else 0
     data = stream.take(left if stored <= limit else 0 if plain else min(left, 1 << 16))
     left -= len(data)
+    stream.last = b"" if left else data[-LAST:]
     cut = len(data) < stored and left > 0 and stored <= limit
     left -= 0 if cut else stream.skip(left)
     missing = max(0, left - (_padded(stored) - stored)) if has_data else 0
     entry = _parsed(headers, data, stored, limit, missing)
     if entry is not None and missing and not stream.gap:
         # Nothing shows how much followed: as much is assumed as was read.
-        return replace(entry, lost=max(entry.lost, stream.offset))
+        return replace(entry, lost=max(entry.lost, stream.members))
+    if entry is not None:
+        stream.members += entry.size
+        stream.spanned += len(headers) + _padded(stored)
     return entry
 
 

@@ -38,6 +38,10 @@ SPLIT_BYTES = 2_000_000
 """Compressed bytes per split."""
 PAGES = ("response", "conversion", "resource")
 """Types of the records that are documents."""
+OTHERS = (
+    "warcinfo", "request", "metadata", "revisit", "continuation", "filedesc",
+)  # fmt: skip
+"""Types of the records that hold no document. Any other is unknown, or a damaged name."""
 HTML_TYPES = frozenset({"text/html", "application/xhtml+xml", "application/vnd.wap.xhtml+xml"})
 UNKNOWN_TYPES = frozenset({"", "unknown", "unknown/unknown", "application/octet-stream", "no-type"})
 """Content types that say nothing: the body decides."""
@@ -72,15 +76,17 @@ def _read_file(split: Split, file: File, ingest: Ingest, stats: ReadStats) -> It
         for entry in entries(file.path, ingest.max_document_bytes, owned):
             own.file_records += 1
             own.file_bytes += entry.length
-            pages += isinstance(entry, Broken) or entry.kind in PAGES
+            pages += isinstance(entry, Broken) or _is_page(entry)
             if not owned(entry.ordinal):
                 continue
             own.records += 1
             own.raw_bytes += entry.length
             if isinstance(entry, Broken):
                 yield _broken(file, entry)
-            elif entry.kind not in PAGES or not sampled(split, file, str(entry.ordinal)):
+            elif not sampled(split, file, str(entry.ordinal)) or entry.kind in OTHERS:
                 stats.structural_bytes += entry.length
+            elif not _is_page(entry):
+                yield _of_unknown_type(file, entry)
             else:
                 yield _page(file, entry, ingest)
     except StreamFault as fault:
@@ -89,6 +95,21 @@ def _read_file(split: Split, file: File, ingest: Ingest, stats: ReadStats) -> It
         return
     if split.index == 0 and not pages:
         yield _without_pages(file, own.file_records)
+
+
+def _is_page(entry: Entry) -> bool:
+    """Return whether a record is a document: by its type, or by its block where that is unknown."""
+    if entry.kind in PAGES:
+        return True
+    return entry.kind not in OTHERS and (entry.block or b"")[:5].upper() == b"HTTP/"
+
+
+def _of_unknown_type(file: File, entry: Entry) -> Reject:
+    detail = f"its WARC-Type is {entry.kind[:40]!r}, which is not known"
+    shown = excerpt((entry.block or b"")[:SNIFFED])
+    return Reject(
+        file.relative, str(entry.ordinal), entry.length, "malformed_record", detail, shown
+    )
 
 
 def _broken(file: File, entry: Broken) -> Reject:
@@ -239,7 +260,7 @@ def page_positions(file: File, source: Source) -> Iterator[str]:
     """Yield the ordinal of every page of a file."""
     try:
         for entry in entries(file.path, limit=POSITIONS_BLOCK):
-            if isinstance(entry, Entry) and entry.kind in PAGES:
+            if isinstance(entry, Entry) and _is_page(entry):
                 yield str(entry.ordinal)
     except StreamFault:
         return  # reading reports it

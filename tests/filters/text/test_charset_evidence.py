@@ -6,7 +6,7 @@ import random
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from filters.text.charset import decode_page, decode_text
@@ -99,6 +99,7 @@ def test_any_bytes_are_decoded_to_text_that_can_be_written(data: bytes, label: s
     st.text(st.characters(min_codepoint=0x20, exclude_categories=["Cs", "Cc"]), max_size=60),
     st.sampled_from([None, "utf-8", "euc-kr", "iso-8859-1", "shift_jis", "koi8-r", "utf-16"]),
 )
+@example("Ĭ", "utf-16")
 def test_valid_utf8_decodes_to_itself_whatever_the_label(text: str, label: str | None):
     text = text.lstrip("\ufeff")
     if "~{" not in text:

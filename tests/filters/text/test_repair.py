@@ -35,6 +35,8 @@ def repaired(text: str) -> str:
         ("하나\x1e둘\x1c셋", "하나\n둘\n셋", "controls"),
         ("It\x92s a \x93test\x94 \x96 yes", "It’s a “test” – yes", "mojibake"),
         ("wait\x85 what", "wait… what", "mojibake"),
+        ("Only 20\x80 for Brand\x99 shoes", "Only 20€ for Brand™ shoes", "mojibake"),
+        ("in 1990\x961995 at \x8030", "in 1990–1995 at €30", "mojibake"),
         ("정\u200b수\u00ad기 \u202e앞", "정수기 앞", "zero_width"),
         ("ÇÑ±Û ÀÌ¸§ÀÔ´Ï´Ù", "한글 이름입니다", "mojibake"),
         ("naÃ¯ve cafÃ©", "naïve café", "mojibake"),

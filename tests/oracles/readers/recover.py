@@ -183,11 +183,12 @@ def warc_records(pieces: list[bytes]) -> Iterator[tuple[str, bytes]]:
 
 def parquet_texts(data: bytes) -> Iterator[str]:
     """Yield the texts of the row groups that can be read."""
-    try:
+    try:  # a damaged footer may name columns in bytes that are no UTF-8, or lack the one of the text
         file = pq.ParquetFile(io.BytesIO(data))
-    except (OSError, pa.ArrowException):
+        groups = range(file.num_row_groups if "text" in file.schema_arrow.names else 0)
+    except (OSError, pa.ArrowException, UnicodeDecodeError):
         return
-    for group in range(file.num_row_groups):
+    for group in groups:
         try:
             yield from file.read_row_group(group, columns=["text"])["text"].to_pylist()
         except (OSError, pa.ArrowException, UnicodeDecodeError):

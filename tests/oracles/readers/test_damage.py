@@ -69,13 +69,19 @@ def test_a_damaged_file_gives_what_other_tools_get(
     whole = damage.program(written(tmp_path / "sound", form, packing, "cut-100")[0])
     assert len(whole.records) == len(sound(form).pieces if form in WHOLE else sound(form).texts)
     right, got = keys(whole, form), keys(read, form)
-    wanted = set(damage.recovered(form, data, ending)) & set(right)
+    given = {text.strip() for text in damage.recovered(form, data, ending)}
+    wanted = given & set(right)
     if form in WHOLE:
         wanted = set(right) - {list(right)[2]}
     lost = {key for key in wanted if got.get(key) != right[key]}
     assert not lost, f"{len(lost)} of {len(wanted)} recoverable documents are lost or changed"
-    odd = [text for key, text in got.items() if right.get(key) != text]
-    assert len(odd) <= (1 if form in WHOLE else 2), (
+    # A file with damaged letters that other tools give with the same ones is not invented: of LZ4
+    # without checksums, damage reaches as far as later blocks copy it.
+    odd = [text for key, text in got.items() if right.get(key) != text and text not in given]
+    # Where every byte of a frame came and only its checksum differs, any of its records (8) may have
+    # damaged letters, as other tools give them too; a fault must say so.
+    unsure = any("may be wrong" in reject.detail for reject in read.rejects if reject.fault)
+    assert len(odd) <= (1 if form in WHOLE else 8 if unsure and packing.endswith("many") else 2), (
         f"{len(odd)} documents are invented: {odd[0][:90]}"
     )
     origins = [(item.file, item.position) for item in read.records]

@@ -161,7 +161,7 @@ def test_a_text_that_is_not_utf8_is_read_by_the_sources_encoding(tmp_path: Path,
 
 def test_one_bad_byte_of_a_text_becomes_a_replacement_character(tmp_path: Path):
     data = "글입니다. ".encode() * 20
-    column = pa.array([data[:5] + b"\xff" + data[5:], data[:30], b"\xff\xfe\xfd"])
+    column = pa.array([data[:6] + b"\xff" + data[6:], data[:30], b"\xff\xfe\xfd"])
     items, _ = read(write(tmp_path / "a.parquet", {"text": column}))
     assert [text.count("\ufffd") for text in texts(items)] == [1, 1]
     assert rejects(items) == [("invalid_utf8", "2")]

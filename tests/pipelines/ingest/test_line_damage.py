@@ -165,3 +165,24 @@ def test_splits_share_a_damaged_file_exactly(
     assert len({position for position, _, _ in whole}) == len(whole)
     assert sum(raw for _, _, raw in whole) + stats.structural_bytes == stats.files[0].file_bytes
     assert {each.files[0].file_records for _, each in shared} == {stats.files[0].file_records}
+
+
+@pytest.mark.parametrize("codec", ["iso2022_kr", "iso2022_jp", "iso2022_jp_2"])
+@pytest.mark.parametrize("keyed", [False, True])
+def test_lines_of_a_charset_that_switches_are_read(tmp_path: Path, codec: str, keyed: bool):
+    wanted = (
+        ["글 하나입니다.", "둘째 글과 셋째 글"]
+        if codec.endswith("kr")
+        else ["日本語の文", "二つ目の文章"]
+    )
+    lines_of = "".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in wanted)
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(lines_of.encode(codec))
+    assert texts(read(path, **({"encoding": codec} if keyed else {}))[0]) == wanted
+
+
+def test_a_line_behind_a_member_with_a_wrong_checksum_is_read(tmp_path: Path):
+    first, second = (gzip.compress("".join(LINES[at : at + 9]).encode()[:-4]) for at in (0, 9))
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(first[:-8] + bytes(4) + first[-4:] + second)
+    assert texts(read(path)[0]) == TEXTS[:8] + TEXTS[9:17]

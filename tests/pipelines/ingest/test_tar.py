@@ -11,6 +11,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from pipelines.ingest.readers.base import Item, Record, Reject
 from schemas.config import Ingest
@@ -243,3 +244,29 @@ def test_a_member_that_claims_more_than_there_is_ends_the_archive(tmp_path: Path
 def read_with(path: Path, data: bytes, ingest: Ingest) -> tuple[list[Item], object]:
     path.write_bytes(data)
     return read(path, ingest)
+
+
+def test_members_behind_missing_bytes_are_found_at_any_place(tmp_path: Path):
+    data = tarred(FILES)
+    items = items_of(tmp_path / "a.tar", data[:1600] + data[1700:])
+    assert len(texts(items)) == len(FILES)
+    assert [reason for reason, _ in rejects(items)].count("corrupt_stream") == 1
+
+
+@pytest.mark.parametrize("missing", [4, 100, 500])
+def test_a_header_that_moved_into_the_member_before_is_found(tmp_path: Path, missing: int):
+    data = tarred({name: data * 30 for name, data in FILES.items()}, tarfile.GNU_FORMAT)
+    items = items_of(tmp_path / "a.tar", data[: 1024 - missing] + data[1024:])
+    assert len(texts(items)) >= len(FILES) - 1
+    assert "p/f1.py" in [item.position for item in items if isinstance(item, Record)]
+    assert ("corrupt_stream", "byte 1024") in rejects(items)
+
+
+def test_a_loss_counts_no_headers_and_no_padding(tmp_path: Path):
+    files = {f"{n:03}.txt": f"{n:030}\n".encode() for n in range(100)}
+    parts = [tarred({name: data}, tarfile.GNU_FORMAT)[:1024] for name, data in files.items()]
+    frames = [zstandard.compress(b"".join(parts[at : at + 10])) for at in range(0, 100, 10)]
+    frames[5] = frames[5][:10] + bytes(len(frames[5]) - 10)
+    items = items_of(tmp_path / "a.tar.zst", b"".join(frames) + zstandard.compress(bytes(1024)))
+    lost = sum(item.lost_bytes for item in items if isinstance(item, Reject))
+    assert lost == pytest.approx(310, rel=0.2)

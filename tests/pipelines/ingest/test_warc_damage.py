@@ -181,3 +181,16 @@ def test_splits_share_a_damaged_archive_exactly(
     assert sum(raw for _, _, raw in whole) + stats.structural_bytes == own.file_bytes
     assert sum(each.files[0].raw_bytes for _, each in parts) == own.file_bytes
     assert {each.files[0].file_records for _, each in parts} == {own.file_records}
+
+
+def test_a_page_whose_type_is_damaged_is_read_and_other_records_of_no_type_are_faults(
+    tmp_path: Path,
+):
+    parts = [INFO, *PAGES[:3]]
+    parts[2] = parts[2].replace(b"WARC-Type: response", b"WARC-Type: resp\xff\xfense")
+    parts.append(record("글이다.".encode(), kind="convershon"))
+    path = tmp_path / "a.warc"
+    path.write_bytes(b"".join(parts))
+    items, _ = read(path)
+    assert numbers(items) == [0, 1, 2]
+    assert rejects(items) == [("malformed_record", "4")]

@@ -172,3 +172,37 @@ def test_a_bomb_is_never_in_memory(tmp_path: Path):
 def test_what_stands_before_a_zip_is_passed(tmp_path: Path, name: str):
     items = items_of(tmp_path / name, b"#!/bin/sh\nexit\n" * 9 + zipped(FILES))
     assert len(texts(items)) == len(items) == len(FILES)
+
+
+def test_members_behind_a_damaged_header_are_found(tmp_path: Path):
+    data = bytearray(zipped(FILES))
+    third = [at for at in range(len(data)) if data[at : at + 4] == b"PK\3\4"][2]
+    data[third + 27] = 0x7F  # its name has 32 KB more
+    items = items_of(tmp_path / "a.zip", bytes(data[: data.index(b"PK\1\2")]))
+    assert positions(items) == [name for name in FILES if name != "p/f2.py"]
+    assert rejects(items) == [("truncated_stream", f"byte {third}"), ("truncated_stream", "end")]
+    assert next(item for item in items if isinstance(item, Reject)).lost_bytes > 40
+
+
+def test_members_that_are_not_where_the_directory_says_are_found(tmp_path: Path):
+    data = zipped(FILES)
+    fourth = [at for at in range(len(data)) if data[at : at + 4] == b"PK\3\4"][3]
+    items = items_of(tmp_path / "a.zip", data[: fourth + 40] + data[fourth + 45 :])
+    assert set(positions(items)) == set(FILES) - {"p/f3.py"}
+    assert rejects(items) == [("corrupt_stream", "p/f3.py")]
+
+
+def test_a_zip_whose_first_bytes_are_damaged_is_read(tmp_path: Path):
+    items = items_of(tmp_path / "a.zip", bytes(20) + zipped(FILES)[20:-40])
+    assert positions(items) == list(FILES)[1:]
+
+
+def test_a_member_without_a_name_stops_nothing(tmp_path: Path):
+    assert len(items_of(tmp_path / "a.zip", entry(b"", b"text\n"))) == 1
+
+
+def test_a_long_name_of_controls_is_escaped_and_cut(tmp_path: Path):
+    (one,) = positions(items_of(tmp_path / "a.zip", entry(b"a\n\x1b" * 600 + b".txt", b"text\n")))
+    assert one.startswith("a\\x0a\\x1ba")
+    assert one.isprintable()
+    assert len(one) == 1024
