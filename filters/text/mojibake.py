@@ -18,6 +18,9 @@ _SUSPECT = re.compile(
     "[\u00c2-\u00f4\u0413\u0412][\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc"
     "\u2013\u2014\u2018-\u201e\u2020-\u2022\u2026\u2030\u2039\u203a\u20ac\u2122]"
 )
+_WEAK = re.compile(
+    "[\u00c4-\u00de](?:[\u00b0-\u00b3\u00b9\u00bb-\u00be]|(?=[\u00ab\u00b4\u00b5\u00b7]))"
+)
 _C1 = re.compile("[\x80-\x9f]")
 _WINDOWS_1252 = re.compile(
     "[\x80\x82-\x84\x86-\x8c\x8e\x91-\x9c\x9e\x9f](?=[A-Za-z])"
@@ -85,7 +88,7 @@ def _beyond_latin(line: str) -> set[str]:
 
 def _restored(line: str) -> str:
     candidates = [line]
-    if _SUSPECT.search(line):
+    if _SUSPECT.search(line) and not _all_weak(line):
         import ftfy
 
         whole = _SPACED_HANGUL.sub(lambda match: match[0].replace(" ", "\xa0"), line)
@@ -100,6 +103,14 @@ def _restored(line: str) -> str:
     if _CP949.search(line) and (words := from_cp949(line)) is not None:
         return words
     return min(candidates, key=_accented)  # each repair sometimes misreads the other's mojibake
+
+
+def _all_weak(line: str) -> bool:
+    """Return whether all that looks like mojibake is a capital with a superscript or a mark.
+
+    `Å³` is cubic ångström, `Ø½` a diameter of half an inch, `MENÜ²` a footnote.
+    """
+    return _SUSPECT.search(_WEAK.sub("", line)) is None
 
 
 def _half_done(before: str, after: str) -> bool:

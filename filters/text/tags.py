@@ -12,7 +12,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-_MARKDOWN = re.compile(r"`|\]\(|^#{1,6} |^\s*\|", re.M)
+_MARKDOWN = re.compile(r"`|\]\(|^#{1,6} |^[ \t]*\|", re.M)
 _REFERENCE = re.compile(r"&(?:amp;)*((?:#\d{1,7}|#x[0-9a-fA-F]{1,6}|[a-zA-Z]{2,8});)")
 """A reference, however often it was escaped."""
 
@@ -39,6 +39,8 @@ _TAG = re.compile(
     re.I,
 )
 """A well-formed tag: a name of HTML, and attributes that have values."""
+_PARTICLE = re.compile("(?:과|와|을|를|은|는|이|가|로|의|에|도|나|이나|으로)[ ,.]")
+"""A Korean particle directly behind a tag: `<table>과 <tr>을` names the tags."""
 SEVERAL = 2
 """Elements that show a text to hold HTML."""
 _KEPT = frozenset({"Co", "Cn", "Cs"})
@@ -102,8 +104,10 @@ def _matched(text: str, tags: list[re.Match[str]]) -> tuple[int, set[int]]:
 
 def _mentioned(text: str, tag: re.Match[str]) -> bool:
     """Return whether a tag stands between spaces, as a word of its sentence."""
-    before, after = text[tag.start() - 1 : tag.start()], text[tag.end() : tag.end() + 1]
-    return before == " " and after in (" ", ",", ".")
+    before = text[tag.start() - 1 : tag.start()] if tag.start() else "\n"
+    if not tag[1] and before in " \n" and _PARTICLE.match(text, tag.end()):
+        return True
+    return before == " " and text[tag.end() : tag.end() + 1] in (" ", ",", ".")
 
 
 def _unescaped(text: str, wanted: Callable[[str], bool]) -> tuple[str, int]:

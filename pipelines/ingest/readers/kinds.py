@@ -63,7 +63,7 @@ class Kind:
 CARD = "a dataset card of the Hub"
 UNREADABLE = "a file that cannot be read"
 PACKED_ENDINGS = (".gz", ".gzip", ".zst", ".zstd", ".bz2", ".xz", ".lz4", ".z")
-PAGE_ENDINGS = (".html", ".htm", ".xhtml", ".shtml", ".mhtml")
+PAGE_ENDINGS = (".html", ".htm", ".xhtml", ".shtml")
 LINE_ENDINGS = (".jsonl", ".ndjson", ".jsonlines")
 TAR_ENDINGS = (".tar", ".tgz", ".tbz2", ".txz", ".tzst")
 TABLE_ENDINGS = (".csv", ".tsv", ".psv")
@@ -102,6 +102,13 @@ _PROSE_ENDINGS = (".txt", ".text", ".md", ".markdown", ".rst", ".adoc", ".org", 
 _OBJECT = re.compile(rb'\s*\{\s*(?:".*)?\}\s*', re.DOTALL)
 _OBJECT_START = re.compile(rb'\{\s*"')
 _CELLS = re.compile(rb'"cell_type"\s*:\s*"(?:markdown|code|raw)"')
+SAVED_ENDINGS = (".php", ".asp", ".aspx", ".jsp")
+"""Endings of scripts that pages keep when they are saved."""
+_SCRIPT = re.compile(rb"<\?(?:php|=)|<%|<jsp:|runat=", re.I)
+_HEADERS = re.compile(
+    rb"(?:[A-Za-z][\w-]{0,60}:[^\n]{0,1000}\r?\n(?:[ \t][^\n]{0,1000}\r?\n)*){2,80}"
+)
+"""The header of a message: at least two lines of a name and a value, which may be folded."""
 _WARC = re.compile(rb"(?:^|\n)WARC/(?:0\.\d+|1\.\d)\r?\n")
 _ARC = re.compile(rb"filedesc://\S+ [\d.]+ \d{8,14} \S+ \d+\r?\n")
 _AS_LINES = "write one object per line (`jq -c '.[]'`)"
@@ -182,7 +189,7 @@ def _warc(head: bytes) -> Kind | None:
     """Return the kind of web archives, also where the first record is damaged."""
     if _ARC.match(head):
         return Kind("an ARC file", "warc")
-    if not (head.lstrip()[:5] == b"WARC/" or _WARC.search(head)):
+    if not (_WARC.search(head) or (head.lstrip()[:5] == b"WARC/" and b"\nWARC-" in head)):
         return None
     types = re.findall(rb"\nWARC-Type:\s*(\w+)", head, re.I)
     if set(types) <= {b"warcinfo", b"metadata"} and b'"Envelope"' in head:
@@ -216,15 +223,40 @@ def _text(head: bytes, low: str, cut: bool) -> Kind:
     code = low.rsplit(".", 1)[-1] in _CODE if "." in low else False
     if json := _json(head, low, cut):
         return json
+    if mail := _mail(head):
+        return mail
+    first = _without_prologue(head)
+    if low.endswith(SAVED_ENDINGS) and _PAGE.match(first) and not _SCRIPT.search(head):
+        return Kind("a page (HTML)", "html")
     if not code:
-        first = _without_prologue(head)
         if _SVG.match(first):
             return Kind("an SVG image", "data")
         if _PAGE.match(first):
             return Kind("a page (HTML)", "html")
+        if _mostly_objects(head, cut):
+            return Kind("JSON lines", "jsonl", sure=False)
         if _XML.match(head.lstrip()):
             return Kind("an XML file", "data", "convert it to text or JSON Lines")
     return _named(low, head)
+
+
+def _mail(head: bytes) -> Kind | None:
+    """Return the kind of a page or a message in MIME, whose body is not the text that it shows."""
+    match = _HEADERS.match(head.lstrip())
+    if not match or not re.search(rb"^MIME-Version:", match[0], re.I | re.M):
+        return None
+    if re.search(rb"^Content-Type:\s*multipart/related", match[0], re.I | re.M):
+        return Kind("a saved page (MHTML)", "", "save it as HTML")
+    if re.search(rb"multipart/|Encoding:\s*(?:base64|quoted-printable)", match[0], re.I):
+        return Kind("an e-mail message", "", "convert it to text")
+    return None
+
+
+def _mostly_objects(head: bytes, cut: bool) -> bool:
+    """Return whether most lines of a text are JSON objects: a part of a file, a damaged start."""
+    lines = [line for line in head.split(b"\n")[: -1 if cut else None] if line.strip()]
+    objects = sum(map(_is_object, lines))
+    return objects >= 2 and objects * 2 > len(lines)
 
 
 def _without_prologue(head: bytes) -> bytes:

@@ -32,7 +32,7 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"!<arch>\n", "an ar archive"),
     (b"\xed\xab\xee\xdb", "an RPM package"),
     (b"xar!", "a xar archive"),
-    (b"HWP Document File", "a HWP document"),
+    (b"HWP Document File V", "a HWP document"),
     (b"{\\rtf", "an RTF document"),
     (b"AT&TFORM", "a DjVu document"),
     (b"\xff\xd8\xff", "a JPEG image"),
@@ -92,8 +92,7 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"FWS", "a Flash file"),
     (b"CWS", "a Flash file"),
 )
-_HELD = (b"ORC", b"FWS", b"CWS", b"ID3", b"BZh", b"BM", b"MZ", b"DUCK", b"GGUF", b"EGGA", b"LZIP")
-"""Signatures of letters that a text may begin with too: they hold for binary content only."""
+_RTF = b"{\\rtf"
 ASSETS = (
     "image", "icon", "font", "executable", "video", "Ogg", "MP3", "FLAC", "MIDI", "AMR", "WAVE",
     "audio", "Java", "WebAssembly", "bitcode", "bytecode", "Git pack", "Flash", "Media",
@@ -110,7 +109,7 @@ def binary_kind(head: bytes, binary: bool) -> str | None:
     if b"%PDF-" in head[:1024] and (binary or head.startswith(b"%PDF-")):
         return "a PDF document"
     for signature, kind in _SIGNATURES:
-        if head.startswith(signature) and (binary or signature not in _HELD):
+        if head.startswith(signature) and (binary or not _may_be_prose(head, signature)):
             return kind
     if head.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
         return _compound(head)
@@ -119,6 +118,13 @@ def binary_kind(head: bytes, binary: bool) -> str | None:
     if is_tar(head):
         return TAR
     return _by_parts(head) if binary else None
+
+
+def _may_be_prose(head: bytes, signature: bytes) -> bool:
+    """Return whether a text may begin so too: with printable characters, and more behind them."""
+    follows = head[len(signature) : len(signature) + 1]
+    letters = all(31 < byte < 127 or byte == 10 for byte in signature)
+    return letters and signature != _RTF and (follows >= b" " or follows in (b"\t", b"\n", b"\r"))
 
 
 def _by_parts(head: bytes) -> str | None:
