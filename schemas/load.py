@@ -141,7 +141,8 @@ def _wrong_keys(node: yaml.Node | None, name: str, path: Path_ = ()) -> Iterator
         for key, value in node.value:
             kind = _KINDS.get(str(key.tag).rpartition(":")[2])
             here = (*path, key.value)
-            if kind is not None:
+            # `null: drop` is a part of a rule.
+            if kind is not None and not (kind == "null" and path[:1] == ("rules",)):
                 yield (
                     f"{name}: line {key.start_mark.line + 1}: {'.'.join(map(str, here))}: "
                     f"YAML reads this key as {kind}; write '{key.value}' in quotes"

@@ -49,8 +49,8 @@ def _open(out: Path, config: Config) -> tuple[Context, Manifest]:
         each.name for each in documents.shards if not (out / DOCUMENTS / each.name).exists()
     ]:
         raise InputError(
-            f"dedup.against: {out / DOCUMENTS / gone[0]} is not there; a prior run's ids are read from "
-            f"its documents: run it again, or leave it out of dedup.against"
+            f"dedup.against: {out / DOCUMENTS / gone[0]} is not there; the ids of a prior run "
+            "are read from its documents: run it again, or leave it out of dedup.against"
         )
     other = load_config(out / CONFIG, secrets=False)
     for key in SIGNED:

@@ -27,7 +27,7 @@ from filters.text.pages.words import words
 KEPT = words("html body main article")
 """Elements that are never left out by their names."""
 LEAVES = words("p tr td th li ul ol dl dt dd tbody thead pre blockquote")
-"""Elements that cannot be the root of the main text: too small, or the quote that an answer follows."""
+"""Elements that cannot be the root of the main text: too small, or the quote of an answer."""
 SHARE, ARTICLE_SHARE, NAMED_SHARE = 0.85, 0.75, 0.5
 """Share of the weight that the root holds: of any page, of an article, of an element that is named
 as an article's content."""

@@ -228,13 +228,13 @@ def _text(head: bytes, low: str, cut: bool) -> Kind:
     first = _without_prologue(head)
     if low.endswith(SAVED_ENDINGS) and _PAGE.match(first) and not _SCRIPT.search(head):
         return Kind("a page (HTML)", "html")
+    if (not code or low.endswith(".jl")) and _mostly_objects(head, cut):  # .jl is Julia's too
+        return Kind("JSON lines", "jsonl", sure=False)
     if not code:
         if _SVG.match(first):
             return Kind("an SVG image", "data")
         if _PAGE.match(first):
             return Kind("a page (HTML)", "html")
-        if _mostly_objects(head, cut):
-            return Kind("JSON lines", "jsonl", sure=False)
         if _XML.match(head.lstrip()):
             return Kind("an XML file", "data", "convert it to text or JSON Lines")
     return _named(low, head)

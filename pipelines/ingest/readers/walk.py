@@ -176,6 +176,7 @@ def local_files(name: str, path: str, include: list[str]) -> list[File]:
     Raises InputError where nothing is there, or where `include` chooses nothing.
     """
     passed: list[tuple[str, Passed]] = []
+    path = _spelled(path)
     if os.path.isdir(path):
         walk = _Walk(path).below()
         root, passed = path, walk.passed
@@ -193,6 +194,17 @@ def local_files(name: str, path: str, include: list[str]) -> list[File]:
             "which bibim is run"
         )
     return named(_described(found, passed), root)
+
+
+def _spelled(path: str) -> str:
+    """Return a path as the disk spells it: where nothing is there, in NFC or in NFD (macOS)."""
+    if not os.path.lexists(path):
+        for form in ("NFC", "NFD"):
+            other = unicodedata.normalize(form, path)
+            fixed = os.path.dirname(other.partition("*")[0]) if "*" in other else other
+            if other != path and os.path.lexists(fixed):
+                return other
+    return path
 
 
 def none_included(name: str, path: str, count: int, include: list[str]) -> str:

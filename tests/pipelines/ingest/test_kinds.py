@@ -229,3 +229,39 @@ def test_an_empty_file_whose_name_claims_records_is_a_fault(tmp_path: Path, name
     (item,) = read(tmp_path / name)[0]
     assert isinstance(item, Reject)
     assert item.fault
+
+
+@pytest.mark.parametrize("name", ["xab", "part-00001", "a.jl", "c.txt", "h.log"])
+@pytest.mark.parametrize("first", [b'es": 1}', b"}", b"null", b"INFO start", b"# head"])
+def test_lines_of_json_behind_another_first_line_are_lines(name: str, first: bytes):
+    data = b"\n".join([first, *(b'{"text": "%d"}' % n for n in range(6)), b""])
+    assert kind_of(data, name).form == "jsonl"
+
+
+@pytest.mark.parametrize("name", ["view.php", "a.asp", "b.JSP", "c.aspx"])
+def test_a_saved_page_is_a_page_and_a_script_is_code(name: str):
+    page = b"<!DOCTYPE html><html><body><p>text</p></body></html>"
+    assert kind_of(page, name).form == "html"
+    assert kind_of(b"<html><?php echo 1; ?><% x %></html>", name).form == "code"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "GIF89a was a format",
+        "OggS marks pages",
+        "PAR1은 네 글자",
+        "WARC/1.0으로 시작",
+        "HWP Document File 이라는 글",
+    ],
+)
+def test_prose_that_begins_as_a_format_does_is_prose(text: str):
+    assert kind_of(text.encode() * 20, "a.txt").form == "text"
+
+
+def test_a_saved_page_in_mime_and_a_message_in_base64_are_named():
+    head = b"From: <saved>\r\nMIME-Version: 1.0\r\nContent-Type: multipart/related;\r\n\tboundary=x\r\n\r\n"
+    assert kind_of(head + b"=EC=84", "a.mht").name == "a saved page (MHTML)"
+    mail = b"From: a\nSubject: b\nMIME-Version: 1.0\nContent-Transfer-Encoding: base64\n\n7ZWc\n"
+    assert kind_of(mail, "a.eml").name == "an e-mail message"
+    assert kind_of(b"Note: one\nTo do: two\nMIME is a standard\n", "a.txt").form == "text"
