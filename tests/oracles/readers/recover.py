@@ -183,7 +183,7 @@ def warc_records(pieces: list[bytes]) -> Iterator[tuple[str, bytes]]:
 
 def parquet_texts(data: bytes) -> Iterator[str]:
     """Yield the texts of the row groups that can be read."""
-    try:  # a damaged footer may name columns in bytes that are no UTF-8, or lack the one of the text
+    try:  # a damaged footer may name columns in bytes that are not UTF-8, or lack the one of the text
         file = pq.ParquetFile(io.BytesIO(data))
         groups = range(file.num_row_groups if "text" in file.schema_arrow.names else 0)
     except (OSError, pa.ArrowException, UnicodeDecodeError):
