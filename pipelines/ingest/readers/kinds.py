@@ -151,7 +151,7 @@ def kind_of(head: bytes, name: str, encoding: str | None = None) -> Kind:
     if wide := _wide_codec(head, encoding):
         text = head[: len(head) // 4 * 4].decode(wide, "replace").encode("utf-8", "replace")
         return _text(text.removeprefix(codecs.BOM_UTF8), low, len(head) >= HEAD)
-    binary = is_binary(head)
+    binary = is_binary(head) or (low.endswith(".parquet") and head.startswith(b"PAR1"))
     if known := binary_kind(head, binary):
         return _of_signature(known)
     if warc := _warc(head):
