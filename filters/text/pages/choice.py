@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from filters.text.pages.lines import HEADINGS, is_furniture, is_stray, names_other_section
+from filters.text.pages.lines import HEADINGS, is_furniture, is_stray, names_other_section, opens_comments
 from filters.text.pages.marks import (
     AROUND,
     COMMENTS,
@@ -22,6 +22,7 @@ from filters.text.pages.marks import (
     REPLIES,
 )
 from filters.text.pages.tree import Page
+from filters.text.pages.trim import columns, is_dated_line, is_price, repeated_labels
 from filters.text.pages.words import words
 
 KEPT = words("html body main article")
@@ -35,6 +36,8 @@ CORE_SHARE = 0.85
 """Share of the root's weight that the core holds."""
 FEW = 30
 """Bytes below which readers' comments are taken for the page's text."""
+ENOUGH = 500
+"""Bytes of text after which a heading such as "Comments" ends it."""
 ENDS = frozenset(".!?。…\"'”’)")
 
 _ARTICLE = re.compile(r"og:type[\"']?\s+content=[\"']?article", re.I)
@@ -103,6 +106,10 @@ class _Chooser:
         self.title_key = _key(page.title)
         self.prose = _sums([self.weight(block, False) for block in range(len(page.texts))])
         self.weights = [self.weight(block, True) for block in range(len(page.texts))]
+        self.repeated = repeated_labels(
+            page, self.tags, [self.is_link(block) for block in range(len(page.texts))]
+        )
+        self.columns, self.table = columns(page, self.prose)
 
     def size_of(self, blocks: list[int]) -> int:
         return sum(self.sizes[block] for block in blocks)
@@ -115,6 +122,8 @@ class _Chooser:
         if page.pre[block] or (by_name and owner >= 0 and self.inside[owner]):
             return own
         text = page.texts[block]
+        if "\n" in text and self.linked[block] * 3 > self.sizes[block]:
+            return own // 4
         if self.sizes[block] >= 80 or text[-1] in ".!?。…:;,":
             return own
         return own // 4
@@ -142,6 +151,9 @@ class _Chooser:
             if self.leave_out(element, share, size, links, left_out):
                 dropped[element] = True
                 kept[first:last] = [False] * (last - first)
+        if self.table >= 0 and left_out:
+            low, high = page.first[self.table], page.last[self.table]
+            kept = [keep and low <= block < high for block, keep in enumerate(kept)]
         weights = [weight * keep for weight, keep in zip(self.weights, kept, strict=True)]
         root = self.root(weights, dropped)
         first, last = (page.first[root], page.last[root]) if root >= 0 else (0, count)
@@ -241,6 +253,8 @@ class _Chooser:
         for at, block in enumerate(chosen):
             tag, text = self.tags[block], self.page.texts[block]
             listed = listed and self.is_link(block)
+            if len(text) < 40 and opens_comments(text) and self.size_of(kept) > ENOUGH:
+                break
             if tag in HEADINGS:
                 if level and int(tag[1]) <= level:
                     level = 0
@@ -250,7 +264,8 @@ class _Chooser:
                 listed = listed or self.is_link(chosen[at + 1])
             if not level and not listed:
                 kept.append(block)
-        return kept if self.size_of(kept) * 2 > self.size_of(chosen) else chosen
+        size = self.size_of(kept)
+        return kept if size > ENOUGH or size * 2 > self.size_of(chosen) else chosen
 
     def is_link(self, block: int) -> bool:
         """Return whether a block is a link and little else."""
@@ -261,6 +276,8 @@ class _Chooser:
         if self.page.pre[block]:
             return True
         text, tag = self.page.texts[block], self.tags[block]
+        if block in self.repeated or is_dated_line(text, tag) or is_price(text):
+            return False
         share = self.linked[block] / max(self.sizes[block], 1)
         return not is_furniture(text, tag, share) and not (
             self.article and is_stray(text, tag, share)
@@ -311,6 +328,9 @@ class _Chooser:
         tag, hints = page.tags[element], page.hints[element]
         if tag in KEPT:
             return False
+        if element in self.columns and left_out:
+            prose = self.prose[page.last[element]] - self.prose[page.first[element]]
+            return share < 0.3 and (links * 4 > size or prose * 2 < size)
         if hints & HIDDEN and share < 0.5:
             return True
         if tag in ("nav", "footer", "aside") and left_out & AROUND:

@@ -59,6 +59,20 @@ _OTHER_SECTION = re.compile(
 """Headings of parts that are not the page's own text."""
 
 
+_COMMENTS = re.compile(
+    r"\W*(?:\(?\d+\)?\s+|post(?:ed)? |reader |user |add |leave |view |all |your )*(?:a )?"
+    r"(?:comments?|responses?|trackbacks?(?:/pingbacks?)?|trackback pings|kommentare?|commentaires?|"
+    r"comentarios?|komentarze|комментарии|全部评论|コメント|댓글|덧글|의견)"
+    r"(?:\s?(?:to this (?:post|entry)|\(?\d+\)?\s?개?|목록|쓰기))?\W*",
+    re.I,
+)
+
+
+def opens_comments(line: str) -> bool:
+    """Return whether a short line opens the readers' comments."""
+    return bool(_COMMENTS.fullmatch(line))
+
+
 def names_other_section(heading: str) -> bool:
     """Return whether a heading opens a part that is not the page's own text."""
     return len(heading) < 60 and bool(_OTHER_SECTION.match(heading))
