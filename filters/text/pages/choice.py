@@ -10,7 +10,13 @@ from __future__ import annotations
 
 import re
 
-from filters.text.pages.lines import HEADINGS, is_furniture, is_stray, names_other_section, opens_comments
+from filters.text.pages.lines import (
+    HEADINGS,
+    is_furniture,
+    is_stray,
+    names_other_section,
+    opens_comments,
+)
 from filters.text.pages.marks import (
     AROUND,
     COMMENTS,
@@ -21,6 +27,7 @@ from filters.text.pages.marks import (
     RELATED,
     REPLIES,
 )
+from filters.text.pages.odds import Blocks, likely
 from filters.text.pages.tree import Page
 from filters.text.pages.trim import columns, is_dated_line, is_price, repeated_labels
 from filters.text.pages.words import words
@@ -163,7 +170,16 @@ class _Chooser:
         chosen = self.lead(root, kept) + self.core(root, chosen, weights)
         if title >= 0:
             chosen = self.headed(title, chosen)
-        return self.trimmed(self.sections(chosen), title)
+        chosen = self.sections(chosen)
+        chosen = likely(self.described(chosen, title, root))
+        return self.trimmed(chosen, title)
+
+    def described(self, chosen: list[int], title: int, root: int) -> Blocks:
+        """Return the chosen blocks as the model takes them."""
+        sizes, linked, tags = self.sizes, self.linked, self.tags
+        return Blocks(
+            self.page, chosen, sizes, linked, tags, root, title, self.title_key, self.article
+        )
 
     def core(self, root: int, chosen: list[int], weights: list[int]) -> list[int]:
         """Return the chosen blocks without parts beside the core that are not prose.
@@ -253,7 +269,13 @@ class _Chooser:
         for at, block in enumerate(chosen):
             tag, text = self.tags[block], self.page.texts[block]
             listed = listed and self.is_link(block)
-            if len(text) < 40 and opens_comments(text) and self.size_of(kept) > ENOUGH:
+            in_table = tag in ("td", "th", "li", "dt", "dd")
+            if (
+                len(text) < 40
+                and not in_table
+                and opens_comments(text)
+                and self.size_of(kept) > ENOUGH
+            ):
                 break
             if tag in HEADINGS:
                 if level and int(tag[1]) <= level:

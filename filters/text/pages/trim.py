@@ -9,7 +9,7 @@ from filters.text.pages.lines import HEADINGS
 from filters.text.pages.tree import ITEM, SEPARATOR, Page
 from filters.text.pages.words import words
 
-COLUMN_SHARE = 0.5
+COLUMN_SHARE = 0.4
 """Share of the page's prose in a cell beyond which its table is a layout of columns."""
 REPEATED, LABEL = 3, 40
 """Times that a label repeats before it is left out, and its most characters."""
@@ -22,7 +22,7 @@ _MONTH = (
     r"july?|juli|aug(?:ust|\.)?|sept?(?:ember|\.)?|oct(?:ober|\.)?|okt(?:ober|\.)?|"
     r"nov(?:ember|\.)?|de[cz](?:ember|\.)?"
 )
-_DATE = re.compile(
+DATE = re.compile(
     rf"\b(?:{_MONTH})\s+\d{{1,2}}(?:st|nd|rd|th)?,?\s+(?:19|20)\d\d\b|"
     rf"\b\d{{1,2}}(?:st|nd|rd|th|\.)?\s+(?:of\s+)?(?:{_MONTH}),?\s+(?:19|20)\d\d\b|"
     r"\b(?:19|20)\d\d\s?[-./년]\s?\d{1,2}\s?[-./월]\s?\d{1,2}\b|\b\d{1,2}[./]\d{1,2}[./](?:19|20)?\d\d\b",
@@ -32,15 +32,17 @@ _WORD = re.compile(r"[^\W\d_]+")
 _PRICE = re.compile(
     r"[\W\d]*(?:[$£€¥₩]|\d\s?(?:원|円|USD|EUR|GBP|KRW))[\W\d]*(?:원|USD|EUR|GBP|KRW)?[\W\d]*"
 )
-_STOCK = re.compile(r"\d+ (?:in stock|left in stock)|(?:in|out of) stock|품절|재고\s?\d+\s?개?", re.I)
+_STOCK = re.compile(
+    r"\d+ (?:in stock|left in stock)|(?:in|out of) stock|품절|재고\s?\d+\s?개?", re.I
+)
 
 
 def is_dated_line(text: str, tag: str) -> bool:
     """Return whether a block is a date and few words: when a page was written, and by whom."""
     if len(text) > 120 or tag in HEADINGS or tag in _LISTED or text[-1] in ".!?。:;":
         return False
-    date = _DATE.search(text)
-    return bool(date) and len(_WORD.findall(_DATE.sub(" ", text))) <= DATE_WORDS
+    date = DATE.search(text)
+    return bool(date) and len(_WORD.findall(DATE.sub(" ", text))) <= DATE_WORDS
 
 
 def is_price(text: str) -> bool:
