@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import re
 
+from filters.text.pages.frame import Frame, letters
 from filters.text.pages.lines import (
     HEADINGS,
     is_furniture,
     is_stray,
-    names_other_section,
-    opens_comments,
 )
 from filters.text.pages.marks import (
     AROUND,
@@ -28,7 +27,7 @@ from filters.text.pages.marks import (
     REPLIES,
 )
 from filters.text.pages.odds import Blocks, likely
-from filters.text.pages.tree import Page
+from filters.text.pages.tree import SEPARATOR, Page
 from filters.text.pages.trim import columns, is_dated_line, is_price, repeated_labels
 from filters.text.pages.words import words
 
@@ -43,13 +42,9 @@ CORE_SHARE = 0.85
 """Share of the root's weight that the core holds."""
 FEW = 30
 """Bytes below which readers' comments are taken for the page's text."""
-ENOUGH = 500
-"""Bytes of text after which a heading such as "Comments" ends it."""
-ENDS = frozenset(".!?。…\"'”’)")
 
 _ARTICLE = re.compile(r"og:type[\"']?\s+content=[\"']?article", re.I)
 _SIGNS = ("article:published_time", "NewsArticle", "BlogPosting", "articleBody")
-_NOT_WORD = re.compile(r"\W+")
 
 
 def dated(html: str) -> bool:
@@ -70,10 +65,6 @@ def choose(page: Page, article: bool) -> list[int]:
     return chosen or chooser.run(0)
 
 
-def _key(text: str) -> str:
-    return _NOT_WORD.sub("", text).lower()
-
-
 def _sums(values: list[int]) -> list[int]:
     total = 0
     sums = [0]
@@ -83,21 +74,15 @@ def _sums(values: list[int]) -> list[int]:
     return sums
 
 
-class _Chooser:
+class _Chooser(Frame):
     """Chooses among the blocks of one page.
 
     Sizes and weights are bytes of UTF-8, so that a syllable of Hangul counts as three letters.
     """
 
     def __init__(self, page: Page, article: bool) -> None:
-        self.page = page
+        super().__init__(page)
         self.article = article
-        self.tags = [page.tags[owner] if owner >= 0 else "" for owner in page.owners]
-        self.sizes = [len(text.encode("utf-8", "replace")) for text in page.texts]
-        self.linked = [
-            size * links // max(len(text), 1)
-            for size, links, text in zip(self.sizes, page.links, page.texts, strict=True)
-        ]
         self.inside = [False] * len(page.tags)
         for element, parent in enumerate(page.parents):
             self.inside[element] = (
@@ -110,16 +95,12 @@ class _Chooser:
             parent = page.parents[element]
             if parent >= 0 and self.holds[element] and page.first[element] < page.last[element]:
                 self.holds[parent] = True
-        self.title_key = _key(page.title)
         self.prose = _sums([self.weight(block, False) for block in range(len(page.texts))])
         self.weights = [self.weight(block, True) for block in range(len(page.texts))]
         self.repeated = repeated_labels(
             page, self.tags, [self.is_link(block) for block in range(len(page.texts))]
         )
         self.columns, self.table = columns(page, self.prose)
-
-    def size_of(self, blocks: list[int]) -> int:
-        return sum(self.sizes[block] for block in blocks)
 
     def weight(self, block: int, by_name: bool) -> int:
         """Return how much a block counts as prose or code, or `by_name` by where it stands."""
@@ -226,73 +207,6 @@ class _Chooser:
                 left_out.update(blocks)
         return [block for block in chosen if block not in left_out]
 
-    def title(self, before: int) -> int:
-        """Return the block that the page's title repeats, -1 if none does; the last such heading
-        before the block `before` or shortly after it."""
-        page = self.page
-        best, length = -1, 0
-        for block in range(min(len(page.texts), before + 60)):
-            text = page.texts[block]
-            if len(text) > 200 or page.pre[block]:
-                continue
-            key = _key(text)
-            heading = self.tags[block] in HEADINGS
-            if len(key) < 3 or len(key) < length or (not heading and len(key) < 8):
-                continue
-            repeated = key in self.title_key if heading else self.title_key.startswith(key)
-            if repeated and (heading or len(key) > length):
-                best, length = block, len(key)
-        return best if length * 4 >= len(self.title_key) else -1
-
-    def headed(self, title: int, chosen: list[int]) -> list[int]:
-        """Return the chosen blocks with the title, and only prose and headings before it."""
-        page = self.page
-        if not chosen or title > chosen[0] + 60:
-            return chosen
-        before = [
-            block
-            for block in chosen
-            if block < title
-            and self.weights[block] * 2 >= self.sizes[block] >= 80
-            and page.texts[block][-1] in ENDS
-        ]
-        return [*before, title, *(block for block in chosen if block > title)]
-
-    def sections(self, chosen: list[int]) -> list[int]:
-        """Return the chosen blocks without sections whose heading names another part.
-
-        A short line that does so goes with the links that follow it.
-        """
-        kept: list[int] = []
-        level = 0
-        listed = False
-        for at, block in enumerate(chosen):
-            tag, text = self.tags[block], self.page.texts[block]
-            listed = listed and self.is_link(block)
-            in_table = tag in ("td", "th", "li", "dt", "dd")
-            if (
-                len(text) < 40
-                and not in_table
-                and opens_comments(text)
-                and self.size_of(kept) > ENOUGH
-            ):
-                break
-            if tag in HEADINGS:
-                if level and int(tag[1]) <= level:
-                    level = 0
-                if not level and kept and names_other_section(text):
-                    level = int(tag[1])
-            elif len(text) < 30 and at + 1 < len(chosen) and names_other_section(text):
-                listed = listed or self.is_link(chosen[at + 1])
-            if not level and not listed:
-                kept.append(block)
-        size = self.size_of(kept)
-        return kept if size > ENOUGH or size * 2 > self.size_of(chosen) else chosen
-
-    def is_link(self, block: int) -> bool:
-        """Return whether a block is a link and little else."""
-        return self.linked[block] * 10 >= self.sizes[block] * 8
-
     def belongs(self, block: int) -> bool:
         """Return whether a block's own words leave it in the text."""
         if self.page.pre[block]:
@@ -327,20 +241,6 @@ class _Chooser:
             return []
         return found[::-1]
 
-    def trimmed(self, chosen: list[int], title: int) -> list[int]:
-        """Return the blocks without headings whose sections were left out."""
-        kept: list[int] = []
-        after = -1
-        for block in reversed(chosen):
-            if self.tags[block] in HEADINGS and block != title and self.tags[block] != "h1":
-                if after < 0:
-                    continue
-                if after > block + 1 and self.tags[after] in HEADINGS:
-                    continue
-            kept.append(block)
-            after = block
-        return kept[::-1] or chosen
-
     def leave_out(self, element: int, share: float, size: int, links: int, left_out: int) -> bool:
         """Return whether an element is not a part of the main text.
 
@@ -350,7 +250,7 @@ class _Chooser:
         tag, hints = page.tags[element], page.hints[element]
         if tag in KEPT:
             return False
-        if element in self.columns and left_out:
+        if element in self.columns and left_out and not self.is_head(element):
             prose = self.prose[page.last[element]] - self.prose[page.first[element]]
             return share < 0.3 and (links * 4 > size or prose * 2 < size)
         if hints & HIDDEN and share < 0.5:
@@ -383,6 +283,20 @@ class _Chooser:
         if self.article:
             return blocks >= 3 and links * 10 > size * 6 and share < 0.3
         return blocks >= 5 and links * 10 > size * 8 and share < 0.1
+
+    def is_head(self, element: int) -> bool:
+        """Return whether a table's row is a title: the page's own, or one cell without links."""
+        page = self.page
+        first, last = page.first[element], page.last[element]
+        if page.tags[element] != "tr" or last != first + 1:
+            return False
+        cells = page.texts[first].split(SEPARATOR)
+        if any(
+            len(key) * 3 > len(self.title_key) and key in self.title_key
+            for key in map(letters, cells)
+        ):
+            return True
+        return len(cells) == 1 and not self.linked[first] and "\n" not in cells[0]
 
     def has_prose(self, element: int) -> bool:
         """Return whether a sentence or code stands in an element."""

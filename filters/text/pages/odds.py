@@ -38,7 +38,8 @@ _INVITE = re.compile(
     re.I,
 )
 _RIGHTS = re.compile(
-    r"©|copyright|all rights|terms of|privacy|powered by|licen[cs]e|disclaimer|trademark|저작권|약관",
+    r"©|copyright|all rights|terms of|privacy|powered by|licen[cs]e|disclaimer|trademark|"
+    r"저작권|약관",
     re.I,
 )
 _DIGITS = re.compile(r"\d+")
@@ -94,7 +95,7 @@ def _forest() -> tuple[float, tuple[npt.NDArray[np.int64], ...], npt.NDArray[np.
 
 
 def odds(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return the logarithms of the odds [n] that blocks with the features `rows` [n, f] are text."""
+    """Return the logarithms of the odds [n] that blocks of the features `rows` [n, f] are text."""
     base, (feature, left, right, roots), limit = _forest()
     at = np.broadcast_to(roots, (len(rows), len(roots)))
     line = np.arange(len(rows))[:, None]

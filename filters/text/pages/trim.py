@@ -59,19 +59,17 @@ def repeated_labels(page: Page, tags: list[str], linked: list[bool]) -> set[int]
     for block, text in enumerate(page.texts):
         if len(text) > LABEL or page.pre[block] or text[-1] in ".!?。…:":
             continue
-        if linked[block] and tags[block] in HEADINGS:
-            found.setdefault(text, []).append(block)
-        elif (
+        if (linked[block] and tags[block] in HEADINGS) or (
             tags[block] not in HEADINGS
             and not text.startswith(ITEM)
             and SEPARATOR not in text
-            and not _is_listed(page, page.owners[block])
+            and not is_listed(page, page.owners[block])
         ):
             found.setdefault(text, []).append(block)
     return {block for same in found.values() if len(same) >= REPEATED for block in same}
 
 
-def _is_listed(page: Page, element: int) -> bool:
+def is_listed(page: Page, element: int) -> bool:
     """Return whether an element or one of the three around it is a part of a list or a table."""
     for _ in range(4):
         if element < 0:
@@ -104,9 +102,9 @@ def columns(page: Page, prose: list[int]) -> tuple[set[int], int]:
     found: set[int] = set()
     for element, tag in enumerate(page.tags):
         parent = page.parents[element]
-        if tag == "td" and parent in rows and element not in holders:
-            found.add(element)
-        elif tag == "tr" and parent in bodies and element not in rows:
+        if (tag == "td" and parent in rows and element not in holders) or (
+            tag == "tr" and parent in bodies and element not in rows
+        ):
             found.add(element)
     table = page.parents[holders[0]]
     while table >= 0 and page.tags[table] != "table":
