@@ -49,8 +49,8 @@ _BUTTONS = re.compile(
     r"최적|맨\s?위로|이전|다음|더보기|게시물\s?본문|펼치기|접기|광고|add a comment|likes?|claps?|"
     r"share|save|follow|listen|reply|report(?: this ad)?|print|back to top|top|copy|your answer|"
     r"answers?|replies|advertisement|ad|sort(?:ed)? by:?|reset to default|oldest|newest|"
-    r"most helpful|tweet|like|e-?mail|previous|next|read|edit|talk|discussion|tools|view history|view source|"
-    r"skip navigation|article|page|of|좋아요|싫어요|조회|\d+)\b\s*+\d*+\W*+)++$",
+    r"most helpful|tweet|like|e-?mail|previous|next|read|edit|talk|discussion|tools|view history|"
+    r"view source|skip navigation|article|page|of|좋아요|싫어요|조회|\d+)\b\s*+\d*+\W*+)++$",
     re.I,
 )
 """A line of names of buttons."""
@@ -68,8 +68,8 @@ _OTHER_SECTION = re.compile(
     r"shipping (?:&|and) returns|shipping$|returns$|featured (?:posts?|videos?|stories)|"
     r"(?:links we like|blogroll|archives|categories|other sections|stay connected)$|posts by|"
     r"pages that refer to|who is online|staff picks|sponsored|sponsor links|partners$|"
-    r"around the web|what (?:do you|to) (?:think|read)|in other news|elsewhere on|top (?:stories|news)|"
-    r"(?:more|other|breaking|world|local|latest) (?:news|headlines|stories)|headlines$)",
+    r"around the web|what (?:do you|to) (?:think|read)|in other news|elsewhere on|"
+    r"top (?:stories|news)|(?:more|other|breaking|world|local|latest) (?:news|headlines|stories)|headlines$)",
     re.I,
 )
 """Headings of parts that are not the page's own text."""

@@ -19,9 +19,10 @@ from filters.text.pages.lines import HEADINGS
 from filters.text.pages.marks import CONTENT, DETAIL, PERHAPS, RELATED
 from filters.text.pages.tree import ITEM, SEPARATOR, Page
 from filters.text.pages.trim import DATE
+from filters.text.pages.words import words
 
 MODEL = Path(__file__).parents[2] / "models" / "pages.npz"
-LEAST, LEAST_ARTICLE = -0.8, 0.0
+LEAST, LEAST_ARTICLE = -1.0, 0.0
 """Logarithm of the odds below which a block is removed, from any page and from an article."""
 LONG = 80
 """Bytes from which a block that ends as a sentence is prose."""
@@ -30,17 +31,27 @@ HEAD = 200
 WINDOW = 3
 """Neighbours on each side whose links and prose count."""
 
-_INVITE = re.compile(
-    r"subscri|newsletter|sign up|sign in|log ?in|register|follow (?:us|me|him|her|@)|twitter|"
-    r"facebook|instagram|telegram|whatsapp|youtube|\brss\b|e-?mail|click here|\bcomments?\b|"
-    r"\bshare\b|\bprint\b|bookmark|feedback|abonn|suscr|kommentar|teilen|구독|공유|댓글|문의|"
-    r"로그인|회원|추천|신고",
-    re.I,
+_INVITE = (
+    "sign up",
+    "sign in",
+    "log in",
+    "click here",
+    " rss",
+    *sorted(
+        words("""
+        subscri newsletter login register follow twitter facebook instagram telegram whatsapp
+        youtube email e-mail comment share print bookmark feedback abonn suscr kommentar teilen
+        구독 공유 댓글 문의 로그인 회원 추천 신고
+        """)
+    ),
 )
-_RIGHTS = re.compile(
-    r"©|copyright|all rights|terms of|privacy|powered by|licen[cs]e|disclaimer|trademark|"
-    r"저작권|약관",
-    re.I,
+_RIGHTS = (
+    "all rights",
+    "terms of",
+    "powered by",
+    *sorted(
+        words("© copyright privacy licens licenc disclaimer trademark 저작권 약관"),
+    ),
 )
 _DIGITS = re.compile(r"\d+")
 _LOWER = re.compile(r"[^A-Z]+")
@@ -189,14 +200,14 @@ def _held(blocks: Blocks, prose: list[int]) -> dict[int, int]:
 
 def _familiar(texts: list[str]) -> Values:
     """Return the share of each text's longer words that other texts hold too."""
-    words = [
+    vocabularies = [
         {word for word in text.lower().split() if len(word) > 4 or word > "\u3000"}
         for text in texts
     ]
     known: Counter[str] = Counter()
-    for own in words:
+    for own in vocabularies:
         known.update(own)
-    return [sum(known[word] > 1 for word in own) / max(len(own), 1) for own in words]
+    return [sum(known[word] > 1 for word in own) / max(len(own), 1) for own in vocabularies]
 
 
 def _place(blocks: Blocks, owner: int, held: dict[int, int], total: int, most: int) -> Values:
@@ -227,7 +238,9 @@ def _shape(blocks: Blocks, block: int) -> Values:
     """Return the features of a block by itself."""
     text, tag = blocks.page.texts[block], blocks.tags[block]
     head = text[:HEAD]
-    key = _NOT_WORD.sub("", head).lower() if len(text) < HEAD else ""
+    low = head.lower()
+    digits = len(head) - len(_DIGITS.sub("", head))
+    key = _NOT_WORD.sub("", low) if len(text) < HEAD else ""
     return [
         log(blocks.sizes[block] + 1),
         float(text[-1] in _ENDS),
@@ -236,10 +249,10 @@ def _shape(blocks: Blocks, block: int) -> Values:
         float(tag in _CELLS or SEPARATOR in text),
         float(blocks.page.pre[block]),
         float(tag == "p"),
-        1 - len(_DIGITS.sub("", head)) / len(head),
+        digits / len(head),
         len(_LOWER.sub("", head)) / len(head),
-        float(bool(DATE.search(head))),
-        float(bool(_INVITE.search(head))),
-        float(bool(_RIGHTS.search(head))),
+        float(digits > 2 and bool(DATE.search(head))),
+        float(any(sign in low for sign in _INVITE)),
+        float(any(sign in low for sign in _RIGHTS)),
         float(len(key) > 4 and key in blocks.title_key),
     ]
