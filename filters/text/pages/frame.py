@@ -12,6 +12,10 @@ ENOUGH = 500
 """Bytes of text after which a heading such as "Comments" ends it."""
 ENDS = frozenset(".!?。…\"'”’)")
 
+NEAR = 8
+"""Blocks after the title that may repeat it."""
+_SEGMENTS = re.compile(r"\s+[|>»·–—-]\s+|\s*[|>»]\s*")
+"""Between the parts of a page's title: its own, its board, its site."""
 _NOT_WORD = re.compile(r"\W+")
 
 
@@ -43,6 +47,7 @@ class Frame:
         """Return the block that the page's title repeats, -1 if none does; the last such heading
         before the block `before` or shortly after it."""
         page = self.page
+        own = letters(_SEGMENTS.split(page.title)[0])
         best, length = -1, 0
         for block in range(min(len(page.texts), before + 60)):
             text = page.texts[block]
@@ -53,6 +58,7 @@ class Frame:
             if len(key) < 3 or len(key) < length or (not heading and len(key) < 8):
                 continue
             repeated = key in self.title_key if heading else self.title_key.startswith(key)
+            repeated = repeated or (heading and own in key and 8 <= len(own) > len(key) - 8)
             if repeated and (heading or len(key) > length):
                 best, length = block, len(key)
         return best if length * 4 >= len(self.title_key) else -1
@@ -69,23 +75,24 @@ class Frame:
             and self.weights[block] * 2 >= self.sizes[block] >= 80
             and page.texts[block][-1] in ENDS
         ]
-        key = letters(page.texts[title])
-        after = [
-            block
-            for block in chosen
-            if block > title and not (block < title + 9 and self.repeats(block, key))
-        ]
-        return [*before, title, *after]
+        names = [letters(part) for part in _SEGMENTS.split(page.title)]
+        keys = [letters(page.texts[title]), *names[:1]]
+        names = [name for name in names[1:] if len(name) * 2 < len(keys[0])]
+        after = [block for block in chosen if block > title]
+        first = [block for block in after[:NEAR] if not self.repeats(block, keys, names)]
+        return [*before, title, *first, *after[NEAR:]]
 
-    def repeats(self, block: int, title: str) -> bool:
-        """Return whether a block is the title again, with little beside it."""
+    def repeats(self, block: int, titles: list[str], names: list[str]) -> bool:
+        """Return whether a block is the title again, with little beside it, or the site's name."""
         text = self.page.texts[block]
-        if len(text) > 200 or self.page.pre[block] or len(title) < 10:
+        if len(text) > 200 or self.page.pre[block]:
             return False
         key = letters(text)
-        if self.tags[block] not in HEADINGS and key != title and text[-1] in ENDS:
+        if key in names:
+            return True
+        if self.tags[block] not in HEADINGS and key not in titles and text[-1] in ENDS:
             return False
-        return title in key and len(key) < len(title) + 8
+        return any(len(own) >= 10 and own in key and len(key) < len(own) + 8 for own in titles)
 
     def sections(self, chosen: list[int]) -> list[int]:
         """Return the chosen blocks without sections whose heading names another part.

@@ -15,7 +15,7 @@ _INVITATION = re.compile(
     r"^\W*(?:(?:read|see|lesen sie|mehr|auch|also|lea|leer|lire|leggi|czytaj|weitere?|more|"
     r"weiterlesen|ähnliche|share|follow|teilen|anzeige|advertisement|reklama|publicidad|"
     r"tags?|schlagw|themen|quelle|foto|sign up|subscribe|newsletter|jetzt|hier)\b|"
-    r"관련|추천|인기|공유|광고|구독|좋아요|댓글|목록|이전글|다음글|스크랩|신고|무단|저작권)",
+    r"관련|추천|인기|함께\s?(?:볼|본|보는)|공유|광고|구독|좋아요|댓글|목록|이전글|다음글|스크랩|신고|무단|저작권)",
     re.I,
 )
 _BOARD_ROW = re.compile(
@@ -39,6 +39,12 @@ _ENTRY = re.compile(
     re.I,
 )
 """A line of a blog's template or of rights."""
+_RULES = re.compile(
+    r"^\W*(?:(?:forum|house|board|community|site) rules\b|pages that refer to|recently viewed|"
+    r"게시판 (?:이용 )?(?:규칙|안내))|^\S{1,20}\s?님의? (?:답변|글|댓글)$",
+    re.I,
+)
+"""Rules of a board, labels of its posts."""
 _ADVERT = re.compile(r"^\W*(?:AD|광고|ADVERTISEMENT|Sponsored)\b")
 _READ_TIME = re.compile(r"\b\d{1,3} min(?:ute)?s? read\b", re.I)
 _DAY = re.compile(r"\b(?:19|20)\d\d[.-] ?\d\d?[.-] ?\d\d?\b")
@@ -69,7 +75,8 @@ _OTHER_SECTION = re.compile(
     r"(?:links we like|blogroll|archives|categories|other sections|stay connected)$|posts by|"
     r"pages that refer to|who is online|staff picks|sponsored|sponsor links|partners$|"
     r"around the web|what (?:do you|to) (?:think|read)|in other news|elsewhere on|"
-    r"top (?:stories|news)|(?:more|other|breaking|world|local|latest) (?:news|headlines|stories)|headlines$)",
+    r"top (?:stories|news)|(?:more|other|breaking|world|local|latest) (?:news|headlines|stories)|"
+    r"headlines$)",
     re.I,
 )
 """Headings of parts that are not the page's own text."""
@@ -107,9 +114,10 @@ def is_furniture(text: str, tag: str, link_share: float) -> bool:
         return True
     if len(text) < 600 and _ENTRY.search(text) and (link_share > 0 or len(text) < 120):
         return True
-    if len(text) < 100:
+    if len(text) < 110:
         return bool(
             _ADVERT.match(text)
+            or _RULES.search(text)
             or _READ_TIME.search(text)
             or (parts > 1 and link_share and _DAY.search(text))
             or (parts and _BOARD_ROW.search(text))

@@ -22,6 +22,8 @@ _TITLE = re.compile(r"<title[^>]*>([^<]*)</title>")
 _DIGITS = re.compile("[0-9]+")
 _TAG = re.compile(r"<([^>]*)>")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_EDIT = ("[편집]", "[edit]", "[원본 편집]")
+"""Links of a wiki's headings, which stand in their text."""
 _INDENT = re.compile(r"[ \t\r\f\v]+\n")
 
 INLINE = words("""
@@ -231,6 +233,8 @@ class _Builder:
             blank = not text.strip()
         else:
             text = flowed(text)
+            if text.endswith(_EDIT):
+                text = text[: text.rindex("[")].rstrip()
             blank = not text
             if self.item and not blank:
                 text = ITEM + text
