@@ -48,19 +48,21 @@ class Frame:
         before the block `before` or shortly after it."""
         page = self.page
         own = letters(_SEGMENTS.split(page.title)[0])
-        best, length = -1, 0
+        best, length, found = -1, 0, False
         for block in range(min(len(page.texts), before + 60)):
             text = page.texts[block]
             if len(text) > 200 or page.pre[block]:
                 continue
             key = letters(text)
             heading = self.tags[block] in HEADINGS
-            if len(key) < 3 or len(key) < length or (not heading and len(key) < 8):
+            first = heading and own in key and len(key) < len(own) + 8 and block < before + NEAR
+            first = first and not found
+            if len(key) < 3 or (len(key) < length and not first) or (not heading and len(key) < 8):
                 continue
             repeated = key in self.title_key if heading else self.title_key.startswith(key)
-            repeated = repeated or (heading and own in key and 8 <= len(own) > len(key) - 8)
-            if repeated and (heading or len(key) > length):
+            if (repeated or (first and len(own) >= 8)) and (heading or len(key) > length):
                 best, length = block, len(key)
+                found = own in key
         return best if length * 4 >= len(self.title_key) else -1
 
     def headed(self, title: int, chosen: list[int]) -> list[int]:
