@@ -56,7 +56,7 @@ def dated(html: str) -> bool:
 
 def choose(page: Page, article: bool) -> list[int]:
     """Return the indexes of the blocks that are the main text, in order."""
-    chooser = _Chooser(page, article)
+    chooser = Chooser(page, article)
     chosen = chooser.run(COMMENTS | AROUND | DETAIL)
     if chooser.size_of(chosen) < FEW:
         more = chooser.run(AROUND | DETAIL)
@@ -74,7 +74,7 @@ def _sums(values: list[int]) -> list[int]:
     return sums
 
 
-class _Chooser(Frame):
+class Chooser(Frame):
     """Chooses among the blocks of one page.
 
     Sizes and weights are bytes of UTF-8, so that a syllable of Hangul counts as three letters.
@@ -118,6 +118,11 @@ class _Chooser(Frame):
 
     def run(self, left_out: int) -> list[int]:
         """Return the main text's blocks, without the parts whose marks are in `left_out`."""
+        blocks = self.candidates(left_out)
+        return self.trimmed(likely(blocks), blocks.title)
+
+    def candidates(self, left_out: int) -> Blocks:
+        """Return the blocks that the rules choose."""
         page = self.page
         count = len(page.texts)
         kept = [True] * count
@@ -151,9 +156,7 @@ class _Chooser(Frame):
         chosen = self.lead(root, kept) + self.core(root, chosen, weights)
         if title >= 0:
             chosen = self.headed(title, chosen)
-        chosen = self.sections(chosen)
-        chosen = likely(self.described(chosen, title, root))
-        return self.trimmed(chosen, title)
+        return self.described(self.sections(chosen), title, root)
 
     def described(self, chosen: list[int], title: int, root: int) -> Blocks:
         """Return the chosen blocks as the model takes them."""
