@@ -22,7 +22,7 @@ from filters.text.pages.trim import DATE
 from filters.text.pages.words import words
 
 MODEL = Path(__file__).parents[2] / "models" / "pages.npz"
-LEAST, LEAST_ARTICLE = -1.0, 0.0
+LEAST, LEAST_ARTICLE = -0.5, -0.2
 """Logarithm of the odds below which a block is removed, from any page and from an article."""
 LONG = 80
 """Bytes from which a block that ends as a sentence is prose."""
