@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from filters.text.pages.frame import Frame, letters
+from filters.text.pages.frame import ENDS, Frame, letters
 from filters.text.pages.lines import (
     HEADINGS,
     is_furniture,
@@ -40,6 +40,9 @@ SHARE, ARTICLE_SHARE, NAMED_SHARE = 0.85, 0.75, 0.5
 as an article's content."""
 CORE_SHARE = 0.85
 """Share of the root's weight that the core holds."""
+SENTENCE = 40
+"""Bytes of a block that ends as a sentence from which it is one. A page whose only sentences are
+comments is a thread."""
 FEW = 30
 """Bytes below which readers' comments are taken for the page's text."""
 
@@ -58,7 +61,7 @@ def choose(page: Page, article: bool) -> list[int]:
     """Return the indexes of the blocks that are the main text, in order."""
     chooser = Chooser(page, article)
     chosen = chooser.run(COMMENTS | AROUND | DETAIL)
-    if chooser.size_of(chosen) < FEW:
+    if chooser.size_of(chosen) < FEW or not chooser.prose_of(chosen):
         more = chooser.run(AROUND | DETAIL)
         if chooser.size_of(more) > 4 * chooser.size_of(chosen) + FEW:
             chosen = more
@@ -101,6 +104,15 @@ class Chooser(Frame):
             page, self.tags, [self.is_link(block) for block in range(len(page.texts))]
         )
         self.columns, self.table = columns(page, self.prose)
+
+    def prose_of(self, blocks: list[int]) -> int:
+        """Return the bytes of code and of whole sentences."""
+        page = self.page
+        return sum(
+            self.sizes[block]
+            for block in blocks
+            if page.pre[block] or (self.sizes[block] >= SENTENCE and page.texts[block][-1] in ENDS)
+        )
 
     def weight(self, block: int, by_name: bool) -> int:
         """Return how much a block counts as prose or code, or `by_name` by where it stands."""
