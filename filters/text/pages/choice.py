@@ -40,7 +40,7 @@ SHARE, ARTICLE_SHARE, NAMED_SHARE = 0.85, 0.75, 0.5
 as an article's content."""
 CORE_SHARE = 0.85
 """Share of the root's weight that the core holds."""
-SENTENCE = 40
+SENTENCE = 20
 """Bytes of a block that ends as a sentence from which it is one. A page whose only sentences are
 comments is a thread."""
 FEW = 30

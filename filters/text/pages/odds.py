@@ -24,6 +24,8 @@ from filters.text.pages.words import words
 MODEL = Path(__file__).parents[2] / "models" / "pages.npz"
 LEAST, LEAST_ARTICLE = -0.5, -0.2
 """Logarithm of the odds below which a block is removed, from any page and from an article."""
+MOST = 5000
+"""Blocks of a page beyond which all stay, for the sake of memory."""
 LONG = 80
 """Bytes from which a block that ends as a sentence is prose."""
 HEAD = 200
@@ -85,8 +87,8 @@ class Blocks:
 
 def likely(blocks: Blocks) -> list[int]:
     """Return the chosen blocks without those that are hardly a part of the main text."""
-    if not blocks.chosen:
-        return []
+    if not 0 < len(blocks.chosen) <= MOST:
+        return blocks.chosen
     least = LEAST_ARTICLE if blocks.article else LEAST
     found = odds(np.array(features(blocks)))
     kept = [

@@ -204,7 +204,7 @@ class _Builder:
         if not self.open or self.open[-1][0] != name:
             return
         _, element = self.open.pop()
-        if name not in {"td", "th"} or len(page.texts) > page.first[element]:
+        if name not in {"td", "th"} or len(page.texts) > page.first[element] or self.is_long():
             self.flush()
         self.pre -= name == "pre"
         page.last[element] = len(page.texts)
@@ -212,12 +212,15 @@ class _Builder:
 
     def cell(self) -> None:
         """Start a table's cell: on the line of the cell before it, if that is short."""
+        if self.is_long():
+            self.flush()
+        elif "".join(self.pieces).strip():
+            self.pieces.append(CELL)
+
+    def is_long(self) -> bool:
+        """Return whether the open line of a table's row is a block of its own."""
         line = "".join(self.pieces)
-        if line.strip():
-            if len(line) > CELL_END or BREAK in line:
-                self.flush()
-            else:
-                self.pieces.append(CELL)
+        return len(line) > CELL_END or BREAK in line
 
     def flush(self) -> None:
         """End a block of text."""
