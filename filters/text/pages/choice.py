@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from filters.text.pages.frame import ENDS, Frame, letters
+from filters.text.pages.frame import Frame, letters
 from filters.text.pages.lines import (
     HEADINGS,
     is_furniture,
@@ -41,8 +41,9 @@ as an article's content."""
 CORE_SHARE = 0.85
 """Share of the root's weight that the core holds."""
 SENTENCE = 20
-"""Bytes of a block that ends as a sentence from which it is one. A page whose only sentences are
-comments is a thread."""
+"""Bytes of a block that ends as a sentence from which it is one."""
+SHORT = 300
+"""Bytes of text without a sentence below which a page with long comments is a thread."""
 FEW = 30
 """Bytes below which readers' comments are taken for the page's text."""
 
@@ -61,9 +62,10 @@ def choose(page: Page, article: bool) -> list[int]:
     """Return the indexes of the blocks that are the main text, in order."""
     chooser = Chooser(page, article)
     chosen = chooser.run(COMMENTS | AROUND | DETAIL)
-    if chooser.size_of(chosen) < FEW or not chooser.prose_of(chosen):
+    size = chooser.size_of(chosen)
+    if size < FEW or (size < SHORT and not chooser.has_sentence(chosen)):
         more = chooser.run(AROUND | DETAIL)
-        if chooser.size_of(more) > 4 * chooser.size_of(chosen) + FEW:
+        if chooser.size_of(more) > 4 * size + FEW:
             chosen = more
     return chosen or chooser.run(0)
 
@@ -105,13 +107,12 @@ class Chooser(Frame):
         )
         self.columns, self.table = columns(page, self.prose)
 
-    def prose_of(self, blocks: list[int]) -> int:
-        """Return the bytes of code and of whole sentences."""
+    def has_sentence(self, blocks: list[int]) -> bool:
+        """Return whether code or a sentence is among the blocks."""
         page = self.page
-        return sum(
-            self.sizes[block]
+        return any(
+            page.pre[block] or (self.sizes[block] >= SENTENCE and page.texts[block][-1] in ".!?。…")
             for block in blocks
-            if page.pre[block] or (self.sizes[block] >= SENTENCE and page.texts[block][-1] in ENDS)
         )
 
     def weight(self, block: int, by_name: bool) -> int:
@@ -131,7 +132,9 @@ class Chooser(Frame):
     def run(self, left_out: int) -> list[int]:
         """Return the main text's blocks, without the parts whose marks are in `left_out`."""
         blocks = self.candidates(left_out)
-        return self.trimmed(likely(blocks), blocks.title)
+        # The model was fitted on pages without their comments.
+        chosen = likely(blocks) if left_out & COMMENTS else blocks.chosen
+        return self.trimmed(chosen, blocks.title)
 
     def candidates(self, left_out: int) -> Blocks:
         """Return the blocks that the rules choose."""

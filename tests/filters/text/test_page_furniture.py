@@ -121,3 +121,11 @@ def test_labels_of_a_page_come_from_its_whole_text():
     page = f"<body><div><p>{PROSE}</p><p>{MORE}</p><p>An unrelated sentence stands here alone.</p></div>"
     labels = [label for _, label, _ in labelled(page, f"{PROSE} {MORE}", "")]
     assert labels == [True, True, False]
+
+
+def test_the_comments_of_a_page_without_sentences_are_its_text():
+    comments = f'<div class="comment">{PROSE}</div><div class="comment">{MORE}</div>'
+    page = f"<title>A stone bridge</title><h1>A stone bridge</h1><p>212 points by abc</p>{comments}"
+    text = main_text(page)
+    assert PROSE in text
+    assert MORE in text
