@@ -28,7 +28,7 @@ from filters.text.pages.marks import (
 )
 from filters.text.pages.odds import Blocks, likely
 from filters.text.pages.tree import SEPARATOR, Page
-from filters.text.pages.trim import columns, is_dated_line, is_price, repeated_labels
+from filters.text.pages.trim import columns, in_cell, is_dated_line, is_price, repeated_labels
 from filters.text.pages.words import words
 
 KEPT = words("html body main article")
@@ -161,7 +161,10 @@ class Chooser(Frame):
                 kept[first:last] = [False] * (last - first)
         if self.table >= 0 and left_out:
             low, high = page.first[self.table], page.last[self.table]
-            kept = [keep and low <= block < high for block, keep in enumerate(kept)]
+            kept = [
+                keep and (low <= block < high or in_cell(page, block))
+                for block, keep in enumerate(kept)
+            ]
         weights = [weight * keep for weight, keep in zip(self.weights, kept, strict=True)]
         root = self.root(weights, dropped)
         first, last = (page.first[root], page.last[root]) if root >= 0 else (0, count)

@@ -9,8 +9,11 @@ from filters.text.pages.lines import HEADINGS
 from filters.text.pages.tree import ITEM, SEPARATOR, Page
 from filters.text.pages.words import words
 
-COLUMN_SHARE = 0.4
-"""Share of the page's prose in a cell beyond which its table is a layout of columns."""
+COLUMN_SHARE, ROW_SHARE = 0.4, 0.6
+"""Shares of the page's prose in a cell beyond which the cells beside it are columns of a layout and
+the other rows its head and foot."""
+DEPTH = 40
+"""Elements around a block that a cell is looked for in."""
 REPEATED, LABEL = 3, 40
 """Times that a label repeats before it is left out, and its most characters."""
 DATE_WORDS = 6
@@ -98,7 +101,11 @@ def columns(page: Page, prose: list[int]) -> tuple[set[int], int]:
     if not holders:
         return set(), -1
     rows = {page.parents[cell]: cell for cell in holders}
-    bodies = {page.parents[row] for row in rows}
+    bodies = {
+        page.parents[row]
+        for row, cell in rows.items()
+        if prose[page.last[cell]] - prose[page.first[cell]] >= ROW_SHARE * total
+    }
     found: set[int] = set()
     for element, tag in enumerate(page.tags):
         parent = page.parents[element]
@@ -110,3 +117,15 @@ def columns(page: Page, prose: list[int]) -> tuple[set[int], int]:
     while table >= 0 and page.tags[table] != "table":
         table = page.parents[table]
     return found, table
+
+
+def in_cell(page: Page, block: int) -> bool:
+    """Return whether a block stands in a table's cell."""
+    element = page.owners[block]
+    for _ in range(DEPTH):
+        if element < 0:
+            return False
+        if page.tags[element] == "td":
+            return True
+        element = page.parents[element]
+    return True
