@@ -1,6 +1,7 @@
 """Main text of pages: words kept and words let through, beside other extractors; pages per second.
 
     python benchmarks/extraction.py words [--data ../shared/data] [--every 4] [--news DIR] [--held]
+    python benchmarks/extraction.py full FILE.jsonl …
     python benchmarks/extraction.py ingest [--data ../shared/data]
 
 `words` prints a line per extractor and set of pages: mean recall and precision of words (multisets
@@ -9,6 +10,10 @@ time. Sets: the marked pages of `tests/data/pages` by type of site (`--held`: th
 back), the pages of the web corpus with an element `#DisplayArea`, whose words are the truth, and
 with `--news` a checkout of trafilatura's `tests`, whose `evaldata.json` marks passages of 990 pages
 that belong to the text and others that do not (F1 of these passages).
+
+`full` prints a line per extractor and FILE of pages with their whole main text (fields `html`,
+`text`): precision, recall and F1 of runs of four words, each page with the same weight, then the
+mean of the pages' F1 and the F1 of all words together.
 
 `ingest` runs the stage `ingest` over the web corpus on one core, with trafilatura's `fast` mode in
 place of the extractor, then with the extractor, and prints pages per second of the stage and of the
@@ -83,6 +88,18 @@ def trafilatura_recall(html: str) -> str:
     return trafilatura.extract(html, favor_recall=True, include_comments=False) or ""
 
 
+def trafilatura_fallback(html: str) -> str:
+    import trafilatura
+
+    return trafilatura.extract(html, include_comments=False) or ""
+
+
+def trafilatura_precision(html: str) -> str:
+    import trafilatura
+
+    return trafilatura.extract(html, favor_precision=True, include_comments=False) or ""
+
+
 def resiliparse_main(html: str) -> str:
     from resiliparse.extract.html2text import extract_plain_text
 
@@ -98,6 +115,8 @@ def resiliparse_all(html: str) -> str:
 EXTRACTORS: dict[str, Extractor] = {
     "ours": pages.main_text,
     "trafilatura fast": trafilatura_fast,
+    "trafilatura": trafilatura_fallback,
+    "trafilatura favor_precision": trafilatura_precision,
     "trafilatura favor_recall": trafilatura_recall,
     "resiliparse main_content": resiliparse_main,
     "resiliparse all text": resiliparse_all,
@@ -204,6 +223,37 @@ def words(options: argparse.Namespace) -> None:
             print(f"  passages: {news(options.news, extract)}")
 
 
+def four(text: str) -> Counter[tuple[str, ...]]:
+    """Return the runs of four words of a text."""
+    found = WORD.findall(text)
+    return Counter(
+        tuple(found[at : at + 4]) for at in range(max(len(found) - 3, min(len(found), 1)))
+    )
+
+
+def full(options: argparse.Namespace) -> None:
+    """Print how pages with their whole main text are extracted."""
+    for path in options.files:
+        rows = [json.loads(line) for line in path.read_text("utf-8").split("\n") if line]
+        for name, extract in EXTRACTORS.items():
+            pages_found = []
+            for row in rows:
+                wanted, got = four(row["text"]), four(extract(row["html"]))
+                right = (wanted & got).total()
+                pages_found.append((right, got.total() - right, wanted.total() - right))
+            shares = [[part / max(sum(page), 1) for part in page] for page in pages_found]
+            right, wrong, lost = (sum(column) for column in zip(*shares, strict=True))
+            f1 = 2 * right / (2 * right + wrong + lost)
+            each = [2 * page[0] / max(2 * page[0] + page[1] + page[2], 1) for page in pages_found]
+            totals = [sum(column) for column in zip(*pages_found, strict=True)]
+            print(
+                f"{path.stem} {len(rows)} pages, {name}: precision {right / (right + wrong):.3f}, "
+                f"recall {right / (right + lost):.3f}, F1 {f1:.3f}, "
+                f"mean F1 {sum(each) / len(each):.3f}, "
+                f"F1 of all {2 * totals[0] / (2 * totals[0] + totals[1] + totals[2]):.3f}"
+            )
+
+
 RECIPE = """
 name: web
 sources:
@@ -265,6 +315,9 @@ def main() -> None:
             command.add_argument("--every", type=int, default=4)
             command.add_argument("--news", type=Path)
             command.add_argument("--held", action="store_true")
+    command = acts.add_parser("full")
+    command.add_argument("files", type=Path, nargs="+")
+    command.set_defaults(run=full)
     command = acts.add_parser("one")
     command.add_argument("extractor", choices=[*EXTRACTORS])
     command.add_argument("data", type=Path)

@@ -10,7 +10,12 @@ from __future__ import annotations
 
 import re
 
-from filters.text.pages.lines import HEADINGS, is_furniture, is_stray, names_other_section
+from filters.text.pages.frame import Frame, letters
+from filters.text.pages.lines import (
+    HEADINGS,
+    is_furniture,
+    is_stray,
+)
 from filters.text.pages.marks import (
     AROUND,
     COMMENTS,
@@ -21,7 +26,9 @@ from filters.text.pages.marks import (
     RELATED,
     REPLIES,
 )
-from filters.text.pages.tree import Page
+from filters.text.pages.odds import Blocks, likely
+from filters.text.pages.tree import SEPARATOR, Page
+from filters.text.pages.trim import columns, in_cell, is_dated_line, is_price, repeated_labels
 from filters.text.pages.words import words
 
 KEPT = words("html body main article")
@@ -33,13 +40,15 @@ SHARE, ARTICLE_SHARE, NAMED_SHARE = 0.85, 0.75, 0.5
 as an article's content."""
 CORE_SHARE = 0.85
 """Share of the root's weight that the core holds."""
+SENTENCE = 20
+"""Bytes of a block that ends as a sentence from which it is one."""
+SHORT = 300
+"""Bytes of text without a sentence below which a page with long comments is a thread."""
 FEW = 30
 """Bytes below which readers' comments are taken for the page's text."""
-ENDS = frozenset(".!?。…\"'”’)")
 
 _ARTICLE = re.compile(r"og:type[\"']?\s+content=[\"']?article", re.I)
 _SIGNS = ("article:published_time", "NewsArticle", "BlogPosting", "articleBody")
-_NOT_WORD = re.compile(r"\W+")
 
 
 def dated(html: str) -> bool:
@@ -51,17 +60,14 @@ def dated(html: str) -> bool:
 
 def choose(page: Page, article: bool) -> list[int]:
     """Return the indexes of the blocks that are the main text, in order."""
-    chooser = _Chooser(page, article)
+    chooser = Chooser(page, article)
     chosen = chooser.run(COMMENTS | AROUND | DETAIL)
-    if chooser.size_of(chosen) < FEW:
+    size = chooser.size_of(chosen)
+    if size < FEW or (size < SHORT and not chooser.has_sentence(chosen)):
         more = chooser.run(AROUND | DETAIL)
-        if chooser.size_of(more) > 4 * chooser.size_of(chosen) + FEW:
+        if chooser.size_of(more) > 4 * size + FEW:
             chosen = more
     return chosen or chooser.run(0)
-
-
-def _key(text: str) -> str:
-    return _NOT_WORD.sub("", text).lower()
 
 
 def _sums(values: list[int]) -> list[int]:
@@ -73,21 +79,15 @@ def _sums(values: list[int]) -> list[int]:
     return sums
 
 
-class _Chooser:
+class Chooser(Frame):
     """Chooses among the blocks of one page.
 
     Sizes and weights are bytes of UTF-8, so that a syllable of Hangul counts as three letters.
     """
 
     def __init__(self, page: Page, article: bool) -> None:
-        self.page = page
+        super().__init__(page)
         self.article = article
-        self.tags = [page.tags[owner] if owner >= 0 else "" for owner in page.owners]
-        self.sizes = [len(text.encode("utf-8", "replace")) for text in page.texts]
-        self.linked = [
-            size * links // max(len(text), 1)
-            for size, links, text in zip(self.sizes, page.links, page.texts, strict=True)
-        ]
         self.inside = [False] * len(page.tags)
         for element, parent in enumerate(page.parents):
             self.inside[element] = (
@@ -100,12 +100,20 @@ class _Chooser:
             parent = page.parents[element]
             if parent >= 0 and self.holds[element] and page.first[element] < page.last[element]:
                 self.holds[parent] = True
-        self.title_key = _key(page.title)
         self.prose = _sums([self.weight(block, False) for block in range(len(page.texts))])
         self.weights = [self.weight(block, True) for block in range(len(page.texts))]
+        self.repeated = repeated_labels(
+            page, self.tags, [self.is_link(block) for block in range(len(page.texts))]
+        )
+        self.columns, self.table = columns(page, self.prose)
 
-    def size_of(self, blocks: list[int]) -> int:
-        return sum(self.sizes[block] for block in blocks)
+    def has_sentence(self, blocks: list[int]) -> bool:
+        """Return whether code or a sentence is among the blocks."""
+        page = self.page
+        return any(
+            page.pre[block] or (self.sizes[block] >= SENTENCE and page.texts[block][-1] in ".!?。…")
+            for block in blocks
+        )
 
     def weight(self, block: int, by_name: bool) -> int:
         """Return how much a block counts as prose or code, or `by_name` by where it stands."""
@@ -115,12 +123,21 @@ class _Chooser:
         if page.pre[block] or (by_name and owner >= 0 and self.inside[owner]):
             return own
         text = page.texts[block]
+        if "\n" in text and self.linked[block] * 3 > self.sizes[block]:
+            return own // 4
         if self.sizes[block] >= 80 or text[-1] in ".!?。…:;,":
             return own
         return own // 4
 
     def run(self, left_out: int) -> list[int]:
         """Return the main text's blocks, without the parts whose marks are in `left_out`."""
+        blocks = self.candidates(left_out)
+        # The model was fitted on pages without their comments.
+        chosen = likely(blocks) if left_out & COMMENTS else blocks.chosen
+        return self.trimmed(chosen, blocks.title)
+
+    def candidates(self, left_out: int) -> Blocks:
+        """Return the blocks that the rules choose."""
         page = self.page
         count = len(page.texts)
         kept = [True] * count
@@ -142,6 +159,12 @@ class _Chooser:
             if self.leave_out(element, share, size, links, left_out):
                 dropped[element] = True
                 kept[first:last] = [False] * (last - first)
+        if self.table >= 0 and left_out:
+            low, high = page.first[self.table], page.last[self.table]
+            kept = [
+                keep and (low <= block < high or in_cell(page, block))
+                for block, keep in enumerate(kept)
+            ]
         weights = [weight * keep for weight, keep in zip(self.weights, kept, strict=True)]
         root = self.root(weights, dropped)
         first, last = (page.first[root], page.last[root]) if root >= 0 else (0, count)
@@ -151,7 +174,14 @@ class _Chooser:
         chosen = self.lead(root, kept) + self.core(root, chosen, weights)
         if title >= 0:
             chosen = self.headed(title, chosen)
-        return self.trimmed(self.sections(chosen), title)
+        return self.described(self.sections(chosen), title, root)
+
+    def described(self, chosen: list[int], title: int, root: int) -> Blocks:
+        """Return the chosen blocks as the model takes them."""
+        sizes, linked, tags = self.sizes, self.linked, self.tags
+        return Blocks(
+            self.page, chosen, sizes, linked, tags, root, title, self.title_key, self.article
+        )
 
     def core(self, root: int, chosen: list[int], weights: list[int]) -> list[int]:
         """Return the chosen blocks without parts beside the core that are not prose.
@@ -198,69 +228,13 @@ class _Chooser:
                 left_out.update(blocks)
         return [block for block in chosen if block not in left_out]
 
-    def title(self, before: int) -> int:
-        """Return the block that the page's title repeats, -1 if none does; the last such heading
-        before the block `before` or shortly after it."""
-        page = self.page
-        best, length = -1, 0
-        for block in range(min(len(page.texts), before + 60)):
-            text = page.texts[block]
-            if len(text) > 200 or page.pre[block]:
-                continue
-            key = _key(text)
-            heading = self.tags[block] in HEADINGS
-            if len(key) < 3 or len(key) < length or (not heading and len(key) < 8):
-                continue
-            repeated = key in self.title_key if heading else self.title_key.startswith(key)
-            if repeated and (heading or len(key) > length):
-                best, length = block, len(key)
-        return best if length * 4 >= len(self.title_key) else -1
-
-    def headed(self, title: int, chosen: list[int]) -> list[int]:
-        """Return the chosen blocks with the title, and only prose and headings before it."""
-        page = self.page
-        if not chosen or title > chosen[0] + 60:
-            return chosen
-        before = [
-            block
-            for block in chosen
-            if block < title
-            and self.weights[block] * 2 >= self.sizes[block] >= 80
-            and page.texts[block][-1] in ENDS
-        ]
-        return [*before, title, *(block for block in chosen if block > title)]
-
-    def sections(self, chosen: list[int]) -> list[int]:
-        """Return the chosen blocks without sections whose heading names another part.
-
-        A short line that does so goes with the links that follow it.
-        """
-        kept: list[int] = []
-        level = 0
-        listed = False
-        for at, block in enumerate(chosen):
-            tag, text = self.tags[block], self.page.texts[block]
-            listed = listed and self.is_link(block)
-            if tag in HEADINGS:
-                if level and int(tag[1]) <= level:
-                    level = 0
-                if not level and kept and names_other_section(text):
-                    level = int(tag[1])
-            elif len(text) < 30 and at + 1 < len(chosen) and names_other_section(text):
-                listed = listed or self.is_link(chosen[at + 1])
-            if not level and not listed:
-                kept.append(block)
-        return kept if self.size_of(kept) * 2 > self.size_of(chosen) else chosen
-
-    def is_link(self, block: int) -> bool:
-        """Return whether a block is a link and little else."""
-        return self.linked[block] * 10 >= self.sizes[block] * 8
-
     def belongs(self, block: int) -> bool:
         """Return whether a block's own words leave it in the text."""
         if self.page.pre[block]:
             return True
         text, tag = self.page.texts[block], self.tags[block]
+        if block in self.repeated or is_dated_line(text, tag) or is_price(text):
+            return False
         share = self.linked[block] / max(self.sizes[block], 1)
         return not is_furniture(text, tag, share) and not (
             self.article and is_stray(text, tag, share)
@@ -288,20 +262,6 @@ class _Chooser:
             return []
         return found[::-1]
 
-    def trimmed(self, chosen: list[int], title: int) -> list[int]:
-        """Return the blocks without headings whose sections were left out."""
-        kept: list[int] = []
-        after = -1
-        for block in reversed(chosen):
-            if self.tags[block] in HEADINGS and block != title and self.tags[block] != "h1":
-                if after < 0:
-                    continue
-                if after > block + 1 and self.tags[after] in HEADINGS:
-                    continue
-            kept.append(block)
-            after = block
-        return kept[::-1] or chosen
-
     def leave_out(self, element: int, share: float, size: int, links: int, left_out: int) -> bool:
         """Return whether an element is not a part of the main text.
 
@@ -311,6 +271,9 @@ class _Chooser:
         tag, hints = page.tags[element], page.hints[element]
         if tag in KEPT:
             return False
+        if element in self.columns and left_out and not self.is_head(element):
+            prose = self.prose[page.last[element]] - self.prose[page.first[element]]
+            return share < 0.3 and (links * 4 > size or prose * 2 < size)
         if hints & HIDDEN and share < 0.5:
             return True
         if tag in ("nav", "footer", "aside") and left_out & AROUND:
@@ -341,6 +304,20 @@ class _Chooser:
         if self.article:
             return blocks >= 3 and links * 10 > size * 6 and share < 0.3
         return blocks >= 5 and links * 10 > size * 8 and share < 0.1
+
+    def is_head(self, element: int) -> bool:
+        """Return whether a table's row is a title: the page's own, or one cell without links."""
+        page = self.page
+        first, last = page.first[element], page.last[element]
+        if page.tags[element] != "tr" or last != first + 1:
+            return False
+        cells = page.texts[first].split(SEPARATOR)
+        if any(
+            len(key) * 3 > len(self.title_key) and key in self.title_key
+            for key in map(letters, cells)
+        ):
+            return True
+        return len(cells) == 1 and not self.linked[first] and "\n" not in cells[0]
 
     def has_prose(self, element: int) -> bool:
         """Return whether a sentence or code stands in an element."""

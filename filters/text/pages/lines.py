@@ -15,7 +15,7 @@ _INVITATION = re.compile(
     r"^\W*(?:(?:read|see|lesen sie|mehr|auch|also|lea|leer|lire|leggi|czytaj|weitere?|more|"
     r"weiterlesen|ähnliche|share|follow|teilen|anzeige|advertisement|reklama|publicidad|"
     r"tags?|schlagw|themen|quelle|foto|sign up|subscribe|newsletter|jetzt|hier)\b|"
-    r"관련|추천|인기|공유|광고|구독|좋아요|댓글|목록|이전글|다음글|스크랩|신고|무단|저작권)",
+    r"관련|추천|인기|함께\s?(?:볼|본|보는)|공유|광고|구독|좋아요|댓글|목록|이전글|다음글|스크랩|신고|무단|저작권)",
     re.I,
 )
 _BOARD_ROW = re.compile(
@@ -30,16 +30,33 @@ _LEGAL = re.compile(
     r"개인정보\s?(?:처리|취급)\s?방침.*이용\s?약관",
     re.I,
 )
+_ENTRY = re.compile(
+    r"^\W*(?:this (?:entry|post|article|item) (?:was|is) (?:posted|written|published|filed|tagged)|"
+    r"(?:filed|posted|published|categori[sz]ed|tagged)[^.]{0,40}\b(?:under|in|with|as|on)\b|"
+    r"you can (?:follow|leave|skip|use)[^.]*\b(?:response|comment|feed|trackback)|"
+    r"(?:tags?|labels|categories|category|keywords|filed under) ?:)|"
+    r"\b(?:are|is an?) (?:registered )?trademarks? of\b|all rights reserved",
+    re.I,
+)
+"""A line of a blog's template or of rights."""
+_RULES = re.compile(
+    r"^\W*(?:(?:forum|house|board|community|site) rules\b|pages that refer to|recently viewed|"
+    r"게시판 (?:이용 )?(?:규칙|안내))|^\S{1,20}\s?님의? (?:답변|글|댓글)$",
+    re.I,
+)
+"""Rules of a board, labels of its posts."""
 _ADVERT = re.compile(r"^\W*(?:AD|광고|ADVERTISEMENT|Sponsored)\b")
 _READ_TIME = re.compile(r"\b\d{1,3} min(?:ute)?s? read\b", re.I)
 _DAY = re.compile(r"\b(?:19|20)\d\d[.-] ?\d\d?[.-] ?\d\d?\b")
 _BUTTONS = re.compile(
-    r"^\W*+(?:(?:\d{1,6} ?)?(?:신고|공유|URL\s?복사|이웃\s?추가|본문\s?바로\s?가기|본문|"
-    r"기타\s?기능|수정|삭제|목록|인쇄|스크랩|댓글\s?추가|댓글|비추천|추천순|추천|질문하기|"
+    r"^(?=.*[^\W\d])\W*+(?:(?:\d{1,6} ?)?(?:신고|공유|URL\s?복사|이웃\s?추가|본문\s?바로\s?가기|"
+    r"본문|기타\s?기능|수정|삭제|목록|인쇄|스크랩|댓글\s?추가|댓글|비추천|추천순|추천|질문하기|"
     r"개\s?답변|답변하기|답변을 달아 주세요|답변|나도\s?궁금해요|최신순|과거순|활동순|오래된순|"
     r"최적|맨\s?위로|이전|다음|더보기|게시물\s?본문|펼치기|접기|광고|add a comment|likes?|claps?|"
-    r"share|save|follow|listen|reply|report|print|back to top|top|copy|your answer|answers?|"
-    r"advertisement|ad|sorted by:?|reset to default)\b\s*+\d*+\W*+)++$",
+    r"share|save|follow|listen|reply|report(?: this ad)?|print|back to top|top|copy|your answer|"
+    r"answers?|replies|advertisement|ad|sort(?:ed)? by:?|reset to default|oldest|newest|"
+    r"most helpful|tweet|like|e-?mail|previous|next|read|edit|talk|discussion|tools|view history|"
+    r"view source|skip navigation|article|page|of|좋아요|싫어요|조회|\d+)\b\s*+\d*+\W*+)++$",
     re.I,
 )
 """A line of names of buttons."""
@@ -53,10 +70,30 @@ _OTHER_SECTION = re.compile(
     r"related\b(?! (?:topics|pages|sections|concepts|commands|functions))|"
     r"recommended|you (?:may|might)|more (?:from|stories|on|in)\b|read (?:more|next)|"
     r"see also on|customer reviews|reviews?\b|share\b|subscribe|newsletter|sign up|follow us|"
-    r"written by|about the author|popular|trending|most read|latest|recent)",
+    r"written by|about the author|popular|trending|most read|latest|recent|forum rules|"
+    r"shipping (?:&|and) returns|shipping$|returns$|featured (?:posts?|videos?|stories)|"
+    r"(?:links we like|blogroll|archives|categories|other sections|stay connected)$|posts by|"
+    r"pages that refer to|who is online|staff picks|sponsored|sponsor links|partners$|"
+    r"around the web|what (?:do you|to) (?:think|read)|in other news|elsewhere on|"
+    r"top (?:stories|news)|(?:more|other|breaking|world|local|latest) (?:news|headlines|stories)|"
+    r"headlines$)",
     re.I,
 )
 """Headings of parts that are not the page's own text."""
+
+
+_COMMENTS = re.compile(
+    r"\W*(?:\(?\d+\)?\s+|post(?:ed)? |reader |user |add |leave |view |all |your )*(?:a )?"
+    r"(?:comments?|responses?|trackbacks?(?:/pingbacks?)?|trackback pings|kommentare?|"
+    r"commentaires?|comentarios?|komentarze|комментарии|全部评论|コメント|댓글|덧글|의견)"
+    r"(?:\s?(?:to this (?:post|entry)|\(?\d+\)?\s?개?|목록|쓰기))?\W*",
+    re.I,
+)
+
+
+def opens_comments(line: str) -> bool:
+    """Return whether a short line opens the readers' comments."""
+    return bool(_COMMENTS.fullmatch(line))
 
 
 def names_other_section(heading: str) -> bool:
@@ -75,9 +112,12 @@ def is_furniture(text: str, tag: str, link_share: float) -> bool:
         return True
     if len(text) < 160 and _LEGAL.search(text):
         return True
-    if len(text) < 100:
+    if len(text) < 600 and _ENTRY.search(text) and (link_share > 0 or len(text) < 120):
+        return True
+    if len(text) < 110:
         return bool(
             _ADVERT.match(text)
+            or _RULES.search(text)
             or _READ_TIME.search(text)
             or (parts > 1 and link_share and _DAY.search(text))
             or (parts and _BOARD_ROW.search(text))

@@ -22,6 +22,8 @@ _TITLE = re.compile(r"<title[^>]*>([^<]*)</title>")
 _DIGITS = re.compile("[0-9]+")
 _TAG = re.compile(r"<([^>]*)>")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_EDIT = ("[편집]", "[edit]", "[원본 편집]")
+"""Links of a wiki's headings, which stand in their text."""
 _INDENT = re.compile(r"[ \t\r\f\v]+\n")
 
 INLINE = words("""
@@ -202,7 +204,7 @@ class _Builder:
         if not self.open or self.open[-1][0] != name:
             return
         _, element = self.open.pop()
-        if name not in {"td", "th"} or len(page.texts) > page.first[element]:
+        if name not in {"td", "th"} or len(page.texts) > page.first[element] or self.is_long():
             self.flush()
         self.pre -= name == "pre"
         page.last[element] = len(page.texts)
@@ -210,12 +212,15 @@ class _Builder:
 
     def cell(self) -> None:
         """Start a table's cell: on the line of the cell before it, if that is short."""
+        if self.is_long():
+            self.flush()
+        elif "".join(self.pieces).strip():
+            self.pieces.append(CELL)
+
+    def is_long(self) -> bool:
+        """Return whether the open line of a table's row is a block of its own."""
         line = "".join(self.pieces)
-        if line.strip():
-            if len(line) > CELL_END or BREAK in line:
-                self.flush()
-            else:
-                self.pieces.append(CELL)
+        return len(line) > CELL_END or BREAK in line
 
     def flush(self) -> None:
         """End a block of text."""
@@ -231,6 +236,8 @@ class _Builder:
             blank = not text.strip()
         else:
             text = flowed(text)
+            if text.endswith(_EDIT):
+                text = text[: text.rindex("[")].rstrip()
             blank = not text
             if self.item and not blank:
                 text = ITEM + text
