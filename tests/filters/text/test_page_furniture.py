@@ -71,7 +71,7 @@ def test_a_line_about_comments_does_not(line):
         ("It was signed on March 12, 1921.", False),
     ],
 )
-def test_a_line_of_a_date_and_few_words_is_told_from_a_sentence(line, dated):
+def test_a_line_of_a_date_and_few_words_is_known_from_a_sentence(line, dated):
     assert is_dated_line(line, "p") == dated
 
 
@@ -79,7 +79,7 @@ def test_a_line_of_a_date_and_few_words_is_told_from_a_sentence(line, dated):
     ("line", "price"),
     [("£38.00", True), ("11 in stock", True), ("12,000원", True), ("1,204", False)],
 )
-def test_a_price_is_told_from_a_number(line, price):
+def test_a_price_is_known_from_a_number(line, price):
     assert is_price(line) == price
 
 
