@@ -4,7 +4,8 @@
 
 A line of a FILE holds `html`, the page's whole main text `text`, and optionally `apart`, text that
 counts as neither, and `weight` of the page. A block is main text if most runs of four words in it
-stand in `text`. Needs scikit-learn.
+stand in `text`. Or it holds passages: `with`, each in a block of the main text, and `without`, each
+in another block; all other blocks are left out. Needs scikit-learn.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from filters.text.pages.odds import features
 from filters.text.pages.tree import read_page
 
 TREES, LEAVES, DEPTH, RATE = 60, 10, 4, 0.15
+PASSAGE = 1.0
+"""Weight of a passage."""
 WORDS = 60
 """Words of a block beyond which its weight does not grow."""
 _WORD = re.compile(r"\w+")
@@ -52,6 +55,25 @@ def labelled(html: str, text: str, apart: str) -> Iterator[tuple[list[float], bo
             yield row, share >= 0.5, weight
 
 
+def marked(
+    html: str, wanted: list[str], unwanted: list[str]
+) -> Iterator[tuple[list[float], bool, float]]:
+    """Yield the features, label and weight of each block that holds a passage."""
+    blocks = Chooser(read_page(html), dated(html)).candidates(COMMENTS | AROUND | DETAIL)
+    if not blocks.chosen:
+        return
+    rows = features(blocks)
+    for passages, label in ((wanted, True), (unwanted, False)):
+        for passage in map(_flat, passages):
+            for block, row in zip(blocks.chosen, rows, strict=True):
+                if passage and passage in _flat(blocks.page.texts[block]):
+                    yield row, label, PASSAGE
+
+
+def _flat(text: str) -> str:
+    return " ".join(_WORD.findall(text))
+
+
 def fit(paths: list[Path], out: Path) -> None:
     """Fit the trees on the pages of `paths` and write them."""
     from sklearn.ensemble import HistGradientBoostingClassifier
@@ -61,7 +83,10 @@ def fit(paths: list[Path], out: Path) -> None:
         for line in path.read_text("utf-8").split("\n"):
             if line:
                 page: dict[str, Any] = json.loads(line)
-                found = labelled(page["html"], page["text"], page.get("apart", ""))
+                if "with" in page:
+                    found = marked(page["html"], page["with"], page["without"])
+                else:
+                    found = labelled(page["html"], page["text"], page.get("apart", ""))
                 rows += [(row, label, part * page.get("weight", 1)) for row, label, part in found]
     model = HistGradientBoostingClassifier(
         max_leaf_nodes=LEAVES,
