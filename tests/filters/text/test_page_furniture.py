@@ -103,7 +103,7 @@ def test_the_model_prefers_prose_to_an_invitation():
     page = read_page(f"<body><div><p>{PROSE}</p><p>{MORE}</p></div><div>{invitation}</div>")
     blocks = Chooser(page, True).described([0, 1, 2], -1, -1)
     prose, _, furniture = odds(np.array(features(blocks))).tolist()
-    assert prose > 0 > furniture
+    assert prose > furniture + 1  # logarithms: two and a half times the odds
 
 
 def test_the_model_has_the_features_that_the_code_gives():
