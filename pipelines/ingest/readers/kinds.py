@@ -154,7 +154,7 @@ def kind_of(head: bytes, name: str, encoding: str | None = None) -> Kind:
     binary = is_binary(head) or (low.endswith(".parquet") and head.startswith(b"PAR1"))
     if known := binary_kind(head, binary):
         return _of_signature(known)
-    if warc := _warc(head):
+    if warc := _warc(head, low):
         return warc
     if binary:
         return _binary(head, low)
@@ -185,11 +185,12 @@ def _of_signature(name: str) -> Kind:
     return Kind(name, "")
 
 
-def _warc(head: bytes) -> Kind | None:
+def _warc(head: bytes, low: str) -> Kind | None:
     """Return the kind of web archives, also where the first record is damaged."""
     if _ARC.match(head):
         return Kind("an ARC file", "warc")
-    if not (_WARC.search(head) or (head.lstrip()[:5] == b"WARC/" and b"\nWARC-" in head)):
+    claimed = low.endswith((".warc", ".wet")) or b"\nWARC-" in head
+    if not (_WARC.search(head) or (head.lstrip()[:5] == b"WARC/" and claimed)):
         return None
     types = re.findall(rb"\nWARC-Type:\s*(\w+)", head, re.I)
     if set(types) <= {b"warcinfo", b"metadata"} and b'"Envelope"' in head:
