@@ -112,6 +112,7 @@ KEYS: dict[str, list[Any]] = {
     ],
     "sources.NAME.format": [({"sources.en.format": "text"}, True, "plain", {})],
     "sources.NAME.text": [({"sources.en.text": "body"}, True, "plain", {})],
+    "sources.NAME.encoding": [({"sources.en.encoding": "cp949"}, False, "plain", {})],
     "sources.NAME.license": [({"sources.en.license": "MIT"}, True, "plain", {})],
     "sources.NAME.include": [({"sources.code.include": ["*.py"]}, True, "plain", {})],
     "sources.NAME.limit": [

@@ -16,9 +16,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+import yaml
 
+from pipelines.ingest.run import ingest_tasks
+from pipelines.stages import ingest as declaration
+from schemas.load import load_config
 from tests.oracles.test_staleness import differences
-from tests.oracles.world import make_world
+from tests.oracles.world import make_world, plain
 from tests.support import ROOT
 
 FULL = os.environ.get("BIBIM_ORACLES") == "full"
@@ -38,12 +42,29 @@ MODELS: dict[str, tuple[str, Callable[[Array], Array]]] = {
     "embedding": ("codes", lambda codes: codes[::-1]),
     "quality": ("intercept", lambda intercept: intercept + 0.5),
 }
-"""Each model of `filters/models/`: the array that is changed, and how."""
+"""Each model of `filters/models/` that annotates: the array that is changed, and how."""
+READING = {"charsets": "MODEL", "pages": "PAGES"}
+"""Each model that reads: its name in the declaration of `ingest`. The world's files need neither."""
 
 
 def test_every_model_of_the_package_is_replaced():
     models = {path.stem for path in (ROOT / "filters/models").glob("*.npz")}
-    assert models == set(MODELS), "a new model is a new case of MODELS"
+    assert models == {*MODELS, *READING}, "a new model is a new case of MODELS or READING"
+
+
+@pytest.mark.parametrize("name", READING)
+def test_a_replaced_model_of_reading_has_every_document_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+):
+    settings = tmp_path / "config.yaml"
+    settings.write_text(yaml.safe_dump(plain(make_world(tmp_path / "world"))), "utf-8")
+    config = load_config(settings)
+    before = [task.key for task in ingest_tasks(config)]
+    other = tmp_path / f"{name}.npz"
+    other.write_bytes((ROOT / f"filters/models/{name}.npz").read_bytes() + b"\0")
+    monkeypatch.setattr(declaration, READING[name], other)
+    after = [task.key for task in ingest_tasks(config)]
+    assert len(after) == len(before) and not set(after) & set(before)
 
 
 @pytest.mark.skipif(not FULL, reason="BIBIM_ORACLES=full runs it")
