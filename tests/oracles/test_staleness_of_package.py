@@ -68,7 +68,7 @@ def test_a_replaced_model_of_reading_has_every_document_read_again(
 
 
 @pytest.mark.skipif(not FULL, reason="BIBIM_ORACLES=full runs it")
-@pytest.mark.parametrize("name", [*MODELS, "lid.176"])
+@pytest.mark.parametrize("name", MODELS)
 def test_a_replaced_model_of_the_package_makes_the_same_as_a_fresh_run(tmp_path: Path, name: str):
     tree = tmp_path / "tree"
     for package in PACKAGES:
@@ -77,19 +77,27 @@ def test_a_replaced_model_of_the_package_makes_the_same_as_a_fresh_run(tmp_path:
     run(tree, world, tmp_path / "out")
     before = tmp_path / "before"
     shutil.copytree(tmp_path / "out", before)
-    if name == "lid.176":
-        shutil.copyfile(world / "models/lid-other.ftz", tree / "filters/models/lid.176.ftz")
-    else:
-        path = tree / f"filters/models/{name}.npz"
-        with np.load(path) as saved:
-            arrays = {key: saved[key] for key in saved.files}
-        array, change = MODELS[name]
-        np.savez(path, **arrays | {array: change(arrays[array])})
+    path = tree / f"filters/models/{name}.npz"
+    with np.load(path) as saved:
+        arrays = {key: saved[key] for key in saved.files}
+    array, change = MODELS[name]
+    np.savez(path, **arrays | {array: change(arrays[array])})
     run(tree, world, tmp_path / "out")
     run(tree, world, tmp_path / "fresh")
     assert differences(tmp_path / "fresh", before), f"{name}: decides nothing here: a blind case"
     found = differences(tmp_path / "fresh", tmp_path / "out")
     assert not found, f"{name}: {len(found)} files differ: " + "; ".join(found[:4])
+
+
+@pytest.mark.skipif(not FULL, reason="BIBIM_ORACLES=full runs it")
+def test_another_language_model_in_the_package_is_refused(tmp_path: Path):
+    tree = tmp_path / "tree"
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, tree / package)
+    world = make_world(tmp_path / "world")
+    shutil.copyfile(world / "models/lid-other.ftz", tree / "filters/models/lid.176.ftz")
+    with pytest.raises(AssertionError, match=r"not lid\.176\.ftz; delete it and run"):
+        run(tree, world, tmp_path / "out")
 
 
 def run(tree: Path, world: Path, out: Path) -> None:
