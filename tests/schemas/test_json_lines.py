@@ -84,7 +84,6 @@ def test_a_field_of_any_depth_costs_no_other_field(depth: int):
         '{"a": ' + "[" * 5000 + "]" * 4999 + "}",
         '{"a": ' + "[" * 5000 + '"]' + "]" * 5000 + "}",
         '{"a" ' + "[" * 5000 + "]" * 5000 + "}",
-        "[" * 5000 + "]" * 5000,
     ],
 )
 def test_what_is_not_json_is_an_error(text: str):
