@@ -12,6 +12,17 @@ PARQUET = "a Parquet file"
 ENCRYPTED_PARQUET = "an encrypted Parquet file"
 TAR = "a tar archive"
 ZIP = "a zip archive"
+DIRECTORY_FAULTS = (
+    zipfile.BadZipFile,
+    EOFError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    ValueError,
+    struct.error,
+)
+"""What zipfile raises for a central directory that is damaged, or (RuntimeError) that asks for a
+later version of the format than it knows."""
 
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"PAR1", PARQUET),
@@ -223,7 +234,7 @@ def central_names(raw: BinaryIO) -> list[str]:
     try:
         with zipfile.ZipFile(raw) as archive:
             return archive.namelist()
-    except (OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile, struct.error):
+    except DIRECTORY_FAULTS:
         return []
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import BinaryIO
 
+from pipelines.ingest.readers.magic import DIRECTORY_FAULTS
 from pipelines.ingest.readers.tars import Entry
 
 CHUNK = 1 << 16
@@ -28,10 +29,6 @@ _BEHIND = (b"PK\3\4", b"PK\1\2", b"PK\7\b")
 """What stands behind a member's data: another, the directory, its sizes."""
 _METHODS = {0: "stored", 8: "deflate", 12: "bzip2", 14: "lzma"}
 _NAMES_OF_METHODS = {1: "shrink", 6: "implode", 9: "deflate64", 93: "zstd", 95: "xz", 98: "ppmd"}
-_BAD = (
-    zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError,
-    ValueError, struct.error, OverflowError,
-)  # fmt: skip
 
 
 def entries(raw: BinaryIO, limit: int) -> Iterator[Entry]:
@@ -44,7 +41,7 @@ def entries(raw: BinaryIO, limit: int) -> Iterator[Entry]:
         infos = archive.infolist()
         if len(infos) != (stated := _stated(raw, len(infos))):
             raise zipfile.BadZipFile(f"{len(infos)} of {stated} members in it")
-    except _BAD as error:
+    except DIRECTORY_FAULTS as error:
         raw.seek(0)
         read, cut = 0, False
         for entry in _walked(raw, limit):

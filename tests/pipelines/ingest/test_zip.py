@@ -206,3 +206,19 @@ def test_a_long_name_of_controls_is_escaped_and_cut(tmp_path: Path):
     assert one.startswith("a\\x0a\\x1ba")
     assert one.isprintable()
     assert len(one) == 1024
+
+
+def test_a_directory_of_a_later_version_costs_no_member(tmp_path: Path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.txt", "하나")
+        archive.writestr("b.txt", "둘")
+    data = bytearray(path.read_bytes())
+    at = data.index(b"PK\1\2")
+    data[at + 6 : at + 8] = (99).to_bytes(2, "little")  # "version needed" of the first member
+    path.write_bytes(data)
+    with pytest.raises(RuntimeError, match="zip file version"):
+        zipfile.ZipFile(path)
+    items, _ = read(path)
+    assert texts(items) == ["하나", "둘"]
+    assert len(rejects(items)) == 1
