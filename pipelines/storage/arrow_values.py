@@ -26,39 +26,35 @@ _PLAIN = (
 )
 
 
+_TEXT = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+_BYTES = (
+    pa.types.is_binary,
+    pa.types.is_large_binary,
+    pa.types.is_binary_view,
+    pa.types.is_fixed_size_binary,
+)
+_LIST = (
+    pa.types.is_list,
+    pa.types.is_large_list,
+    pa.types.is_fixed_size_list,
+    pa.types.is_list_view,
+    pa.types.is_large_list_view,
+)
+
+
 def is_text(kind: pa.DataType) -> bool:
     """Return whether a type holds strings."""
-    return any(
-        test(kind)
-        for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
-    )
+    return any(test(kind) for test in _TEXT)
 
 
 def is_bytes(kind: pa.DataType) -> bool:
     """Return whether a type holds bytes."""
-    return any(
-        test(kind)
-        for test in (
-            pa.types.is_binary,
-            pa.types.is_large_binary,
-            pa.types.is_binary_view,
-            pa.types.is_fixed_size_binary,
-        )
-    )
+    return any(test(kind) for test in _BYTES)
 
 
 def is_list(kind: pa.DataType) -> bool:
     """Return whether a type holds lists; maps are not meant."""
-    return any(
-        test(kind)
-        for test in (
-            pa.types.is_list,
-            pa.types.is_large_list,
-            pa.types.is_fixed_size_list,
-            pa.types.is_list_view,
-            pa.types.is_large_list_view,
-        )
-    )
+    return any(test(kind) for test in _LIST)
 
 
 def stored(kind: pa.DataType) -> pa.DataType:

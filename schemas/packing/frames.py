@@ -6,7 +6,7 @@ A frame is read until it ends or a fault; after a fault reading resumes at the n
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -65,6 +65,44 @@ class Frame(Protocol):
     def pieces(self) -> Iterator[bytes]:
         """Yield its unpacked bytes. Raises Damage and Cut after all that can be had."""
         ...
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """A package's decoder of one frame: what it raises, and what precedes the cause it names."""
+
+    unpack: Callable[[bytes], bytes]
+    faults: tuple[type[Exception], ...]
+    before_cause: str
+
+
+def feed(
+    frame: Frame, window: Window, count: int, decoder: Decoder, last: bool = False
+) -> Iterator[bytes]:
+    """Yield what the next `count` packed bytes of a frame unpack to, and move its `at` behind them.
+
+    `last`: they are the frame's checksum, so all its data came before. Raises Damage and Cut.
+    """
+    data = window.read(frame.at, count)
+    try:
+        out = decoder.unpack(data)
+    except decoder.faults as error:
+        end = frame.at + (count if last else 0)
+        detail = str(error).rpartition(decoder.before_cause)[2]
+        raise Damage(detail, end, whole=last) from None
+    frame.at += len(data)
+    if out:
+        yield out
+    if len(data) < count:
+        raise Cut
+
+
+def expect(head: bytes, magic: bytes, at: int, what: str) -> None:
+    """Raise Damage where `head`, at offset `at`, does not begin with `magic`; Cut where it ends."""
+    if not head.startswith(magic):
+        if magic.startswith(head):
+            raise Cut
+        raise Damage(f"not {what}", at)
 
 
 class Format(Protocol):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from functools import partial
 
 from schemas.packing import frames
-from schemas.packing.frames import Cut, Damage, Gap, Skipped
+from schemas.packing.frames import Cut, Damage, Decoder, Gap, Skipped
 from schemas.packing.window import Window
 
 MAGIC = b"\x04\x22\x4d\x18"
@@ -35,7 +35,9 @@ class _Frame:
         self.size = int.from_bytes(head[6:14], "little") if sized else None
         self.at = at
         self._window = window
-        self._decoder: Any = lz4.frame.LZ4FrameDecompressor()
+        # Without the bound some of a block is held back.
+        unpack = partial(lz4.frame.LZ4FrameDecompressor().decompress, max_length=self._block)
+        self._decoder = Decoder(unpack, (RuntimeError, EOFError), "code: ")
 
     def pieces(self) -> Iterator[bytes]:
         yield from self._feed(self._length)
@@ -53,18 +55,7 @@ class _Frame:
         yield from self._feed(4 + self._checksum, last=True)
 
     def _feed(self, count: int, last: bool = False) -> Iterator[bytes]:
-        data = self._window.read(self.at, count)
-        try:
-            out = self._decoder.decompress(data, max_length=self._block)  # else some is held back
-        except (RuntimeError, EOFError) as error:
-            end = self.at + (count if last else 0)
-            detail = str(error).rpartition("code: ")[2]
-            raise Damage(detail, end, whole=last) from None
-        self.at += len(data)
-        if out:
-            yield out
-        if len(data) < count:
-            raise Cut
+        return frames.feed(self, self._window, count, self._decoder, last)
 
 
 class _Lz4:
@@ -77,10 +68,7 @@ class _Lz4:
         head = window.read(at, 4)
         if _SKIPPABLE.match(head):
             return Skipped(window, at)
-        if head != MAGIC:
-            if MAGIC.startswith(head):
-                raise Cut
-            raise Damage("not an lz4 frame", at)
+        frames.expect(head, MAGIC, at, "an lz4 frame")
         return _Frame(window, at)
 
     def find(self, window: Window, at: int) -> int | None:

@@ -25,7 +25,6 @@ _CHECKS = (0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64)
 """Bytes of a block's checksum, by its kind."""
 _STEP = 512
 """Unpacked bytes per call: an error takes those of its call."""
-_INDEX = 0
 
 
 def _number(data: bytes, at: int) -> tuple[int, int]:

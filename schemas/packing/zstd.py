@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from schemas.packing import frames
-from schemas.packing.frames import Cut, Damage, Gap, Skipped
+from schemas.packing.frames import Cut, Damage, Decoder, Gap, Skipped
 from schemas.packing.window import Window
 
 MAGIC = b"\x28\xb5\x2f\xfd"
@@ -47,7 +46,7 @@ class _Header:
 
 
 class _Frame:
-    def __init__(self, window: Window, at: int, decoder: Any) -> None:
+    def __init__(self, window: Window, at: int, decoder: Decoder) -> None:
         self._window = window
         self._header = _Header(window, at)
         self._decoder = decoder
@@ -70,20 +69,7 @@ class _Frame:
             yield from self._feed(4, last=True)
 
     def _feed(self, count: int, last: bool = False) -> Iterator[bytes]:
-        import zstandard
-
-        data = self._window.read(self.at, count)
-        try:
-            out = self._decoder.decompress(data)
-        except zstandard.ZstdError as error:
-            end = self.at + (count if last else 0)
-            detail = str(error).rpartition("error: ")[2]
-            raise Damage(detail, end, whole=last) from None
-        self.at += len(data)
-        if out:
-            yield out
-        if len(data) < count:
-            raise Cut
+        return frames.feed(self, self._window, count, self._decoder, last)
 
 
 class _Zstd:
@@ -92,6 +78,7 @@ class _Zstd:
     def __init__(self) -> None:
         import zstandard
 
+        self._faults = (zstandard.ZstdError,)
         self._decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
 
     def skip(self, window: Window, at: int) -> int:
@@ -103,11 +90,9 @@ class _Zstd:
             if at == 0 and head[0] == _DICTIONARY:
                 self._take_dictionary(window.read(8, int.from_bytes(head[4:], "little")))
             return Skipped(window, at)
-        if not head.startswith(MAGIC):
-            if MAGIC.startswith(head):
-                raise Cut
-            raise Damage("not a zstd frame", at)
-        return _Frame(window, at, self._decompressor.decompressobj())
+        frames.expect(head, MAGIC, at, "a zstd frame")
+        unpack = self._decompressor.decompressobj().decompress
+        return _Frame(window, at, Decoder(unpack, self._faults, "error: "))
 
     def _take_dictionary(self, data: bytes) -> None:
         import zstandard
@@ -120,6 +105,7 @@ class _Zstd:
                 )
             except zstandard.ZstdError:
                 return  # the frames that need it are reported
+        self._faults = (zstandard.ZstdError,)
         self._decompressor = zstandard.ZstdDecompressor(
             dict_data=zstandard.ZstdCompressionDict(data), max_window_size=MAX_WINDOW
         )
