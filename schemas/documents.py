@@ -52,7 +52,14 @@ DAMAGE = frozenset(
         "unreadable",
     }
 )
-"""Reasons of rejects that show a file to be damaged, as does any loss of bytes."""
+"""Reasons of faults that show a file to be damaged."""
+
+
+def damage_in_words(files: int, lost_bytes: int) -> str:
+    """Return how many files are damaged, and the bytes that nobody read for it, if any."""
+    named = f"{files:,} damaged {'file' if files == 1 else 'files'}"
+    return f"{named}, about {lost_bytes:,} bytes lost" if lost_bytes else named
+
 
 BATCH_ROWS = 1000
 BATCH_BYTES = 8 << 20

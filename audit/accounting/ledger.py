@@ -34,7 +34,7 @@ from pipelines.stages.tokenize import STAGE as TOKENIZE
 from pipelines.stages.tokenize import cut_columns
 from pipelines.storage.layout import REJECTS
 from schemas.config import Config
-from schemas.documents import DAMAGE
+from schemas.documents import DAMAGE, damage_in_words
 from schemas.manifest import read_manifest
 from schemas.rules import Rule
 
@@ -94,11 +94,8 @@ class SourceAccount(BaseModel):
 
     @property
     def damage(self) -> str:
-        """What damage cost, in words; empty where it cost nothing."""
-        if not self.damaged_files:
-            return ""
-        files = "file" if self.damaged_files == 1 else "files"
-        return f"{self.damaged_files:,} damaged {files}, about {self.lost_bytes:,} bytes lost"
+        """What damage cost, in words; empty where no file is damaged."""
+        return damage_in_words(self.damaged_files, self.lost_bytes) if self.damaged_files else ""
 
 
 class Flow(BaseModel):
@@ -416,7 +413,7 @@ def damage(out: Path) -> dict[str, tuple[int, int]]:
     for shard in manifest.shards if manifest else ():
         columns = ["source", "origin", "reason", "fault", "lost_bytes"]
         for row in read_columns(out, out / REJECTS / shard.name, columns).to_pylist():
-            if row["fault"] and (row["reason"] in DAMAGE or row["lost_bytes"]):
+            if row["fault"] and row["reason"] in DAMAGE:
                 files.setdefault(row["source"], set()).add(row["origin"].rpartition(":")[0])
                 lost[row["source"]] += row["lost_bytes"]
     return {source: (len(names), lost[source]) for source, names in files.items()}

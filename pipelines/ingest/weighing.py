@@ -10,7 +10,7 @@ from typing import Any
 
 from pipelines.storage.layout import REJECTS, source_of
 from pipelines.storage.store import read_parquet
-from schemas.documents import DAMAGE
+from schemas.documents import DAMAGE, damage_in_words
 from schemas.manifest import Shard, read_manifest
 
 SHOWN = 3
@@ -107,11 +107,7 @@ def damaged(rows: Sequence[dict[str, Any]]) -> str:
     """Return how many files are damaged, and the bytes that this cost."""
     bad = [row for row in rows if _is_damage(row)]
     files = {_file(row["origin"]) for row in bad}
-    lost = sum(row["raw_bytes"] + row["lost_bytes"] for row in bad)
-    return (
-        f"{len(files):,} damaged {'file' if len(files) == 1 else 'files'}, "
-        f"about {lost:,} bytes lost"
-    )
+    return damage_in_words(len(files), sum(row["lost_bytes"] for row in bad))
 
 
 def _is_damage(row: dict[str, Any]) -> bool:

@@ -14,6 +14,7 @@ from pipelines.ingest.weighing import Weight, weigh
 from pipelines.runners.runner import Runner
 from pipelines.storage.shards import read_receipts
 from schemas.config import Config
+from schemas.documents import damage_in_words
 from schemas.errors import RunFault
 from schemas.manifest import Shard
 from tests.support.damage import LINES
@@ -92,3 +93,8 @@ def test_a_share_counts_what_was_lost_among_what_there_was():
 def test_a_sound_file_has_no_note(tmp_path: Path):
     config, shards = ingested(tmp_path, json.dumps({"text": "온전한 글"}).encode() + b"\n")
     assert check_rejects(tmp_path / "out", config, shards) == []
+
+
+def test_damage_that_cost_no_unread_byte_names_the_files_alone():
+    assert damage_in_words(1, 0) == "1 damaged file"
+    assert damage_in_words(2, 20_000) == "2 damaged files, about 20,000 bytes lost"
