@@ -54,10 +54,14 @@ def masking(settings: Pii) -> Pii:
 
 def masked(texts: Sequence[str], component: str | None, settings: Pii) -> list[str]:
     """Return `texts` of one document, such as its address, with personal data masked."""
+    from filters.pii.prefilter import ALL_KINDS, has_candidates
+
+    batch = text_batch(texts, [component] * len(texts))
+    if not any(has_candidates(batch.column("text"), ALL_KINDS).to_pylist()):
+        return list(texts)  # most hold none, and the recognisers take a second to load
     from filters.pii.annotator import Redact
     from filters.pii.mask import apply_spans
 
-    batch = text_batch(texts, [component] * len(texts))
     spans = Redact(settings)(batch).column("pii_spans")
     return [
         str(text)
