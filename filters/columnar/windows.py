@@ -132,6 +132,7 @@ def fold(code: int) -> int:
 
 @kernel
 def is_hangul(code: int) -> bool:
+    """Return whether a codepoint is a Hangul syllable or a compatibility jamo."""
     return 0xAC00 <= code <= 0xD7A3 or 0x3131 <= code <= 0x318E
 
 

@@ -131,6 +131,7 @@ def _marked(word: str) -> str:
 
 
 def written(lang: str) -> list[tuple[str, float]]:
+    """Return the words of a language and their frequencies, per word of text (wordfreq)."""
     import wordfreq
 
     return list(wordfreq.get_frequency_dict(lang, "best").items())
@@ -147,6 +148,7 @@ def korean(files: Iterable[Path]) -> Iterator[tuple[str, float]]:
 
 
 def main(out: str, thai: str, *files: str) -> None:
+    """Write the model to `out`. `thai`: words and counts; `files`: records of Korean texts."""
     import opencc  # type: ignore[import-not-found]
 
     arrays: dict[str, npt.NDArray[np.generic]] = {}

@@ -178,7 +178,7 @@ def _other(one: pa.Scalar) -> Any:
         if isinstance(one, pa.UnionScalar):
             return values(pa.repeat(one.value, 1))[0] if one.is_valid else None
         value = one.as_py()
-    except Exception:
+    except Exception:  # a type's own conversion may raise anything; one field is at stake
         return UNREAD
     return str(value) if isinstance(value, tuple) else value
 
@@ -194,14 +194,14 @@ def _times(array: pa.Array) -> list[Any]:
         if getattr(kind, "unit", None) == "ns":
             array = array.cast(_in_microseconds(array.type))
         return list(array.to_pylist())
-    except Exception:
+    except Exception:  # Arrow, datetime and the package of time zones raise errors of their own
         return [_time(array.slice(row, 1)) for row in range(len(array))]
 
 
 def _known_zone(name: str) -> bool:
     try:
         pa.array([0], pa.timestamp("s", name)).to_pylist()
-    except Exception:
+    except Exception:  # of the package of time zones that is installed, or of Arrow
         return False
     return True
 
@@ -213,7 +213,7 @@ def _time(one: pa.Array) -> Any:
         if getattr(kind, "unit", None) == "ns":
             one = one.cast(_in_microseconds(kind))
         return one.to_pylist()[0]
-    except Exception:
+    except Exception:  # as above: the value is written by its number
         width = pa.int32() if kind.bit_width == 32 else pa.int64()
         return _written(one.view(width)[0].as_py(), kind)
 
