@@ -53,6 +53,8 @@ class Frame:
             text = page.texts[block]
             if len(text) > 200 or page.pre[block]:
                 continue
+            if self.is_link(block) and self.tags[block] not in HEADINGS:
+                continue  # to a page of the same subject
             key = letters(text)
             heading = self.tags[block] in HEADINGS
             first = heading and own in key and len(key) < len(own) + 8 and block < before + NEAR

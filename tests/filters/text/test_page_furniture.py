@@ -129,3 +129,14 @@ def test_the_comments_of_a_page_without_sentences_are_its_text():
     text = main_text(page)
     assert PROSE in text
     assert MORE in text
+
+
+def test_a_link_that_begins_as_the_title_does_is_not_the_title():
+    page = (
+        "<title>Pivot Chart Update</title><body><h1>Updating Pivot Charts</h1>"
+        f"<p>{PROSE}</p><ul><li>Choose Refresh in the menu of any cell.</li></ul>"
+        "<div><p>Related Topics</p><p><a href=a>Pivot Chart</a></p><p><a href=b>Editing</a></p></div>"
+    )
+    text = main_text(page)
+    assert text.startswith(f"Updating Pivot Charts\n{PROSE}")
+    assert "Choose Refresh" in text
